@@ -1,0 +1,39 @@
+# koinon: `make up` runs a whole network here; `make test` tests it.
+export GOEXPERIMENT := simd
+export GOTOOLCHAIN  := local
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# The race detector watches everything but the kernels: there it would only
+# slow arithmetic that shares nothing, so kernels are tested without it.
+KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
+RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
+
+.PHONY: up build test check proto bench fuzz soak clean
+
+up: build ## A whole network in one process on loopback.
+	./bin/koinon up
+
+build: ## The one binary.
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/koinon ./cmd/koinon
+
+test: ## Every test; Node's npm adds the clients written in JavaScript.
+	$(GO) test -timeout 10m $(KERNELS)
+	$(GO) test -race -timeout 15m $(RACED)
+
+check: ## Formatting, vet, staticcheck, and that generated code is current.
+	./scripts/check.sh
+
+proto: ## api/ from proto/; needs protoc (Debian: protobuf-compiler).
+	./scripts/proto.sh
+
+bench: build ## Speed and idle cost, with the machine's name.
+	$(GO) run ./cmd/bench --binary bin/koinon
+
+fuzz: ## Every fuzz target for a minute each.
+	./scripts/fuzz.sh 60s
+
+clean:
+	rm -rf bin .tools

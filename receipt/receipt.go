@@ -1,0 +1,212 @@
+package receipt
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Version is the version of receipts that this package writes.
+const Version = 1
+
+// Classes of verification of a model version.
+const (
+	Exact       = "exact"       // a re-run reproduces every bit
+	Statistical = "statistical" // an answer is judged by its likelihood
+)
+
+// Sampling is how tokens were drawn.
+type Sampling struct {
+	Temperature float32 `json:"temperature"`
+	TopP        float32 `json:"top_p"`
+	TopK        uint32  `json:"top_k"` // 0 for no bound
+	Seed        uint64  `json:"seed"`
+	MaxTokens   uint32  `json:"max_tokens"`
+}
+
+// Receipt is a provider's signed statement of one answer. A grant's receipts
+// form a chain: Sequence counts from 1, Previous is the hash of the one before
+// (zero for the first) and Owed adds up their costs.
+type Receipt struct {
+	Version          int      `json:"version"`
+	ChainID          string   `json:"chain_id"`
+	Grant            Digest   `json:"grant"`
+	Sequence         uint64   `json:"sequence"`
+	Previous         Digest   `json:"previous"`
+	Provider         string   `json:"provider"`
+	ProviderKey      []byte   `json:"provider_key"` // Ed25519, 32 bytes
+	Payer            string   `json:"payer"`
+	App              string   `json:"app"`
+	Model            Digest   `json:"model"`
+	Class            string   `json:"class"`
+	Request          Digest   `json:"request"` // SHA-256 of the request as sent
+	PromptTokens     uint64   `json:"prompt_tokens"`
+	CachedTokens     uint64   `json:"cached_tokens"`
+	CompletionTokens uint64   `json:"completion_tokens"`
+	PromptDigest     Digest   `json:"prompt_digest"` // TokensDigest
+	OutputDigest     Digest   `json:"output_digest"` // TokensDigest
+	Commitment       Digest   `json:"commitment"`    // MerkleRoot over the steps' Leafs
+	Sampling         Sampling `json:"sampling"`
+	FinishReason     string   `json:"finish_reason"` // stop, length, cancelled or error
+	Price            Price    `json:"price"`
+	Cost             uint64   `json:"cost"`        // ucredit
+	Owed             uint64   `json:"owed"`        // ucredit, on the grant, this answer included
+	Ticket           uint64   `json:"ticket"`      // highest index seen when signed
+	Started          int64    `json:"started"`     // Unix time, milliseconds
+	FirstToken       int64    `json:"first_token"` // likewise; Finished if there was none
+	Finished         int64    `json:"finished"`
+	Signature        []byte   `json:"signature"`
+}
+
+// Errors of receipts.
+var (
+	ErrReceiptVersion   = errors.New("receipt of an unknown version")
+	ErrReceiptField     = errors.New("receipt field missing or out of range")
+	ErrReceiptCost      = errors.New("receipt's cost is not its price times its tokens")
+	ErrReceiptSignature = errors.New("receipt's signature does not match its provider's key")
+	ErrReceiptChain     = errors.New("receipts do not form a chain")
+)
+
+// Bytes is the canonical form of all but the signature.
+func (r Receipt) Bytes() []byte {
+	c := begin("receipt")
+	c.integer(uint64(r.Version))
+	c.text(r.ChainID)
+	c.digest(r.Grant)
+	c.integer(r.Sequence)
+	c.digest(r.Previous)
+	c.text(r.Provider)
+	c.text(string(r.ProviderKey))
+	c.text(r.Payer)
+	c.text(r.App)
+	c.digest(r.Model)
+	c.text(r.Class)
+	c.digest(r.Request)
+	c.integer(r.PromptTokens)
+	c.integer(r.CachedTokens)
+	c.integer(r.CompletionTokens)
+	c.digest(r.PromptDigest)
+	c.digest(r.OutputDigest)
+	c.digest(r.Commitment)
+	c.float(r.Sampling.Temperature)
+	c.float(r.Sampling.TopP)
+	c.integer(uint64(r.Sampling.TopK))
+	c.integer(r.Sampling.Seed)
+	c.integer(uint64(r.Sampling.MaxTokens))
+	c.text(r.FinishReason)
+	c.integer(r.Price.Input)
+	c.integer(r.Price.Output)
+	c.integer(r.Cost)
+	c.integer(r.Owed)
+	c.integer(r.Ticket)
+	c.integer(uint64(r.Started))
+	c.integer(uint64(r.FirstToken))
+	c.integer(uint64(r.Finished))
+	return c
+}
+
+// Hash names the receipt: the SHA-256 of its canonical bytes. The signature is
+// not part of it, so nobody can give one statement two names.
+func (r Receipt) Hash() Digest { return Sum(r.Bytes()) }
+
+// Sign fills in the provider's key and signature.
+func (r Receipt) Sign(key ed25519.PrivateKey) Receipt {
+	r.ProviderKey = key.Public().(ed25519.PublicKey)
+	r.Signature = ed25519.Sign(key, r.Bytes())
+	return r
+}
+
+// Verify checks what can be checked of one receipt alone: form, the arithmetic
+// of its cost, and the signature by the key it names. That this key is the
+// provider's is on the ledger.
+func (r Receipt) Verify() error {
+	if r.Version != Version {
+		return fmt.Errorf("%w: %d, not %d", ErrReceiptVersion, r.Version, Version)
+	}
+	if err := r.validate(); err != nil {
+		return err
+	}
+	cost, err := r.Price.Cost(r.PromptTokens, r.CompletionTokens)
+	if err != nil {
+		return err
+	}
+	if cost != r.Cost {
+		return fmt.Errorf("%w: it says %d ucredit, they make %d", ErrReceiptCost, r.Cost, cost)
+	}
+	if !ed25519.Verify(r.ProviderKey, r.Bytes(), r.Signature) {
+		return ErrReceiptSignature
+	}
+	return nil
+}
+
+func (r Receipt) validate() error {
+	bad := func(field string) error { return fmt.Errorf("%w: %s", ErrReceiptField, field) }
+	short := func(s string) bool { return s != "" && len(s) <= maxText }
+	finite := func(v float32) bool { return !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0) && v >= 0 }
+	switch {
+	case !short(r.ChainID):
+		return bad("chain_id")
+	case !short(r.Provider):
+		return bad("provider")
+	case !short(r.Payer):
+		return bad("payer")
+	case len(r.App) > maxText:
+		return bad("app")
+	case len(r.ProviderKey) != ed25519.PublicKeySize:
+		return bad("provider_key")
+	case r.Grant.IsZero():
+		return bad("grant")
+	case r.Model.IsZero():
+		return bad("model")
+	case r.Class != Exact && r.Class != Statistical:
+		return bad("class")
+	case r.Sequence == 0 || (r.Sequence == 1) != r.Previous.IsZero():
+		return bad("sequence")
+	case r.CachedTokens > r.PromptTokens:
+		return bad("cached_tokens")
+	case r.CompletionTokens > uint64(r.Sampling.MaxTokens):
+		return bad("completion_tokens")
+	case !finite(r.Sampling.Temperature) || !finite(r.Sampling.TopP):
+		return bad("sampling")
+	case !short(r.FinishReason):
+		return bad("finish_reason")
+	case r.Owed < r.Cost:
+		return bad("owed")
+	case r.Started <= 0 || r.FirstToken < r.Started || r.Finished < r.FirstToken:
+		return bad("times")
+	}
+	return nil
+}
+
+// VerifyChain checks that receipts are consecutive ones of one grant, in order,
+// each naming the one before and adding its cost to what was owed. It does not
+// check the receipts one by one; [Receipt.Verify] does.
+func VerifyChain(receipts []Receipt) error {
+	for i := 1; i < len(receipts); i++ {
+		if err := receipts[i].Follows(receipts[i-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Follows checks that r is the receipt right after previous.
+func (r Receipt) Follows(previous Receipt) error {
+	wrong := func(what string) error {
+		return fmt.Errorf("%w: %s at sequence %d", ErrReceiptChain, what, r.Sequence)
+	}
+	switch {
+	case r.Grant != previous.Grant:
+		return wrong("another grant")
+	case r.Sequence != previous.Sequence+1:
+		return wrong(fmt.Sprintf("%d comes before it", previous.Sequence))
+	case r.Previous != previous.Hash():
+		return wrong("it names another receipt as the one before")
+	case r.Owed < r.Cost || r.Owed-r.Cost != previous.Owed:
+		return wrong("what is owed does not add up")
+	case r.Ticket < previous.Ticket:
+		return wrong("fewer tickets than before")
+	}
+	return nil
+}

@@ -56,23 +56,24 @@ type Payout struct {
 
 // Errors: every refusal of the state machine has a name.
 var (
-	ErrParams          = errors.New("parameter out of range")
-	ErrZeroAmount      = errors.New("amount must be more than zero")
-	ErrOverflow        = errors.New("amount does not fit in 64 bits")
-	ErrGrantKey        = errors.New("a grant key is an Ed25519 public key of 32 bytes")
-	ErrNoGrantKey      = errors.New("the escrow has no grant key yet: give one with the deposit")
-	ErrInsufficient    = errors.New("not enough available credit in escrow")
-	ErrWrongChain      = errors.New("the grant is for another chain")
-	ErrWrongProvider   = errors.New("only the grant's provider may do this")
-	ErrWrongPayer      = errors.New("the grant is another payer's")
-	ErrAlreadyActive   = errors.New("the grant has been activated before")
-	ErrGrantExpired    = errors.New("the grant has expired")
-	ErrGrantTooLong    = errors.New("the grant expires too far ahead")
-	ErrTooManyTickets  = errors.New("the grant has too many tickets")
-	ErrGrantClosed     = errors.New("the grant is closed")
-	ErrNotExpired      = errors.New("the grant can still be redeemed")
-	ErrNothingToRedeem = errors.New("no ticket newer than the last one redeemed")
-	ErrReceipts        = errors.New("a redemption cannot cover fewer receipts than the one before")
+	ErrParams           = errors.New("parameter out of range")
+	ErrZeroAmount       = errors.New("amount must be more than zero")
+	ErrOverflow         = errors.New("amount does not fit in 64 bits")
+	ErrGrantKey         = errors.New("a grant key is an Ed25519 public key of 32 bytes")
+	ErrNoGrantKey       = errors.New("the escrow has no grant key yet: give one with the deposit")
+	ErrWithdrawnAlready = errors.New("an escrow can be withdrawn from once a block: wait for the next")
+	ErrInsufficient     = errors.New("not enough available credit in escrow")
+	ErrWrongChain       = errors.New("the grant is for another chain")
+	ErrWrongProvider    = errors.New("only the grant's provider may do this")
+	ErrWrongPayer       = errors.New("the grant is another payer's")
+	ErrAlreadyActive    = errors.New("the grant has been activated before")
+	ErrGrantExpired     = errors.New("the grant has expired")
+	ErrGrantTooLong     = errors.New("the grant expires too far ahead")
+	ErrTooManyTickets   = errors.New("the grant has too many tickets")
+	ErrGrantClosed      = errors.New("the grant is closed")
+	ErrNotExpired       = errors.New("the grant can still be redeemed")
+	ErrNothingToRedeem  = errors.New("no ticket newer than the last one redeemed")
+	ErrReceipts         = errors.New("a redemption cannot cover fewer receipts than the one before")
 )
 
 // Validate checks that parameters are in range.
@@ -116,8 +117,9 @@ func Deposit(a Account, amount uint64, grantKey []byte) (Account, error) {
 }
 
 // Withdraw takes available credit out; it is due after the delay. Height makes
-// the payout unique among those that fall due in one second; the ledger lets
-// an account withdraw once a block.
+// the payout unique among those that fall due in one second; as two payouts may
+// not share a source, the ledger refuses a payer's second withdrawal in a block
+// with ErrWithdrawnAlready.
 func Withdraw(p Params, a Account, amount uint64, now, height int64) (Account, Payout, error) {
 	if amount == 0 {
 		return a, Payout{}, ErrZeroAmount

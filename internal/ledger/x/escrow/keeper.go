@@ -1,0 +1,125 @@
+// Package escrow keeps the money of paid inference on the ledger: payers'
+// escrows, the grants that providers activate, payouts on their way, and the
+// issuers of credit. Its rules are package mechanism/escrow's; what is here
+// loads, calls them and stores.
+//
+// A redemption touches its own grant, its payer's escrow and its own payouts
+// alone; money moves between accounts at the end of the block. So independent
+// payers and providers do not wait for each other when transactions run in
+// parallel.
+package escrow
+
+import (
+	"context"
+
+	"cosmossdk.io/collections"
+	"cosmossdk.io/core/address"
+	"cosmossdk.io/core/store"
+	sdkmath "cosmossdk.io/math"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/cosmos/cosmos-sdk/codec"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/mechanism/split"
+)
+
+// ModuleName names the module, its store, its account and its errors.
+const ModuleName = "escrow"
+
+// CreditDenom is millionths of a credit, which is a US dollar by definition.
+const CreditDenom = "ucredit"
+
+// Treasury is how payouts name the community pool, which governance spends.
+const Treasury = "treasury"
+
+// Bank moves credit between accounts and the module's.
+type Bank interface {
+	SendCoinsFromAccountToModule(ctx context.Context, from sdk.AccAddress, module string, amount sdk.Coins) error
+	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amount sdk.Coins) error
+	MintCoins(ctx context.Context, module string, amount sdk.Coins) error
+	BurnCoins(ctx context.Context, module string, amount sdk.Coins) error
+	GetBalance(ctx context.Context, account sdk.AccAddress, denom string) sdk.Coin
+	BlockedAddr(account sdk.AccAddress) bool
+}
+
+// Pool is the treasury.
+type Pool interface {
+	FundCommunityPool(ctx context.Context, amount sdk.Coins, sender sdk.AccAddress) error
+}
+
+// Models knows how a model version's earnings are split.
+type Models interface {
+	Policy(ctx context.Context, digest string) (split.Policy, error)
+}
+
+// Providers knows who may take new grants.
+type Providers interface {
+	MayServe(ctx context.Context, address string) error
+}
+
+type (
+	timedKey  = collections.Pair[int64, string]
+	payoutKey = collections.Triple[int64, string, string] // due time, source, role and recipient
+	textsKey  = collections.Pair[string, string]
+)
+
+// Keeper stores the module's state.
+type Keeper struct {
+	authority string
+	account   sdk.AccAddress
+	addresses address.Codec
+	bank      Bank
+	pool      Pool
+	models    Models
+	providers Providers
+
+	schema     collections.Schema
+	params     collections.Item[escrowv1.Params]
+	escrows    collections.Map[string, escrowv1.Escrow]
+	grants     collections.Map[string, escrowv1.ActiveGrant] // by id
+	releases   collections.KeySet[timedKey]                  // when each grant lapses and is forgotten
+	byPayer    collections.KeySet[textsKey]
+	byProvider collections.KeySet[textsKey]
+	payouts    collections.Map[payoutKey, escrowv1.Payout]
+	issuers    collections.Map[string, escrowv1.Issuer]
+	freeUses   collections.Map[string, escrowv1.FreeUse]
+}
+
+// NewKeeper makes the module's keeper; account is the module's own, authority
+// may admit issuers and change parameters.
+func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
+	bank Bank, pool Pool, models Models, providers Providers, authority string,
+) *Keeper {
+	b := collections.NewSchemaBuilder(service)
+	timed := collections.PairKeyCodec(collections.Int64Key, collections.StringKey)
+	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
+	k := &Keeper{
+		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, providers: providers,
+		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[escrowv1.Params](cdc)),
+		escrows:    collections.NewMap(b, collections.NewPrefix(1), "escrows", collections.StringKey, codec.CollValue[escrowv1.Escrow](cdc)),
+		grants:     collections.NewMap(b, collections.NewPrefix(2), "grants", collections.StringKey, codec.CollValue[escrowv1.ActiveGrant](cdc)),
+		releases:   collections.NewKeySet(b, collections.NewPrefix(3), "releases", timed),
+		byPayer:    collections.NewKeySet(b, collections.NewPrefix(4), "grants_by_payer", texts),
+		byProvider: collections.NewKeySet(b, collections.NewPrefix(5), "grants_by_provider", texts),
+		payouts: collections.NewMap(b, collections.NewPrefix(6), "payouts",
+			collections.TripleKeyCodec(collections.Int64Key, collections.StringKey, collections.StringKey), codec.CollValue[escrowv1.Payout](cdc)),
+		issuers:  collections.NewMap(b, collections.NewPrefix(7), "issuers", collections.StringKey, codec.CollValue[escrowv1.Issuer](cdc)),
+		freeUses: collections.NewMap(b, collections.NewPrefix(8), "free_uses", collections.StringKey, codec.CollValue[escrowv1.FreeUse](cdc)),
+	}
+	var err error
+	if k.schema, err = b.Build(); err != nil {
+		panic(err) // two prefixes alike: a mistake in the lines above
+	}
+	return k
+}
+
+func coins(amount uint64) sdk.Coins {
+	return sdk.NewCoins(sdk.NewCoin(CreditDenom, sdkmath.NewIntFromUint64(amount)))
+}
+
+// emit tells indexers what happened.
+func emit(ctx context.Context, event proto.Message) error {
+	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
+}

@@ -1,0 +1,137 @@
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
+	"cosmossdk.io/core/appmodule"
+	"github.com/grpc-ecosystem/grpc-gateway/runtime"
+
+	"github.com/cosmos/cosmos-sdk/client"
+	"github.com/cosmos/cosmos-sdk/codec"
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/module"
+	"github.com/cosmos/cosmos-sdk/types/msgservice"
+
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+)
+
+var (
+	_ module.AppModuleBasic = AppModule{}
+	_ module.HasGenesis     = AppModule{}
+	_ module.HasServices    = AppModule{}
+	_ appmodule.AppModule   = AppModule{}
+)
+
+// AppModule fits the keeper into the SDK's module manager.
+type AppModule struct{ keeper *Keeper }
+
+// NewAppModule makes the module.
+func NewAppModule(k *Keeper) AppModule { return AppModule{k} }
+
+// IsOnePerModuleType implements depinject.OnePerModuleType.
+func (AppModule) IsOnePerModuleType() {}
+
+// IsAppModule implements appmodule.AppModule.
+func (AppModule) IsAppModule() {}
+
+// Name is the module's name.
+func (AppModule) Name() string { return ModuleName }
+
+// ConsensusVersion counts changes of the stored form.
+func (AppModule) ConsensusVersion() uint64 { return 1 }
+
+// RegisterLegacyAminoCodec implements module.AppModuleBasic; amino JSON comes
+// from the protobuf descriptors.
+func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
+
+// RegisterInterfaces makes the messages known.
+func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
+	r.RegisterImplementations((*sdk.Msg)(nil), &modelv1.MsgRegisterVersion{})
+	msgservice.RegisterMsgServiceDesc(r, &modelv1.Msg_serviceDesc)
+}
+
+// RegisterGRPCGatewayRoutes serves queries over REST.
+func (AppModule) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeMux) {
+	if err := modelv1.RegisterQueryHandlerClient(context.Background(), mux, modelv1.NewQueryClient(c)); err != nil {
+		panic(err) // a route that is registered twice: a mistake in the protobuf source
+	}
+}
+
+// RegisterServices serves messages and queries.
+func (m AppModule) RegisterServices(c module.Configurator) {
+	modelv1.RegisterMsgServer(c.MsgServer(), messages{m.keeper})
+	modelv1.RegisterQueryServer(c.QueryServer(), queries{m.keeper})
+}
+
+// DefaultGenesis is an empty registry.
+func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {
+	return cdc.MustMarshalJSON(&modelv1.GenesisState{})
+}
+
+// ValidateGenesis checks every version.
+func (m AppModule) ValidateGenesis(cdc codec.JSONCodec, _ client.TxEncodingConfig, data json.RawMessage) error {
+	var state modelv1.GenesisState
+	if err := cdc.UnmarshalJSON(data, &state); err != nil {
+		return fmt.Errorf("%s genesis: %w", ModuleName, err)
+	}
+	for _, v := range state.Versions {
+		if err := PolicyOf(v.Policy).Validate(); err != nil {
+			return fmt.Errorf("%s genesis: %s@%s: %w", ModuleName, v.Name, v.Version, err)
+		}
+	}
+	return nil
+}
+
+// InitGenesis stores a genesis; who owns a name follows from its versions.
+func (m AppModule) InitGenesis(ctx sdk.Context, cdc codec.JSONCodec, data json.RawMessage) {
+	var state modelv1.GenesisState
+	cdc.MustUnmarshalJSON(data, &state)
+	for _, v := range state.Versions {
+		err := m.keeper.validate(v)
+		if err == nil {
+			err = m.keeper.register(ctx, v)
+		}
+		if err != nil {
+			panic(fmt.Errorf("%s genesis: %s@%s: %w", ModuleName, v.Name, v.Version, err))
+		}
+	}
+}
+
+// ExportGenesis returns the whole state.
+func (m AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.RawMessage {
+	var state modelv1.GenesisState
+	err := m.keeper.versions.Walk(ctx, nil, func(_ string, v modelv1.Version) (bool, error) {
+		state.Versions = append(state.Versions, v)
+		return false, nil
+	})
+	if err != nil {
+		panic(fmt.Errorf("%s export: %w", ModuleName, err))
+	}
+	return cdc.MustMarshalJSON(&state)
+}
+
+// AutoCLIOptions describes the commands that the protobuf services become.
+func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
+	return &autocliv1.ModuleOptions{
+		Query: &autocliv1.ServiceCommandDescriptor{
+			Service: "koinon.model.v1.Query",
+			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
+				{RpcMethod: "Version", Use: "version DIGEST", Short: "Show one model version",
+					Example:        "koinon query model version sha256:…",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "digest"}}},
+				{RpcMethod: "Versions", Use: "versions", Short: "List model versions", Example: "koinon query model versions --name bard"},
+			},
+		},
+		Tx: &autocliv1.ServiceCommandDescriptor{
+			Service: "koinon.model.v1.Msg",
+			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
+				{RpcMethod: "RegisterVersion", Use: "register-version DIGEST NAME VERSION", Short: "Register a model version",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "digest"}, {ProtoField: "name"}, {ProtoField: "version"}}},
+			},
+		},
+	}
+}

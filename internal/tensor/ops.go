@@ -28,7 +28,9 @@ func Softmax(x []float32) {
 	}
 	top := x[0]
 	for _, v := range x[1:] {
-		top = max(top, v)
+		if v > top {
+			top = v
+		}
 	}
 	for i, v := range x {
 		x[i] = v - top

@@ -1,0 +1,122 @@
+package app
+
+import (
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	"github.com/cosmos/cosmos-sdk/codec/address"
+	"github.com/cosmos/cosmos-sdk/runtime"
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
+	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	authzkeeper "github.com/cosmos/cosmos-sdk/x/authz/keeper"
+	bankkeeper "github.com/cosmos/cosmos-sdk/x/bank/keeper"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	consensuskeeper "github.com/cosmos/cosmos-sdk/x/consensus/keeper"
+	consensustypes "github.com/cosmos/cosmos-sdk/x/consensus/types"
+	distributionkeeper "github.com/cosmos/cosmos-sdk/x/distribution/keeper"
+	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
+	evidencekeeper "github.com/cosmos/cosmos-sdk/x/evidence/keeper"
+	evidencetypes "github.com/cosmos/cosmos-sdk/x/evidence/types"
+	"github.com/cosmos/cosmos-sdk/x/feegrant"
+	feegrantkeeper "github.com/cosmos/cosmos-sdk/x/feegrant/keeper"
+	govkeeper "github.com/cosmos/cosmos-sdk/x/gov/keeper"
+	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	mintkeeper "github.com/cosmos/cosmos-sdk/x/mint/keeper"
+	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
+	slashingkeeper "github.com/cosmos/cosmos-sdk/x/slashing/keeper"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
+	stakingkeeper "github.com/cosmos/cosmos-sdk/x/staking/keeper"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
+	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	"github.com/koinon/koinon/internal/ledger/x/escrow"
+	"github.com/koinon/koinon/internal/ledger/x/model"
+	"github.com/koinon/koinon/internal/ledger/x/provider"
+)
+
+// storeKeys names every module's part of the state.
+var storeKeys = []string{
+	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
+	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
+	evidencetypes.StoreKey, consensustypes.StoreKey,
+	model.ModuleName, provider.ModuleName, escrow.ModuleName,
+}
+
+// accounts are the modules that hold money, and what more they may do with it.
+var accounts = map[string][]string{
+	authtypes.FeeCollectorName:     nil,
+	distributiontypes.ModuleName:   nil,
+	minttypes.ModuleName:           {authtypes.Minter},
+	stakingtypes.BondedPoolName:    {authtypes.Burner, authtypes.Staking},
+	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
+	govtypes.ModuleName:            {authtypes.Burner},
+	provider.ModuleName:            nil,
+	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
+}
+
+// Keepers are the modules' stores.
+type Keepers struct {
+	Account      authkeeper.AccountKeeper
+	Bank         bankkeeper.BaseKeeper
+	Staking      *stakingkeeper.Keeper
+	Slashing     slashingkeeper.Keeper
+	Mint         mintkeeper.Keeper
+	Distribution distributionkeeper.Keeper
+	Gov          *govkeeper.Keeper
+	FeeGrant     feegrantkeeper.Keeper
+	Authz        authzkeeper.Keeper
+	Upgrade      *upgradekeeper.Keeper
+	Evidence     *evidencekeeper.Keeper
+	Consensus    consensuskeeper.Keeper
+
+	Model    *model.Keeper
+	Provider *provider.Keeper
+	Escrow   *escrow.Keeper
+}
+
+// Authority is the account that governance acts as.
+func Authority() string { return authtypes.NewModuleAddress(govtypes.ModuleName).String() }
+
+// newKeepers wires the modules; each gets only the others that it needs.
+func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.KVStoreKey, home string) Keepers {
+	var (
+		k         Keepers
+		authority = Authority()
+		service   = runtime.NewKVStoreService
+		addresses = address.NewBech32Codec(AddressPrefix)
+		operators = address.NewBech32Codec(AddressPrefix + "valoper")
+		consensus = address.NewBech32Codec(AddressPrefix + "valcons")
+	)
+	k.Consensus = consensuskeeper.NewKeeper(e.Codec, service(keys[consensustypes.StoreKey]), authority, runtime.EventService{})
+	k.Account = authkeeper.NewAccountKeeper(e.Codec, service(keys[authtypes.StoreKey]), authtypes.ProtoBaseAccount, accounts, addresses, AddressPrefix, authority)
+	k.Bank = bankkeeper.NewBaseKeeper(e.Codec, service(keys[banktypes.StoreKey]), k.Account, blocked(), authority, base.Logger())
+	k.Staking = stakingkeeper.NewKeeper(e.Codec, service(keys[stakingtypes.StoreKey]), k.Account, k.Bank, authority, operators, consensus)
+	k.Mint = mintkeeper.NewKeeper(e.Codec, service(keys[minttypes.StoreKey]), k.Staking, k.Account, k.Bank, authtypes.FeeCollectorName, authority)
+	k.Distribution = distributionkeeper.NewKeeper(e.Codec, service(keys[distributiontypes.StoreKey]), k.Account, k.Bank, k.Staking, authtypes.FeeCollectorName, authority)
+	k.Slashing = slashingkeeper.NewKeeper(e.Codec, e.Amino, service(keys[slashingtypes.StoreKey]), k.Staking, authority)
+	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))
+	k.FeeGrant = feegrantkeeper.NewKeeper(e.Codec, service(keys[feegrant.StoreKey]), k.Account)
+	k.Authz = authzkeeper.NewKeeper(service(keys[authzkeeper.StoreKey]), e.Codec, base.MsgServiceRouter(), k.Account)
+	k.Upgrade = upgradekeeper.NewKeeper(nil, service(keys[upgradetypes.StoreKey]), e.Codec, home, base, authority)
+	k.Evidence = evidencekeeper.NewKeeper(e.Codec, service(keys[evidencetypes.StoreKey]), k.Staking, k.Slashing, addresses, runtime.ProvideCometInfoService())
+	k.Gov = govkeeper.NewKeeper(e.Codec, service(keys[govtypes.StoreKey]), k.Account, k.Bank, k.Distribution, base.MsgServiceRouter(),
+		govtypes.DefaultConfig(), authority, govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(k.Staking))
+
+	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses)
+	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses, k.Bank, k.Model, authority)
+	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
+		k.Bank, k.Distribution, k.Model, k.Provider, authority)
+	return k
+}
+
+// blocked are the accounts that nobody may send to: the modules', but for that
+// of governance, which is an authority and may be paid.
+func blocked() map[string]bool {
+	list := map[string]bool{}
+	for name := range accounts {
+		if name != govtypes.ModuleName {
+			list[authtypes.NewModuleAddress(name).String()] = true
+		}
+	}
+	return list
+}

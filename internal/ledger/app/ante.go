@@ -11,6 +11,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/auth/ante"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/ledger/refusal"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
 
@@ -97,5 +98,5 @@ func limitFree(ctx sdk.Context, counter freeCounter, tx sdk.Tx, simulate bool) e
 	if gas := feeTx.GetGas(); gas > freeGas && !simulate {
 		return errorsmod.Wrapf(sdkerrors.ErrInvalidGasLimit, "a transaction without a fee may use %d gas, not %d", freeGas, gas)
 	}
-	return counter.UseFree(ctx, sdk.AccAddress(feeTx.FeePayer()).String())
+	return refusal.Coded(counter.UseFree(ctx, sdk.AccAddress(feeTx.FeePayer()).String()))
 }

@@ -77,7 +77,7 @@ var _ servertypes.Application = (*App)(nil)
 // New makes the application on a database and loads its latest state. Home is
 // where the upgrade module leaves word of what it needs.
 func New(logger log.Logger, db dbm.DB, home string, options ...func(*baseapp.BaseApp)) (*App, error) {
-	encoding, err := newEncoding()
+	encoding, err := NewEncoding()
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +86,7 @@ func New(logger log.Logger, db dbm.DB, home string, options ...func(*baseapp.Bas
 	base.SetTxEncoder(encoding.TxConfig.TxEncoder())
 	keys := storetypes.NewKVStoreKeys(storeKeys...)
 	app := &App{BaseApp: base, Encoding: encoding, Keepers: newKeepers(base, encoding, keys, home)}
+	app.SetParamStore(app.Consensus.ParamsStore)
 	app.addModules()
 	app.orderModules()
 	if err := app.serve(); err != nil {
@@ -129,8 +130,6 @@ func (app *App) addModules() {
 	app.basics = module.NewBasicManagerFromManager(app.modules, map[string]module.AppModuleBasic{
 		genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
 	})
-	app.basics.RegisterLegacyAminoCodec(app.Amino)
-	app.basics.RegisterInterfaces(app.Registry)
 }
 
 // orderModules says in which order modules act. Distribution comes before

@@ -7,9 +7,27 @@ import (
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	"github.com/cosmos/cosmos-sdk/std"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/module"
+	"github.com/cosmos/cosmos-sdk/x/auth"
 	authtx "github.com/cosmos/cosmos-sdk/x/auth/tx"
+	authzmodule "github.com/cosmos/cosmos-sdk/x/authz/module"
+	"github.com/cosmos/cosmos-sdk/x/bank"
+	"github.com/cosmos/cosmos-sdk/x/consensus"
+	"github.com/cosmos/cosmos-sdk/x/distribution"
+	"github.com/cosmos/cosmos-sdk/x/evidence"
+	feegrantmodule "github.com/cosmos/cosmos-sdk/x/feegrant/module"
+	"github.com/cosmos/cosmos-sdk/x/genutil"
+	"github.com/cosmos/cosmos-sdk/x/gov"
+	"github.com/cosmos/cosmos-sdk/x/mint"
+	"github.com/cosmos/cosmos-sdk/x/slashing"
+	"github.com/cosmos/cosmos-sdk/x/staking"
 	"github.com/cosmos/cosmos-sdk/x/tx/signing"
+	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/koinon/koinon/internal/ledger/x/escrow"
+	"github.com/koinon/koinon/internal/ledger/x/model"
+	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
 
 // AddressPrefix begins every address; validators and their consensus keys have
@@ -29,6 +47,14 @@ func init() {
 	config.Seal()
 }
 
+// messageModules are the modules that have messages, without their state.
+var messageModules = []module.AppModuleBasic{
+	auth.AppModuleBasic{}, bank.AppModuleBasic{}, staking.AppModuleBasic{}, slashing.AppModuleBasic{}, mint.AppModuleBasic{},
+	distribution.AppModuleBasic{}, gov.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, authzmodule.AppModuleBasic{},
+	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
+	model.AppModule{}, provider.AppModule{}, escrow.AppModule{},
+}
+
 // Encoding is how messages, transactions and state are written.
 type Encoding struct {
 	Registry codectypes.InterfaceRegistry
@@ -37,8 +63,8 @@ type Encoding struct {
 	TxConfig client.TxConfig
 }
 
-// newEncoding knows the SDK's own types; modules add theirs.
-func newEncoding() (Encoding, error) {
+// NewEncoding knows the messages of every module.
+func NewEncoding() (Encoding, error) {
 	registry, err := codectypes.NewInterfaceRegistryWithOptions(codectypes.InterfaceRegistryOptions{
 		ProtoFiles: proto.HybridResolver,
 		SigningOptions: signing.Options{
@@ -53,5 +79,9 @@ func newEncoding() (Encoding, error) {
 	amino := codec.NewLegacyAmino()
 	std.RegisterInterfaces(registry)
 	std.RegisterLegacyAminoCodec(amino)
+	for _, m := range messageModules {
+		m.RegisterInterfaces(registry)
+		m.RegisterLegacyAminoCodec(amino)
+	}
 	return Encoding{registry, cdc, amino, authtx.NewTxConfig(cdc, authtx.DefaultSignModes)}, nil
 }

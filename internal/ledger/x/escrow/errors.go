@@ -1,11 +1,9 @@
 package escrow
 
 import (
-	"errors"
-	"fmt"
-
 	errorsmod "cosmossdk.io/errors"
 
+	"github.com/koinon/koinon/internal/ledger/refusal"
 	"github.com/koinon/koinon/internal/mechanism/escrow"
 	"github.com/koinon/koinon/internal/mechanism/split"
 	"github.com/koinon/koinon/receipt"
@@ -30,33 +28,12 @@ var rules = []error{
 	escrow.ErrIssuerField, escrow.ErrFreeLimit,
 	receipt.ErrGrantField, receipt.ErrGrantValue, receipt.ErrGrantOverflow, receipt.ErrGrantSignature, receipt.ErrKey,
 	receipt.ErrDigest, receipt.ErrTicketIndex, receipt.ErrTicketOrder, receipt.ErrTicketChain, split.ErrSum,
+	escrow.ErrWithdrawnAlready,
 }
 
-// registered are the rules' errors as the SDK knows them, in the same order.
-var registered = func() []*errorsmod.Error {
-	var list []*errorsmod.Error
+// Every rule's refusal has a code, so that clients can tell it.
+func init() {
 	for i, rule := range rules {
-		list = append(list, errorsmod.Register(ModuleName, firstRule+uint32(i), rule.Error()))
+		refusal.Register(ModuleName, firstRule+uint32(i), rule)
 	}
-	return list
-}()
-
-// coded gives a refusal of the mechanism its code.
-func coded(err error) error {
-	for i, rule := range rules {
-		if errors.Is(err, rule) {
-			return fmt.Errorf("%w (%s)", registered[i], err)
-		}
-	}
-	return err
-}
-
-// Rule returns the mechanism's error behind a code of this module's codespace,
-// so that those who hear of a refusal over the network can tell it with
-// errors.Is; nil if the code is not a rule's.
-func Rule(code uint32) error {
-	if code < firstRule || code >= firstRule+uint32(len(rules)) {
-		return nil
-	}
-	return rules[code-firstRule]
 }

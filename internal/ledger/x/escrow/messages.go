@@ -29,7 +29,7 @@ func (m messages) Deposit(ctx context.Context, msg *escrowv1.MsgDeposit) (*escro
 		return nil, err
 	}
 	if a, err = escrow.Deposit(a, msg.Amount, msg.GrantKey); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.bank.SendCoinsFromAccountToModule(ctx, payer, ModuleName, coins(msg.Amount)); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (m messages) Withdraw(ctx context.Context, msg *escrowv1.MsgWithdraw) (*esc
 	}
 	a, payout, err := escrow.Withdraw(params, a, msg.Amount, blockTime(ctx), sdk.UnwrapSDKContext(ctx).BlockHeight())
 	if err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.storeAccount(ctx, a); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (m messages) Withdraw(ctx context.Context, msg *escrowv1.MsgWithdraw) (*esc
 func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*escrowv1.MsgActivateResponse, error) {
 	grant, err := GrantOf(msg.Grant)
 	if err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.providers.MayServe(ctx, msg.Provider); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 	signed := receipt.SignedGrant{Grant: grant, Signature: msg.Signature}
 	a, active, err := escrow.Activate(params, a, known, signed, msg.Provider, sdk.UnwrapSDKContext(ctx).ChainID(), blockTime(ctx))
 	if err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.storeAccount(ctx, a); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 func (m messages) Redeem(ctx context.Context, msg *escrowv1.MsgRedeem) (*escrowv1.MsgRedeemResponse, error) {
 	redemption, err := redemptionOf(msg)
 	if err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	g, err := m.loadGrant(ctx, msg.Id)
 	if err != nil {
@@ -137,7 +137,7 @@ func (m messages) Redeem(ctx context.Context, msg *escrowv1.MsgRedeem) (*escrowv
 	rest := g.Rest()
 	a, g, payouts, amount, err := escrow.Redeem(params, a, g, policy, redemption, msg.Provider, Treasury, blockTime(ctx))
 	if err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.storeAccount(ctx, a); err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (m messages) Mint(ctx context.Context, msg *escrowv1.MsgMint) (*escrowv1.Ms
 		return nil, err
 	}
 	if issuer, err = escrow.Mint(issuer, msg.Amount); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.bank.MintCoins(ctx, ModuleName, coins(msg.Amount)); err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (m messages) Burn(ctx context.Context, msg *escrowv1.MsgBurn) (*escrowv1.Ms
 		return nil, err
 	}
 	if issuer, err = escrow.Burn(issuer, msg.Amount); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.bank.SendCoinsFromAccountToModule(ctx, account, ModuleName, coins(msg.Amount)); err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func (m messages) SetIssuer(ctx context.Context, msg *escrowv1.MsgSetIssuer) (*e
 		issuer.Outstanding = old.Outstanding
 	}
 	if err := issuer.Validate(); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.issuers.Set(ctx, issuer.Address, storedIssuer(issuer)); err != nil {
 		return nil, err
@@ -266,7 +266,7 @@ func (m messages) UpdateParams(ctx context.Context, msg *escrowv1.MsgUpdateParam
 		return nil, fmt.Errorf("%w: %s", ErrAuthority, m.authority)
 	}
 	if err := paramsOf(msg.Params).Validate(); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	return &escrowv1.MsgUpdateParamsResponse{}, m.params.Set(ctx, msg.Params)
 }
@@ -277,7 +277,7 @@ func (k *Keeper) loadIssuer(ctx context.Context, address string) (escrow.Issuer,
 		return escrow.Issuer{}, err
 	}
 	if !known {
-		return escrow.Issuer{}, coded(fmt.Errorf("%w: %s is none", escrow.ErrNotIssuer, address))
+		return escrow.Issuer{}, fmt.Errorf("%w: %s is none", escrow.ErrNotIssuer, address)
 	}
 	i, err := k.issuers.Get(ctx, address)
 	return issuerOf(i), err

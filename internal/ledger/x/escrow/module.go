@@ -17,6 +17,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/msgservice"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/ledger/refusal"
 )
 
 var (
@@ -66,7 +67,7 @@ func (AppModule) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeM
 
 // RegisterServices serves messages and queries.
 func (m AppModule) RegisterServices(c module.Configurator) {
-	escrowv1.RegisterMsgServer(c.MsgServer(), messages{m.keeper})
+	escrowv1.RegisterMsgServer(refusal.Server(c.MsgServer()), messages{m.keeper})
 	escrowv1.RegisterQueryServer(c.QueryServer(), queries{m.keeper})
 }
 

@@ -68,15 +68,15 @@ func keyOf(p escrowv1.Payout) payoutKey {
 	return collections.Join3(p.DueAt, p.Source, fmt.Sprintf("%d/%s", p.Role, p.Recipient))
 }
 
-// addPayout stores money on its way. What one source owes one recipient in one
-// role at one time is one payout: a payer's two withdrawals of one block.
+// addPayout stores money on its way. A redemption's payouts are new, as its
+// ticket is; a payer's withdrawal may not be, if it is the second in a block.
 func (k *Keeper) addPayout(ctx context.Context, p escrow.Payout) error {
 	stored := storedPayout(p)
-	old, err := k.payouts.Get(ctx, keyOf(stored))
-	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+	if known, err := k.payouts.Has(ctx, keyOf(stored)); err != nil {
 		return err
+	} else if known {
+		return escrow.ErrWithdrawnAlready
 	}
-	stored.Amount += old.Amount
 	return k.payouts.Set(ctx, keyOf(stored), stored)
 }
 
@@ -190,7 +190,7 @@ func (k *Keeper) UseFree(ctx context.Context, address string) error {
 	}
 	next, err := escrow.UseFree(params, escrow.FreeUse{Window: used.Window, Count: used.Count}, sdk.UnwrapSDKContext(ctx).BlockHeight())
 	if err != nil {
-		return coded(err)
+		return err
 	}
 	return k.freeUses.Set(ctx, address, escrowv1.FreeUse{Address: address, Window: next.Window, Count: next.Count})
 }

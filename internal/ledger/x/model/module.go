@@ -17,6 +17,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/msgservice"
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	"github.com/koinon/koinon/internal/ledger/refusal"
 )
 
 var (
@@ -63,7 +64,7 @@ func (AppModule) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeM
 
 // RegisterServices serves messages and queries.
 func (m AppModule) RegisterServices(c module.Configurator) {
-	modelv1.RegisterMsgServer(c.MsgServer(), messages{m.keeper})
+	modelv1.RegisterMsgServer(refusal.Server(c.MsgServer()), messages{m.keeper})
 	modelv1.RegisterQueryServer(c.QueryServer(), queries{m.keeper})
 }
 

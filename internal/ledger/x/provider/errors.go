@@ -1,11 +1,9 @@
 package provider
 
 import (
-	"errors"
-	"fmt"
-
 	errorsmod "cosmossdk.io/errors"
 
+	"github.com/koinon/koinon/internal/ledger/refusal"
 	"github.com/koinon/koinon/internal/mechanism/bond"
 )
 
@@ -19,26 +17,10 @@ var (
 	ErrNoOffer    = errorsmod.Register(ModuleName, 7, "no such offer")
 	ErrTooMany    = errorsmod.Register(ModuleName, 8, "too many offers")
 	ErrAuthority  = errorsmod.Register(ModuleName, 9, "only governance may do this")
-	ErrParams     = errorsmod.Register(ModuleName, 10, bond.ErrParams.Error())
-	ErrZeroAmount = errorsmod.Register(ModuleName, 11, bond.ErrZeroAmount.Error())
-	ErrOverflow   = errorsmod.Register(ModuleName, 12, bond.ErrOverflow.Error())
-	ErrTooLittle  = errorsmod.Register(ModuleName, 13, bond.ErrTooLittle.Error())
-	ErrTooMuch    = errorsmod.Register(ModuleName, 14, bond.ErrTooMuch.Error())
-	ErrOffersOpen = errorsmod.Register(ModuleName, 15, bond.ErrOffersOpen.Error())
+	ErrParams     = refusal.Register(ModuleName, 10, bond.ErrParams)
+	ErrZeroAmount = refusal.Register(ModuleName, 11, bond.ErrZeroAmount)
+	ErrOverflow   = refusal.Register(ModuleName, 12, bond.ErrOverflow)
+	ErrTooLittle  = refusal.Register(ModuleName, 13, bond.ErrTooLittle)
+	ErrTooMuch    = refusal.Register(ModuleName, 14, bond.ErrTooMuch)
+	ErrOffersOpen = refusal.Register(ModuleName, 15, bond.ErrOffersOpen)
 )
-
-// refusals pairs the mechanism's errors with the ledger's codes.
-var refusals = []struct{ rule, code error }{
-	{bond.ErrParams, ErrParams}, {bond.ErrZeroAmount, ErrZeroAmount}, {bond.ErrOverflow, ErrOverflow},
-	{bond.ErrTooLittle, ErrTooLittle}, {bond.ErrTooMuch, ErrTooMuch}, {bond.ErrOffersOpen, ErrOffersOpen},
-}
-
-// coded gives a refusal of the mechanism its code.
-func coded(err error) error {
-	for _, r := range refusals {
-		if errors.Is(err, r.rule) {
-			return fmt.Errorf("%w (%s)", r.code, err)
-		}
-	}
-	return err
-}

@@ -61,7 +61,7 @@ func (m messages) Register(ctx context.Context, msg *providerv1.MsgRegister) (*p
 		return nil, err
 	}
 	if err := bond.Register(params, msg.Bond); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.lock(ctx, msg.Provider, msg.Bond); err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (m messages) Bond(ctx context.Context, msg *providerv1.MsgBond) (*providerv
 		return nil, err
 	}
 	if p.Bond, err = bond.Add(p.Bond, msg.Amount); err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	if err := m.lock(ctx, msg.Provider, msg.Amount); err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (m messages) Unbond(ctx context.Context, msg *providerv1.MsgUnbond) (*provi
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	rest, releaseAt, err := bond.Unbond(params, p.Bond, msg.Amount, offers, sdkCtx.BlockTime().Unix())
 	if err != nil {
-		return nil, coded(err)
+		return nil, err
 	}
 	p.Bond = rest
 	// Two in one second come back together.
@@ -244,5 +244,5 @@ func validateParams(p providerv1.Params) error {
 	if p.MaxOffersPerProvider == 0 {
 		return fmt.Errorf("%w: max_offers_per_provider must be more than zero", ErrParams)
 	}
-	return coded(bond.Params{Min: p.MinBond, Unbonding: p.UnbondingSeconds}.Validate())
+	return bond.Params{Min: p.MinBond, Unbonding: p.UnbondingSeconds}.Validate()
 }

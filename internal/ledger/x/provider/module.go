@@ -17,6 +17,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/msgservice"
 
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/refusal"
 )
 
 var (
@@ -66,7 +67,7 @@ func (AppModule) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeM
 
 // RegisterServices serves messages and queries.
 func (m AppModule) RegisterServices(c module.Configurator) {
-	providerv1.RegisterMsgServer(c.MsgServer(), messages{m.keeper})
+	providerv1.RegisterMsgServer(refusal.Server(c.MsgServer()), messages{m.keeper})
 	providerv1.RegisterQueryServer(c.QueryServer(), queries{m.keeper})
 }
 

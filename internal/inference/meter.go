@@ -253,6 +253,16 @@ func (s *Stream) Token() error {
 	return nil
 }
 
+// Next is what the next token adds to the cost, in ucredit; the first one adds
+// the prompt's price.
+func (s *Stream) Next() (uint64, error) {
+	cost, err := s.after(1)
+	if err != nil {
+		return 0, err
+	}
+	return cost - s.cost, nil
+}
+
 // Tokens is the number of tokens counted so far.
 func (s *Stream) Tokens() uint64 { return s.completion }
 
@@ -280,7 +290,8 @@ func (s *Stream) Finish() {
 }
 
 // Break ends, at the gateway, a stream that ended without Done: what was
-// received stays owed.
+// received stays owed. At the provider it ends a stream of which nothing was
+// sent.
 func (s *Stream) Break() { s.end(s.cost) }
 
 // Forgive ends, at the provider, a stream whose end the gateway did not

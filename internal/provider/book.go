@@ -1,0 +1,334 @@
+package provider
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// book is one grant in use: the meter, the highest ticket, the chain of
+// receipts, and what the ledger knows of it. Its methods lock it.
+type book struct {
+	id     receipt.Digest
+	signed receipt.SignedGrant
+	store  *store
+
+	mu    sync.Mutex
+	meter *inference.Meter
+	// index and ticket are the highest verified; the meter follows when they
+	// are on disk.
+	index  uint64
+	ticket receipt.Digest
+
+	sequence  uint64 // of the last receipt
+	previous  receipt.Digest
+	receipted uint64 // its Owed, ucredit
+
+	state    state
+	reason   string
+	redeemed uint64    // ticket index
+	tried    time.Time // last attempt to redeem
+	// provisional is what was served before activation, in ucredit, and counts
+	// against the payer's exposure.
+	provisional uint64
+
+	// changed is closed, and replaced, whenever a waiting stream should look
+	// again.
+	changed chan struct{}
+}
+
+func newBook(r record, s *store) (*book, error) {
+	meter, err := inference.Resume(r.signed.Grant, r.books)
+	if err != nil {
+		return nil, err
+	}
+	return &book{
+		id: r.signed.ID(), signed: r.signed, store: s, meter: meter,
+		index: r.books.Revealed, ticket: r.ticket,
+		sequence: r.sequence, previous: r.previous, receipted: r.receipted,
+		state: r.state, reason: r.reason, redeemed: r.redeemed,
+		changed: make(chan struct{}),
+	}, nil
+}
+
+// wake lets every waiting stream look again. The lock is held.
+func (b *book) wake() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// reveal checks a ticket, one hash for each index since the last, and returns
+// when it is on disk. An older ticket than the last changes nothing.
+func (b *book) reveal(index uint64, ticket receipt.Digest) error {
+	b.mu.Lock()
+	if index <= b.index {
+		b.mu.Unlock()
+		return nil
+	}
+	if index > b.signed.Tickets {
+		b.mu.Unlock()
+		return fmt.Errorf("%w: %d of %d", receipt.ErrTicketIndex, index, b.signed.Tickets)
+	}
+	if err := receipt.VerifyTicket(b.ticket, b.index, ticket, index); err != nil {
+		b.mu.Unlock()
+		return err
+	}
+	b.index, b.ticket = index, ticket
+	stored := b.store.saveTicket(b.id, index, ticket)
+	b.mu.Unlock()
+	if err := <-stored; err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, err := b.meter.Reveal(index); err != nil {
+		return err
+	}
+	b.wake()
+	return nil
+}
+
+// revealed is the highest ticket on disk.
+func (b *book) revealed() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.meter.Revealed()
+}
+
+// unredeemed is the value of the tickets that the ledger has not paid, in
+// ucredit. The lock is held.
+func (b *book) unredeemed() uint64 {
+	return (b.index - min(b.index, b.redeemed)) * b.signed.TicketValue
+}
+
+// rich says whether more than an amount, in ucredit, waits to be redeemed.
+func (b *book) rich(above uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unredeemed() > above
+}
+
+// sign makes the next receipt of the grant from what the caller knows of the
+// answer, and returns when it is on disk.
+func (b *book) sign(r receipt.Receipt, key ed25519.PrivateKey) ([]byte, receipt.Receipt, error) {
+	b.mu.Lock()
+	r.Version = receipt.Version
+	r.ChainID, r.Grant = b.signed.ChainID, b.id
+	r.Provider, r.Payer, r.App, r.Model = b.signed.Provider, b.signed.Payer, b.signed.App, b.signed.Model
+	r.Sequence, r.Previous = b.sequence+1, b.previous
+	r.Owed, r.Ticket = b.receipted+r.Cost, b.meter.Revealed()
+	r = r.Sign(key)
+	if err := r.Verify(); err != nil {
+		b.mu.Unlock()
+		return nil, r, fmt.Errorf("signing receipt %d of grant %s: %w", r.Sequence, b.id.Hex(), err)
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		b.mu.Unlock()
+		return nil, r, fmt.Errorf("encoding a receipt: %w", err)
+	}
+	b.sequence, b.previous, b.receipted = r.Sequence, r.Hash(), r.Owed
+	stored := b.store.addReceipt(r, body)
+	b.mu.Unlock()
+	return body, r, <-stored
+}
+
+// start begins a stream on the grant's meter.
+func (b *book) start(prompt uint64, price receipt.Price) (*inference.Stream, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.meter.Start(prompt, 0, price)
+}
+
+// complete counts the end of an answer, before the gateway hears of it.
+func (b *book) complete(s *inference.Stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Complete()
+}
+
+// drop ends a stream of which nothing was sent.
+func (b *book) drop(s *inference.Stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Break()
+	b.wake()
+}
+
+// finish ends an acknowledged stream.
+func (b *book) finish(s *inference.Stream) error {
+	b.mu.Lock()
+	s.Finish()
+	b.wake()
+	stored := b.store.saveBooks(b.id, b.meter.Books())
+	b.mu.Unlock()
+	return <-stored
+}
+
+// forgive ends a broken stream; it returns the number of tokens and the
+// amount, in ucredit, that stay owed.
+func (b *book) forgive(s *inference.Stream) (tokens, kept uint64, err error) {
+	b.mu.Lock()
+	tokens = s.Forgive()
+	kept = s.Cost()
+	b.wake()
+	stored := b.store.saveBooks(b.id, b.meter.Books())
+	b.mu.Unlock()
+	return tokens, kept, <-stored
+}
+
+// move changes what the ledger knows of the grant.
+func (b *book) move(to state, reason string) error {
+	b.mu.Lock()
+	if to <= b.state {
+		b.mu.Unlock()
+		return nil
+	}
+	b.state, b.reason = to, reason
+	b.wake()
+	stored := b.store.setState(b.id, to, reason)
+	b.mu.Unlock()
+	return <-stored
+}
+
+// collected records a redemption.
+func (b *book) collected(index uint64) error {
+	b.mu.Lock()
+	b.redeemed = max(b.redeemed, index)
+	stored := b.store.setRedeemed(b.id, index)
+	b.mu.Unlock()
+	return <-stored
+}
+
+// exposure limits what each payer is served on grants that the ledger has not
+// confirmed. Amounts are in ucredit.
+type exposure struct {
+	limit uint64
+	mu    sync.Mutex
+	used  map[string]uint64
+}
+
+func newExposure(limit uint64) *exposure {
+	return &exposure{limit: limit, used: map[string]uint64{}}
+}
+
+// take adds to what a payer was served, if that stays within the limit.
+func (e *exposure) take(payer string, amount uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if amount > e.limit-min(e.limit, e.used[payer]) {
+		return false
+	}
+	e.used[payer] += amount
+	return true
+}
+
+// fits says whether take would succeed.
+func (e *exposure) fits(payer string, amount uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return amount <= e.limit-min(e.limit, e.used[payer])
+}
+
+// give takes off what a confirmed grant had used.
+func (e *exposure) give(payer string, amount uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.used[payer] -= min(e.used[payer], amount); e.used[payer] == 0 {
+		delete(e.used, payer)
+	}
+}
+
+// Ends of a stream, as causes of its context.
+var (
+	errCancelled  = errors.New("the gateway cancelled")
+	errBroken     = errors.New("the gateway left")
+	errUnpaid     = errors.New("no ticket came in time")
+	errUnactive   = errors.New("the grant's activation did not come in time")
+	errNotGranted = errors.New("the ledger refused the grant")
+	errExpired    = errors.New("the grant expired")
+	errDrained    = errors.New("the provider stops")
+)
+
+// token counts the next token of a stream once it may be served, and returns
+// what is then owed on the grant.
+func (b *book) token(ctx context.Context, s *inference.Stream, e *exposure, c Config) (owed uint64, err error) {
+	err = b.await(ctx, c, func() (bool, error, error) {
+		if wait, err := s.MustWait(); wait || err != nil {
+			return false, errUnpaid, err
+		}
+		cost, err := s.Next()
+		if err != nil {
+			return false, nil, err
+		}
+		if b.state == pending {
+			if !e.take(b.signed.Payer, cost) {
+				return false, errUnactive, nil
+			}
+			b.provisional += cost
+		}
+		if err := s.Token(); err != nil {
+			return false, nil, err
+		}
+		owed = b.meter.Owed()
+		return true, nil, nil
+	})
+	return owed, err
+}
+
+// ready waits until the first token may be served, so that no slot is held
+// while a grant is activated.
+func (b *book) ready(ctx context.Context, s *inference.Stream, e *exposure, c Config) error {
+	return b.await(ctx, c, func() (bool, error, error) {
+		cost, err := s.Next()
+		if err != nil {
+			return false, nil, err
+		}
+		return b.state == active || e.fits(b.signed.Payer, cost), errUnactive, nil
+	})
+}
+
+// await tries, under the lock, until it may, fails, or was too late, as which
+// the try names itself.
+func (b *book) await(ctx context.Context, c Config, try func() (ok bool, late, err error)) error {
+	var timer *time.Timer
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		if b.state == refused || b.state == closed {
+			return fmt.Errorf("%w: %s", errNotGranted, b.reason)
+		}
+		ok, late, err := try()
+		if ok || err != nil {
+			return err
+		}
+		if timer == nil {
+			limit := c.PaymentTimeout
+			if late == errUnactive {
+				limit = c.ActivationTimeout
+			}
+			timer = time.NewTimer(limit)
+			defer timer.Stop()
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		select {
+		case <-changed:
+		case <-timer.C:
+			err = late
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		b.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package provider
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+func TestAnswerPaidAndSettled(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 100_000)
+	b := w.buyer("koinon1alice", 50, 1000, nil)
+	c, err := b.ask("secret prompt", 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.tokens) != 60 || c.receipt.Cost != 13+120 || c.receipt.FinishReason != "length" {
+		t.Fatalf("%d tokens, receipt %+v", len(c.tokens), c.receipt)
+	}
+	if _, err := b.ask("secret again", 10); err != nil {
+		t.Fatal(err)
+	}
+	w.verify(b)
+	w.halt()
+	if want := b.meter.Paid(); w.chain.paid != want || want != 200 { // 133 + 32, in tickets of 50
+		t.Fatalf("the ledger paid %d, the buyer revealed %d", w.chain.paid, want)
+	}
+	if g := w.chain.grants[b.signed.ID().Hex()]; g.Receipts != 2 || g.ReceiptsRoot.IsZero() {
+		t.Fatalf("redeemed with %d receipts, root %s", g.Receipts, g.ReceiptsRoot)
+	}
+	w.verify(b)
+}
+
+func TestRegistrationIsIdempotent(t *testing.T) {
+	w := newWorld(t, nil)
+	want := 3 // version, provider, offer
+	if len(w.chain.sent) != want || w.chain.height != 1 {
+		t.Fatalf("sent %v in %d transactions", w.chain.sent, w.chain.height)
+	}
+	w.halt()
+	w.start()
+	if len(w.chain.sent) != want {
+		t.Fatalf("sent again: %v", w.chain.sent[want:])
+	}
+	w.halt()
+	w.config.Bond, w.config.Price.Output, w.config.Moniker = 9, 3_000_000, "uno"
+	w.start()
+	if len(w.chain.sent) != want+3 || w.chain.providers[seller].Bond != 9 || w.chain.providers[seller].Moniker != "uno" ||
+		w.chain.offers[w.model.Digest.String()].OutputPrice != 3_000_000 {
+		t.Fatalf("sent %v", w.chain.sent[want:])
+	}
+}
+
+func TestManyStreamsOnOneGrant(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 1_000_000)
+	b := w.buyer("koinon1alice", 20, 10_000, nil)
+	if _, err := b.ask("warm", 5); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 4 {
+				if _, err := b.ask("a prompt of some length", 40); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	w.verify(b)
+	book := w.provider.book(b.signed.ID())
+	if book.meter.Owed() != b.meter.Owed() || book.receipted != b.meter.Owed() {
+		t.Fatalf("provider says %d owed and %d in receipts, gateway %d", book.meter.Owed(), book.receipted, b.meter.Owed())
+	}
+	w.halt()
+	if w.chain.paid != b.meter.Paid() {
+		t.Fatalf("the ledger paid %d of %d", w.chain.paid, b.meter.Paid())
+	}
+}
+
+func TestGrantRefusals(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 10_000)
+	other := receipt.Sum([]byte("another model"))
+	for name, c := range map[string]struct {
+		payer   string
+		tickets uint64
+		adjust  func(*receipt.Grant)
+		code    inference.Code
+	}{
+		"another chain":    {"koinon1alice", 100, func(g *receipt.Grant) { g.ChainID = "cosmoshub-4" }, inference.CodeGrantRefused},
+		"another provider": {"koinon1alice", 100, func(g *receipt.Grant) { g.Provider = "koinon1other" }, inference.CodeGrantRefused},
+		"another model":    {"koinon1alice", 100, func(g *receipt.Grant) { g.Model = other }, inference.CodeGrantRefused},
+		"expires soon":     {"koinon1alice", 100, func(g *receipt.Grant) { g.Expiry -= 3500 }, inference.CodeGrantRefused},
+		"expires late":     {"koinon1alice", 100, func(g *receipt.Grant) { g.Expiry += 30 * 86400 }, inference.CodeGrantRefused},
+		"dear tickets":     {"koinon1alice", 2, func(g *receipt.Grant) { g.TicketValue = 50_000 }, inference.CodeGrantRefused},
+		"too small":        {"koinon1alice", 19, nil, inference.CodeGrantRefused},
+		"too large":        {"koinon1alice", 201, nil, inference.CodeGrantRefused},
+		"no escrow":        {"koinon1bob", 100, nil, inference.CodeGrantRefused},
+		"cheap tickets":    {"koinon1alice", 5_000, func(g *receipt.Grant) { g.TicketValue = 1 }, inference.CodeGrantRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := w.buyer(c.payer, 50, c.tickets, nil)
+			if c.adjust != nil {
+				g := b.signed.Grant
+				c.adjust(&g)
+				b.signed = g.Sign(payerKey(c.payer))
+			}
+			if _, err := b.ask("hello", 5); !errors.Is(err, &inference.Error{Code: c.code}) {
+				t.Fatalf("%v, want %s", err, c.code)
+			}
+		})
+	}
+	t.Run("forged signature", func(t *testing.T) {
+		b := w.buyer("koinon1alice", 50, 100, nil)
+		b.signed.Signature[3] ^= 1
+		if _, err := b.ask("hello", 5); !errors.Is(err, &inference.Error{Code: inference.CodeGrantRefused}) {
+			t.Fatal(err)
+		}
+	})
+	w.verify()
+}
+
+func TestRequestRefusals(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 100_000)
+	b := w.buyer("koinon1alice", 50, 1000, nil)
+	ask := func(r inference.Request) error {
+		c := &call{b: b, raw: w.dial()}
+		c.conn = inference.NewGatewayConn(c.raw)
+		body, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.sendOpen(body)
+		f, err := c.conn.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.GetError() == nil {
+			t.Fatalf("served: %v", f)
+		}
+		return inference.ErrorFromWire(f.GetError())
+	}
+	base := inference.Request{Model: w.model.Digest, Prompt: "hello", MaxTokens: 5, TopP: 1}
+	long := base
+	long.MaxTokens = 508
+	elsewhere := base
+	elsewhere.Model = receipt.Digest{1}
+	cheap := base
+	cheap.MaxPrice = &inference.MaxPrice{Input: 1_000_000, Output: 1_999_999}
+	for _, c := range []struct {
+		request inference.Request
+		code    inference.Code
+	}{{long, inference.CodeContextLength}, {elsewhere, inference.CodeModelNotFound}, {cheap, inference.CodePaymentRequired}} {
+		if err := ask(c.request); !errors.Is(err, &inference.Error{Code: c.code}) {
+			t.Errorf("%v, want %s", err, c.code)
+		}
+	}
+	if _, err := b.ask("hello", 5); err != nil {
+		t.Fatalf("after refusals: %v", err)
+	}
+	w.verify(b)
+}

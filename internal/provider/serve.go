@@ -1,0 +1,326 @@
+package provider
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// session is one stream: one request.
+type session struct {
+	p      *Provider
+	stream Stream
+	conn   *inference.ProviderConn
+	log    *slog.Logger
+
+	request inference.Request
+	digest  receipt.Digest // of the request's bytes
+	prompt  []int32
+	limit   int // most tokens of the answer
+	book    *book
+	metered *inference.Stream
+
+	tokens  []int32
+	leaves  []receipt.Digest
+	started time.Time
+	first   time.Time
+	acked   chan error // nil when the gateway acknowledged the end, else why not
+}
+
+func (p *Provider) publicKey() ed25519.PublicKey { return p.out.Key.Public().(ed25519.PublicKey) }
+
+// Handle serves one stream and returns when it is over. It is safe to call from
+// any number of goroutines; whatever a stream holds, only that stream ends.
+func (p *Provider) Handle(stream Stream) {
+	s := &session{p: p, stream: stream, conn: inference.NewProviderConn(stream), log: p.log, started: p.now(), acked: make(chan error, 1)}
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("a stream panicked", "panic", r, "stack", string(debug.Stack()))
+			s.abandon()
+			stream.Reset()
+		}
+	}()
+	if err := p.enter(); err != nil {
+		s.send(err.Frame())
+		s.count(string(err.Code))
+		stream.Close()
+		return
+	}
+	defer p.leave()
+	s.run()
+}
+
+// enter takes a place among the open streams.
+func (p *Provider) enter() *inference.Error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.draining:
+		return inference.Errorf(inference.CodeDraining, "this provider is stopping")
+	case !p.ready:
+		return inference.Errorf(inference.CodeBusy, "this provider is starting")
+	}
+	select {
+	case p.streams <- struct{}{}:
+	default:
+		return inference.Errorf(inference.CodeBusy, "%d streams are open, which is the most", cap(p.streams))
+	}
+	p.serving.Add(1)
+	p.metrics.streams.Inc()
+	return nil
+}
+
+func (p *Provider) leave() {
+	p.metrics.streams.Dec()
+	<-p.streams
+	p.serving.Done()
+}
+
+// run takes the request in, serves it, and settles how it ended.
+func (s *session) run() {
+	open, err := s.open()
+	if err == nil {
+		err = s.accept(open)
+	}
+	if err != nil {
+		s.refuse(err)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(s.p.base)
+	defer cancel(nil)
+	left := time.Unix(s.book.signed.Expiry, 0).Sub(s.p.now())
+	ctx, stop := context.WithTimeoutCause(ctx, left, errExpired)
+	defer stop()
+	go s.listen(cancel)
+
+	finish, err := s.generate(ctx)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // the engine says only that it was stopped
+		}
+	}
+	s.conclude(finish, err)
+}
+
+// refuse ends a stream before anything was served.
+func (s *session) refuse(err error) {
+	if errors.Is(err, errBroken) {
+		s.count("broken")
+		s.stream.Reset()
+		return
+	}
+	e := inference.AsError(err)
+	if e.Code == inference.CodeInternal {
+		s.log.Error("a request failed", "error", err)
+	} else {
+		s.log.Debug("request refused", "code", e.Code, "reason", e.Message)
+	}
+	s.count(string(e.Code))
+	s.send(e.Frame())
+	s.stream.Close()
+}
+
+// open reads the first frame.
+func (s *session) open() (*inferencev1.Open, error) {
+	s.stream.SetReadDeadline(time.Now().Add(s.p.config.OpenTimeout))
+	frame, err := s.conn.Receive()
+	if errors.Is(err, inference.ErrFrame) || errors.Is(err, inference.ErrFrameTooLarge) {
+		return nil, inference.Errorf(inference.CodeInvalidRequest, "%v", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBroken, err)
+	}
+	open := frame.GetOpen()
+	if open == nil {
+		return nil, inference.Errorf(inference.CodeInvalidRequest, "the first frame must be open")
+	}
+	s.stream.SetReadDeadline(time.Time{})
+	return open, nil
+}
+
+// accept checks the request and its grant, and tells the gateway.
+func (s *session) accept(open *inferencev1.Open) error {
+	p := s.p
+	var err error
+	if s.request, err = inference.ParseRequest(open.Request); err != nil {
+		return inference.Errorf(inference.CodeInvalidRequest, "%v", err)
+	}
+	s.digest = receipt.Sum(open.Request)
+	if s.request.Model != p.out.Model.Digest {
+		return inference.Errorf(inference.CodeModelNotFound, "this provider serves %s", p.out.Model.Digest)
+	}
+	if !s.request.MaxPrice.Allows(p.config.Price) {
+		return inference.Errorf(inference.CodePaymentRequired, "the price is %d for input and %d for output, above max_price",
+			p.config.Price.Input, p.config.Price.Output)
+	}
+	if err := s.fit(); err != nil {
+		return err
+	}
+	if err := s.pay(open); err != nil {
+		return err
+	}
+	digest := receipt.TokensDigest(s.prompt)
+	err = s.send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
+		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:],
+	}}})
+	if err != nil {
+		s.drop()
+		return fmt.Errorf("%w: %w", errBroken, err)
+	}
+	return nil
+}
+
+// fit encodes the prompt and bounds the answer by the model's context.
+func (s *session) fit() error {
+	var err error
+	if s.prompt, err = s.p.out.Engine.Prompt(s.request); err != nil {
+		return inference.Errorf(inference.CodeInvalidRequest, "the model's template refuses the messages")
+	}
+	room := s.p.out.Engine.ContextLength() - len(s.prompt)
+	s.limit = int(s.request.MaxTokens)
+	if s.limit == 0 {
+		s.limit = room
+	}
+	if len(s.prompt) == 0 {
+		return inference.Errorf(inference.CodeInvalidRequest, "the prompt has no tokens")
+	}
+	if room < 1 || s.limit > room {
+		return inference.Errorf(inference.CodeContextLength, "the prompt has %d tokens and max_tokens is %d; the context holds %d",
+			len(s.prompt), s.request.MaxTokens, s.p.out.Engine.ContextLength())
+	}
+	return nil
+}
+
+// pay admits the grant, takes the ticket that came along, and begins a stream
+// in its books.
+func (s *session) pay(open *inferencev1.Open) error {
+	p := s.p
+	grant, err := inference.GrantFromWire(&open.Grant)
+	if err != nil {
+		return refuse("%v", err)
+	}
+	s.book, err = p.admit(p.base, receipt.SignedGrant{Grant: grant, Signature: open.GrantSignature})
+	if err != nil {
+		return err
+	}
+	s.log = s.log.With("grant", s.book.id.Hex())
+	if err := s.reveal(open.Reveal); err != nil {
+		return err
+	}
+	s.metered, err = s.book.start(uint64(len(s.prompt)), p.config.Price)
+	switch {
+	case errors.Is(err, inference.ErrCap):
+		return inference.Errorf(inference.CodePaymentRequired, "%v", err)
+	case err != nil:
+		return refuse("%v", err)
+	}
+	if err := s.book.ready(p.base, s.metered, p.exposure, p.config); err != nil {
+		s.drop()
+		return s.explain(err)
+	}
+	return nil
+}
+
+// reveal takes a ticket from a frame.
+func (s *session) reveal(w *inferencev1.Reveal) error {
+	index, ticket, err := inference.TicketFromWire(w)
+	if err == nil && index > 0 {
+		before := s.book.revealed()
+		if err = s.book.reveal(index, ticket); err == nil {
+			if after := s.book.revealed(); after > before {
+				s.p.metrics.revealed.Add(float64((after - before) * s.book.signed.TicketValue))
+			}
+			s.p.metrics.tickets.WithLabelValues("ok").Inc()
+			s.p.reached("ticket stored")
+			if s.book.rich(s.p.config.RedeemAbove) {
+				signal(s.p.redeem)
+			}
+		}
+	}
+	if err != nil && !errors.Is(err, ErrStore) {
+		s.p.metrics.tickets.WithLabelValues("refused").Inc()
+		return inference.Errorf(inference.CodePaymentRequired, "ticket refused: %v", err)
+	}
+	return err
+}
+
+// listen reads the gateway's frames until the stream ends. It ends the answer
+// on Cancel, on a false ticket, and when the gateway leaves.
+func (s *session) listen(cancel context.CancelCauseFunc) {
+	for {
+		frame, err := s.conn.Receive()
+		switch {
+		case err != nil:
+			cancel(errBroken)
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			s.acked <- err
+			return
+		case frame.GetCancel() != nil:
+			cancel(errCancelled)
+		case frame.GetReveal() != nil:
+			if err := s.reveal(frame.GetReveal()); err != nil {
+				cancel(err)
+				s.acked <- err
+				return
+			}
+		default:
+			err := inference.Errorf(inference.CodeInvalidRequest, "a second open on one stream")
+			cancel(err)
+			s.acked <- err
+			return
+		}
+	}
+}
+
+// generate runs the engine and sends each token when it may be sent.
+func (s *session) generate(ctx context.Context) (finish string, err error) {
+	r := s.request
+	return s.p.out.Engine.Generate(ctx, Job{
+		Prompt: s.prompt, MaxTokens: s.limit, Temperature: r.Temperature, TopP: r.TopP, TopK: int(r.TopK),
+		Seed: r.Seed, Stop: r.Stop, Logprobs: int(r.Logprobs),
+	}, func(t Token) error {
+		owed, err := s.book.token(ctx, s.metered, s.p.exposure, s.p.config)
+		if err != nil {
+			return err
+		}
+		if len(s.tokens) == 0 {
+			s.first = s.p.now()
+			s.p.metrics.ttft.Observe(s.first.Sub(s.started).Seconds())
+		}
+		s.tokens = append(s.tokens, t.ID)
+		s.leaves = append(s.leaves, t.Leaf)
+		if err := s.send(tokenFrame(t, owed)); err != nil {
+			return fmt.Errorf("%w: %w", errBroken, err)
+		}
+		return nil
+	})
+}
+
+func tokenFrame(t Token, owed uint64) *inferencev1.ServerFrame {
+	w := inferencev1.Token{Id: uint32(t.ID), Logprob: t.Logprob}
+	for _, top := range t.Top {
+		w.Top = append(w.Top, inferencev1.TopLogprob{Id: uint32(top.ID), Logprob: top.Logprob})
+	}
+	return &inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Tokens{Tokens: &inferencev1.Tokens{
+		Tokens: []inferencev1.Token{w}, Owed: owed,
+	}}}
+}
+
+// send writes a frame, waiting no longer than a gateway may take to read.
+func (s *session) send(f *inferencev1.ServerFrame) error {
+	s.stream.SetWriteDeadline(time.Now().Add(s.p.config.WriteTimeout))
+	return s.conn.Send(f)
+}
+
+func (s *session) count(outcome string) { s.p.metrics.requests.WithLabelValues(outcome).Inc() }

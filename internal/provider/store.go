@@ -1,0 +1,360 @@
+package provider
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// ErrStore says that the database can no longer be written. It is fatal: a
+// provider that cannot store a ticket must not serve on its strength.
+var ErrStore = errors.New("the provider's database failed")
+
+// schema, version 1. A grant's row holds what the process must not forget; the
+// columns settled, revealed and forgiven are an inference.Books, the columns
+// sequence, previous and receipted the end of the grant's chain of receipts.
+const schema = `
+CREATE TABLE IF NOT EXISTS grants (
+	id        BLOB PRIMARY KEY,
+	payer     TEXT NOT NULL,
+	body      TEXT NOT NULL,
+	signature BLOB NOT NULL,
+	state     INTEGER NOT NULL,
+	reason    TEXT NOT NULL DEFAULT '',
+	created   INTEGER NOT NULL,
+	revealed  INTEGER NOT NULL DEFAULT 0,
+	ticket    BLOB NOT NULL,
+	settled   INTEGER NOT NULL DEFAULT 0,
+	forgiven  INTEGER NOT NULL DEFAULT 0,
+	sequence  INTEGER NOT NULL DEFAULT 0,
+	previous  BLOB NOT NULL,
+	receipted INTEGER NOT NULL DEFAULT 0,
+	redeemed  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX IF NOT EXISTS grants_state ON grants (state);
+CREATE INDEX IF NOT EXISTS grants_payer ON grants (payer, created);
+CREATE TABLE IF NOT EXISTS receipts (
+	grant_id BLOB NOT NULL,
+	sequence INTEGER NOT NULL,
+	hash     BLOB NOT NULL,
+	body     TEXT NOT NULL,
+	PRIMARY KEY (grant_id, sequence)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+`
+
+// state is how far a grant has come. It only grows.
+type state int
+
+const (
+	pending state = iota // the ledger has not confirmed its activation
+	active
+	refused // the ledger will never activate it
+	closed  // nothing more can be collected on it
+)
+
+func (s state) String() string {
+	return [...]string{"pending", "active", "refused", "closed"}[s]
+}
+
+// record is one row of grants.
+type record struct {
+	signed    receipt.SignedGrant
+	state     state
+	reason    string
+	created   int64 // Unix seconds
+	books     inference.Books
+	ticket    receipt.Digest // of index books.Revealed; the anchor at 0
+	sequence  uint64         // of the last receipt
+	previous  receipt.Digest // its hash
+	receipted uint64         // its Owed, ucredit
+	redeemed  uint64         // ticket index
+}
+
+// store is the provider's database. Writes of all grants share transactions: a
+// writer collects what came while the disk was busy and syncs it once.
+type store struct {
+	db   *sql.DB
+	lock *os.File
+
+	writes chan write
+	done   chan struct{}
+
+	mu     sync.Mutex // guards closed against the send on writes
+	closed bool
+
+	failed  chan struct{} // closed on the first failure
+	failure error         // set before failed is closed
+}
+
+// write is one change and the channel that learns when it is on disk.
+type write struct {
+	apply func(*sql.Tx) error
+	done  chan<- error
+}
+
+// openStore opens or creates the database in a folder, which no other process
+// may have open.
+func openStore(home string) (*store, error) {
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the provider's home: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(home, "provider.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the provider's lock: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another process uses the provider's home %s: stop it, or choose another home: %w", home, err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(home, "provider.db")+
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate")
+	if err == nil {
+		_, err = db.Exec(schema)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("opening the provider's database in %s: %w", home, err)
+	}
+	s := &store{
+		db: db, lock: lock,
+		writes: make(chan write, 1024), done: make(chan struct{}), failed: make(chan struct{}),
+	}
+	go s.writer()
+	return s, nil
+}
+
+// Close waits for writes under way.
+func (s *store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.writes)
+	s.mu.Unlock()
+	<-s.done
+	return errors.Join(s.db.Close(), s.lock.Close())
+}
+
+// writer commits changes in the order in which they were queued.
+func (s *store) writer() {
+	defer close(s.done)
+	for first := range s.writes {
+		batch := append(make([]write, 0, 64), first)
+	collect:
+		for len(batch) < 512 {
+			select {
+			case w, ok := <-s.writes:
+				if !ok {
+					break collect
+				}
+				batch = append(batch, w)
+			default:
+				break collect
+			}
+		}
+		err := s.failure
+		if err == nil {
+			if err = s.commit(batch); err != nil {
+				err = fmt.Errorf("%w: %w", ErrStore, err)
+				s.failure = err
+				close(s.failed)
+			}
+		}
+		for _, w := range batch {
+			w.done <- err
+		}
+	}
+}
+
+func (s *store) commit(batch []write) error {
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, w := range batch {
+		if err := w.apply(tx); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// queue puts a change in line and returns what to wait on. Changes of one grant
+// are queued under its lock, so that they reach the disk in their order.
+func (s *store) queue(apply func(*sql.Tx) error) <-chan error {
+	done := make(chan error, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		done <- fmt.Errorf("%w: it is closed", ErrStore)
+		return done
+	}
+	s.writes <- write{apply, done}
+	return done
+}
+
+func (s *store) exec(query string, args ...any) <-chan error {
+	return s.queue(func(tx *sql.Tx) error {
+		_, err := tx.Exec(query, args...)
+		return err
+	})
+}
+
+func (s *store) addGrant(id receipt.Digest, r record) <-chan error {
+	body, err := json.Marshal(r.signed.Grant)
+	if err != nil {
+		done := make(chan error, 1)
+		done <- fmt.Errorf("encoding a grant: %w", err)
+		return done
+	}
+	return s.exec(`INSERT INTO grants (id, payer, body, signature, state, created, ticket, previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		id[:], r.signed.Payer, string(body), r.signed.Signature, r.state, r.created, r.ticket[:], r.previous[:])
+}
+
+func (s *store) saveTicket(id receipt.Digest, index uint64, ticket receipt.Digest) <-chan error {
+	return s.exec(`UPDATE grants SET revealed = ?, ticket = ? WHERE id = ? AND revealed < ?`, index, ticket[:], id[:], index)
+}
+
+func (s *store) saveBooks(id receipt.Digest, b inference.Books) <-chan error {
+	return s.exec(`UPDATE grants SET settled = ?, forgiven = ? WHERE id = ?`, b.Settled, b.Forgiven, id[:])
+}
+
+func (s *store) addReceipt(r receipt.Receipt, body []byte) <-chan error {
+	hash := r.Hash()
+	return s.queue(func(tx *sql.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO receipts (grant_id, sequence, hash, body) VALUES (?, ?, ?, ?)`,
+			r.Grant[:], r.Sequence, hash[:], string(body)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE grants SET sequence = ?, previous = ?, receipted = ? WHERE id = ?`,
+			r.Sequence, hash[:], r.Owed, r.Grant[:])
+		return err
+	})
+}
+
+func (s *store) setState(id receipt.Digest, to state, reason string) <-chan error {
+	return s.exec(`UPDATE grants SET state = ?, reason = ? WHERE id = ? AND state <= ?`, to, reason, id[:], to)
+}
+
+func (s *store) setRedeemed(id receipt.Digest, index uint64) <-chan error {
+	return s.exec(`UPDATE grants SET redeemed = ? WHERE id = ? AND redeemed < ?`, index, id[:], index)
+}
+
+// open reads the grants that can still pay.
+func (s *store) open(ctx context.Context) ([]record, error) {
+	return s.read(ctx, `state IN (?, ?)`, pending, active)
+}
+
+// grant reads one grant, whatever its state; false if there is none.
+func (s *store) grant(ctx context.Context, id receipt.Digest) (record, bool, error) {
+	found, err := s.read(ctx, `id = ?`, id[:])
+	if err != nil || len(found) == 0 {
+		return record{}, false, err
+	}
+	return found[0], true, nil
+}
+
+func (s *store) read(ctx context.Context, where string, args ...any) ([]record, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT body, signature, state, reason, created, revealed, ticket, settled,
+		forgiven, sequence, previous, receipted, redeemed FROM grants WHERE `+where+` ORDER BY created, id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading grants: %w", err)
+	}
+	defer rows.Close()
+	var out []record
+	for rows.Next() {
+		var r record
+		var body, ticket, previous []byte
+		if err := rows.Scan(&body, &r.signed.Signature, &r.state, &r.reason, &r.created, &r.books.Revealed, &ticket,
+			&r.books.Settled, &r.books.Forgiven, &r.sequence, &previous, &r.receipted, &r.redeemed); err != nil {
+			return nil, fmt.Errorf("reading grants: %w", err)
+		}
+		if err := json.Unmarshal(body, &r.signed.Grant); err != nil {
+			return nil, fmt.Errorf("reading a grant's body: %w", err)
+		}
+		if copy(r.ticket[:], ticket) != len(ticket) || copy(r.previous[:], previous) != len(previous) {
+			return nil, fmt.Errorf("%w: a digest of a wrong length", ErrStore)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// debt is what a payer's grants made since a time were given and have not paid,
+// in ucredit. A ticket of a refused grant pays nothing.
+func (s *store) debt(ctx context.Context, payer string, since time.Time) (uint64, error) {
+	records, err := s.read(ctx, `payer = ? AND created >= ?`, payer, since.Unix())
+	if err != nil {
+		return 0, err
+	}
+	var total uint64
+	for _, r := range records {
+		var paid uint64
+		if r.state != refused {
+			paid = r.books.Revealed * r.signed.TicketValue
+		}
+		if given := r.books.Settled + r.books.Forgiven; given > paid {
+			total += given - paid
+		}
+	}
+	return total, nil
+}
+
+// receiptHashes lists the hashes of a grant's receipts in order.
+func (s *store) receiptHashes(ctx context.Context, id receipt.Digest) ([]receipt.Digest, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT hash FROM receipts WHERE grant_id = ? ORDER BY sequence`, id[:])
+	if err != nil {
+		return nil, fmt.Errorf("reading receipts: %w", err)
+	}
+	defer rows.Close()
+	var out []receipt.Digest
+	for rows.Next() {
+		var hash []byte
+		if err := rows.Scan(&hash); err != nil {
+			return nil, fmt.Errorf("reading receipts: %w", err)
+		}
+		if len(hash) != len(receipt.Digest{}) {
+			return nil, fmt.Errorf("%w: a receipt's hash of %d bytes", ErrStore, len(hash))
+		}
+		out = append(out, receipt.Digest(hash))
+	}
+	return out, rows.Err()
+}
+
+// receipts reads a grant's receipts in order.
+func (s *store) receipts(ctx context.Context, id receipt.Digest) ([]receipt.Receipt, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT body FROM receipts WHERE grant_id = ? ORDER BY sequence`, id[:])
+	if err != nil {
+		return nil, fmt.Errorf("reading receipts: %w", err)
+	}
+	defer rows.Close()
+	var out []receipt.Receipt
+	for rows.Next() {
+		var body []byte
+		var r receipt.Receipt
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("reading receipts: %w", err)
+		}
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, fmt.Errorf("reading a receipt: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}

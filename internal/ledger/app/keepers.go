@@ -103,7 +103,8 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 		govtypes.DefaultConfig(), authority, govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(k.Staking))
 
 	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses)
-	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses, k.Bank, k.Model, authority)
+	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
+		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, authority)
 	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, authority)
 	return k

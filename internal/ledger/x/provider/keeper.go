@@ -30,6 +30,7 @@ const BondDenom = "ukoin"
 type Bank interface {
 	SendCoinsFromAccountToModule(ctx context.Context, from sdk.AccAddress, module string, amount sdk.Coins) error
 	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amount sdk.Coins) error
+	GetBalance(ctx context.Context, account sdk.AccAddress, denom string) sdk.Coin
 }
 
 // Models knows the model versions that can be offered.
@@ -40,6 +41,7 @@ type Models interface {
 // Keeper stores providers, offers and bonds on their way back.
 type Keeper struct {
 	authority string
+	account   sdk.AccAddress
 	addresses address.Codec
 	bank      Bank
 	models    Models
@@ -53,12 +55,15 @@ type Keeper struct {
 	unbondings collections.Map[collections.Pair[int64, string], providerv1.Unbonding] // by time and provider
 }
 
-// NewKeeper makes the module's keeper; authority may change parameters.
-func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, bank Bank, models Models, authority string) *Keeper {
+// NewKeeper makes the module's keeper; account is the module's own, authority
+// may change parameters.
+func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
+	bank Bank, models Models, authority string,
+) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
-		authority: authority, addresses: addresses, bank: bank, models: models,
+		authority: authority, account: account, addresses: addresses, bank: bank, models: models,
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[providerv1.Params](cdc)),
 		providers:  collections.NewMap(b, collections.NewPrefix(1), "providers", collections.StringKey, codec.CollValue[providerv1.Provider](cdc)),
 		keys:       collections.NewMap(b, collections.NewPrefix(2), "keys", collections.BytesKey, collections.StringValue),

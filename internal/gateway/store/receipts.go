@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/koinon/koinon/receipt"
+)
+
+// Receipt is a receipt as it arrived, with the gateway's verdict on it.
+type Receipt struct {
+	ID       receipt.Digest // its hash
+	Key      string         // the API key that paid
+	Request  string         // the answer's id in the HTTP API
+	Grant    receipt.Digest
+	Sequence uint64
+	Provider string
+	// Problem says what is wrong with the receipt, and is empty if nothing is.
+	Problem  string
+	Received time.Time
+	Body     []byte // JSON, as the provider wrote it
+}
+
+// insert stores a receipt; one that is stored already is left as it is.
+func (r *Receipt) insert(tx *sql.Tx) error {
+	sequence, err := amount(r.Sequence)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body))
+	if err != nil {
+		return fmt.Errorf("storing a receipt: %w", err)
+	}
+	return nil
+}
+
+const receiptColumns = `seen, id, key, request, grant_id, sequence, provider, problem, received, body`
+
+// Receipt returns one receipt, or [ErrNotFound].
+func (s *Store) Receipt(ctx context.Context, id receipt.Digest) (Receipt, error) {
+	r, _, err := scanReceipt(s.reader.QueryRowContext(ctx, `SELECT `+receiptColumns+` FROM receipts WHERE id = ?`, id[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Receipt{}, fmt.Errorf("receipt %s: %w", id, ErrNotFound)
+	}
+	return r, err
+}
+
+// Neighbours returns the receipts right before and after a place in a grant's
+// chain, as far as they are known and sound.
+func (s *Store) Neighbours(ctx context.Context, grant receipt.Digest, sequence uint64) ([]Receipt, error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT `+receiptColumns+` FROM receipts
+		WHERE grant_id = ? AND sequence BETWEEN ? AND ? AND problem = '' ORDER BY sequence`,
+		grant[:], int64(sequence)-1, int64(sequence)+1)
+	if err != nil {
+		return nil, fmt.Errorf("reading receipts: %w", err)
+	}
+	receipts, _, err := collect(rows)
+	return receipts, err
+}
+
+// Receipts lists a key's receipts, newest first, at most limit of them. The
+// next page begins before the cursor that is returned; 0 is both the newest
+// page's cursor and, returned, the end.
+func (s *Store) Receipts(ctx context.Context, key string, limit int, before int64) ([]Receipt, int64, error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT `+receiptColumns+` FROM receipts
+		WHERE key = ? AND (? = 0 OR seen < ?) ORDER BY seen DESC LIMIT ?`, key, before, before, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing receipts: %w", err)
+	}
+	receipts, last, err := collect(rows)
+	if len(receipts) < limit {
+		last = 0
+	}
+	return receipts, last, err
+}
+
+func collect(rows *sql.Rows) (receipts []Receipt, last int64, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		r, seen, err := scanReceipt(rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		receipts, last = append(receipts, r), seen
+	}
+	return receipts, last, rows.Err()
+}
+
+func scanReceipt(row scanner) (r Receipt, seen int64, err error) {
+	var id, grant []byte
+	var received int64
+	var body string
+	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &body)
+	if err != nil {
+		return Receipt{}, 0, fmt.Errorf("reading a receipt: %w", err)
+	}
+	copy(r.ID[:], id)
+	copy(r.Grant[:], grant)
+	r.Received, r.Body = time.UnixMilli(received), []byte(body)
+	return r, seen, nil
+}
+
+// Suspension keeps a provider from being chosen until a time.
+type Suspension struct {
+	Provider string
+	Reason   string
+	Until    time.Time
+}
+
+// Suspend stores a suspension, in place of an earlier one of that provider.
+func (s *Store) Suspend(x Suspension) error {
+	return s.write(func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO suspensions (provider, reason, until) VALUES (?, ?, ?)
+			ON CONFLICT (provider) DO UPDATE SET reason = excluded.reason, until = excluded.until`,
+			x.Provider, x.Reason, x.Until.UnixMilli())
+		if err != nil {
+			return fmt.Errorf("suspending a provider: %w", err)
+		}
+		return nil
+	})
+}
+
+// Suspensions lists those that last beyond now.
+func (s *Store) Suspensions(ctx context.Context, now time.Time) ([]Suspension, error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT provider, reason, until FROM suspensions WHERE until > ?`, now.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("listing suspensions: %w", err)
+	}
+	defer rows.Close()
+	var all []Suspension
+	for rows.Next() {
+		var x Suspension
+		var until int64
+		if err := rows.Scan(&x.Provider, &x.Reason, &until); err != nil {
+			return nil, fmt.Errorf("reading a suspension: %w", err)
+		}
+		x.Until = time.UnixMilli(until)
+		all = append(all, x)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,307 @@
+// Package store keeps what a gateway must not lose: its API keys and what they
+// have spent, its grants and how far they are revealed, and the receipts it
+// was given.
+//
+// Everything lies in one SQLite database in WAL mode with synchronous=FULL:
+// what a method has returned from survives a loss of power. Writes are
+// gathered: all that wait while one transaction commits go into the next, so
+// that hundreds of streams share the cost of one flush to disk.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+// Errors of the store.
+var (
+	// ErrNotFound says that there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrClosed says that the store was closed before the write was taken on.
+	ErrClosed = errors.New("the gateway's store is closed")
+	// ErrAmount says that an amount does not fit SQLite's signed 64 bits.
+	ErrAmount = errors.New("amount beyond 9.2e18 micro-units")
+	// ErrInUse says that another gateway runs on the same home directory.
+	ErrInUse = errors.New("another gateway runs on this home directory: stop it, or give this one its own")
+	// ErrVersion says that a newer program wrote the database.
+	ErrVersion = errors.New("the gateway's database was written by a newer version of koinon")
+)
+
+// Store is the gateway's database. It is safe for concurrent use; several
+// processes may open it at once, as `koinon keys` does beside a gateway.
+type Store struct {
+	reader *sql.DB
+	writer *sql.DB // one connection
+	queue  chan write
+	stop   chan struct{} // closed by Close
+	done   chan struct{} // closed when the writing loop has ended
+}
+
+// write is one caller's part of a transaction.
+type write struct {
+	apply  func(*sql.Tx) error
+	result chan error
+}
+
+// batch bounds the writes of one transaction.
+const batch = 512
+
+// Open opens or creates the database at path. The file is readable by its
+// owner only, for it holds the seeds of the grants.
+func Open(ctx context.Context, path string) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the gateway's database: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the gateway's database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("opening the gateway's database: %w", err)
+	}
+	s := &Store{queue: make(chan write, batch), stop: make(chan struct{}), done: make(chan struct{})}
+	if s.writer, err = connect(path, "&_txlock=immediate"); err != nil {
+		return nil, err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if err := migrate(ctx, s.writer); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing %s: %w", path, err), s.writer.Close())
+	}
+	if s.reader, err = connect(path, "&_pragma=query_only(1)"); err != nil {
+		return nil, errors.Join(err, s.writer.Close())
+	}
+	s.reader.SetMaxOpenConns(4)
+	go s.loop()
+	return s, nil
+}
+
+// connect opens a pool of connections with the pragmas that durability needs.
+func connect(path, more string) (*sql.DB, error) {
+	dsn := url.URL{
+		Scheme:   "file",
+		Path:     path,
+		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" + more,
+	}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("opening the gateway's database: %w", err)
+	}
+	return db, nil
+}
+
+// schema is the current layout; PRAGMA user_version names it. Amounts are in
+// ucredit, times in Unix milliseconds, digests are raw bytes.
+var schema = []string{`
+CREATE TABLE keys (
+	id      TEXT PRIMARY KEY,
+	hash    BLOB NOT NULL,
+	name    TEXT NOT NULL,
+	budget  INTEGER NOT NULL CHECK (budget >= 0),
+	spent   INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
+	created INTEGER NOT NULL,
+	revoked INTEGER
+) WITHOUT ROWID;
+
+CREATE TABLE grants (
+	id        BLOB PRIMARY KEY,
+	body      TEXT NOT NULL,
+	signature BLOB NOT NULL,
+	seed      BLOB NOT NULL,
+	expiry    INTEGER NOT NULL,
+	settled   INTEGER NOT NULL DEFAULT 0,
+	revealed  INTEGER NOT NULL DEFAULT 0,
+	retired   TEXT NOT NULL DEFAULT '',
+	created   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX open_grants ON grants (expiry) WHERE retired = '';
+
+CREATE TABLE receipts (
+	seen     INTEGER PRIMARY KEY AUTOINCREMENT,
+	id       BLOB NOT NULL UNIQUE,
+	key      TEXT NOT NULL,
+	request  TEXT NOT NULL,
+	grant_id BLOB NOT NULL,
+	sequence INTEGER NOT NULL,
+	provider TEXT NOT NULL,
+	problem  TEXT NOT NULL,
+	received INTEGER NOT NULL,
+	body     TEXT NOT NULL
+);
+CREATE INDEX receipts_of_key ON receipts (key, seen);
+CREATE INDEX receipts_of_grant ON receipts (grant_id, sequence);
+
+CREATE TABLE suspensions (
+	provider TEXT PRIMARY KEY,
+	reason   TEXT NOT NULL,
+	until    INTEGER NOT NULL
+) WITHOUT ROWID;
+`}
+
+// migrate brings the layout up to date, one transaction a step.
+func migrate(ctx context.Context, db *sql.DB) error {
+	for {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		var version int
+		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		if version >= len(schema) {
+			if version > len(schema) {
+				return errors.Join(ErrVersion, tx.Rollback())
+			}
+			return tx.Rollback()
+		}
+		if _, err := tx.ExecContext(ctx, schema[version]+fmt.Sprintf("PRAGMA user_version = %d;", version+1)); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+	}
+}
+
+// Close finishes the writes that were taken on and closes the database.
+func (s *Store) Close() error {
+	close(s.stop)
+	<-s.done
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// write applies a change durably. It does not take a context: a caller must
+// know whether what it is about to reveal is on disk.
+func (s *Store) write(apply func(*sql.Tx) error) error {
+	w := write{apply, make(chan error, 1)}
+	select {
+	case <-s.stop:
+		return ErrClosed
+	default:
+	}
+	select {
+	case s.queue <- w:
+	case <-s.done:
+		return ErrClosed
+	}
+	select {
+	case err := <-w.result:
+		return err
+	case <-s.done:
+		select {
+		case err := <-w.result:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// loop commits what is waiting, again and again.
+func (s *Store) loop() {
+	defer close(s.done)
+	for {
+		select {
+		case w := <-s.queue:
+			s.commit(s.gather(w))
+		case <-s.stop:
+			for {
+				select {
+				case w := <-s.queue:
+					s.commit(s.gather(w))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// gather takes what else is waiting, without waiting for more.
+func (s *Store) gather(first write) []write {
+	writes := []write{first}
+	for len(writes) < batch {
+		select {
+		case w := <-s.queue:
+			writes = append(writes, w)
+		default:
+			return writes
+		}
+	}
+	return writes
+}
+
+// commit runs writes in one transaction. If that fails, each is tried alone, so
+// that one caller's impossible change is not another's failure.
+func (s *Store) commit(writes []write) {
+	err := s.transact(writes)
+	if err != nil && len(writes) > 1 {
+		for _, w := range writes {
+			w.result <- s.transact([]write{w})
+		}
+		return
+	}
+	for _, w := range writes {
+		w.result <- err
+	}
+}
+
+func (s *Store) transact(writes []write) error {
+	tx, err := s.writer.Begin()
+	if err != nil {
+		return fmt.Errorf("writing to the gateway's database: %w", err)
+	}
+	for _, w := range writes {
+		if err := w.apply(tx); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("writing to the gateway's database: %w", err)
+	}
+	return nil
+}
+
+// amount converts to what SQLite can hold.
+func amount(v uint64) (int64, error) {
+	if v > math.MaxInt64 {
+		return 0, fmt.Errorf("%w: %d", ErrAmount, v)
+	}
+	return int64(v), nil
+}
+
+// Lock holds a home directory for one gateway until it is closed or its
+// process ends, however it ends.
+type Lock struct{ db *sql.DB }
+
+// Acquire takes the lock at path, or fails with [ErrInUse]. The lock is an open
+// exclusive transaction on a database of its own, which every system that runs
+// SQLite releases when the process dies.
+func Acquire(ctx context.Context, path string) (*Lock, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("locking the gateway's home: %w", err)
+	}
+	dsn := url.URL{Scheme: "file", Path: path}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("locking the gateway's home: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (%v)", ErrInUse, err), db.Close())
+	}
+	return &Lock{db}, nil
+}
+
+// Close releases the lock.
+func (l *Lock) Close() error { return l.db.Close() }

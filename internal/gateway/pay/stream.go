@@ -1,0 +1,173 @@
+package pay
+
+import (
+	"fmt"
+
+	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// Ticket is a revealed ticket; index 0 is none.
+type Ticket struct {
+	Index    uint64
+	Preimage receipt.Digest
+}
+
+// Stream pays for one running request. Its methods may be called by several
+// goroutines; it ends with [Stream.Finish] or [Stream.Break].
+type Stream struct {
+	wallet  *Wallet
+	grant   *grant
+	metered *inference.Stream
+	key     string
+	fresh   bool
+	charged uint64 // ucredit, in progress that was handed to the store
+	over    bool
+}
+
+// Grant is the grant that pays.
+func (s *Stream) Grant() receipt.SignedGrant { return s.grant.signed }
+
+// GrantID is its identity.
+func (s *Stream) GrantID() receipt.Digest { return s.grant.id }
+
+// Fresh says that no request used the grant before this one.
+func (s *Stream) Fresh() bool { return s.fresh }
+
+// Revealed is the highest ticket that may be shown, for the opening of the
+// stream: a provider that lost its last moments catches up with it.
+func (s *Stream) Revealed() (Ticket, error) {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.grant.reveal(s.grant.durable)
+}
+
+// Token counts one token that arrived.
+func (s *Stream) Token() error {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.metered.Token()
+}
+
+// Cost is what the request owes so far, in ucredit.
+func (s *Stream) Cost() uint64 {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.metered.Cost()
+}
+
+// Reserved is the most that the whole grant can come to owe with the streams
+// that run now, in ucredit. No honest receipt on the grant claims more.
+func (s *Stream) Reserved() uint64 {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.grant.meter.Cap() - s.grant.meter.Room()
+}
+
+// Pay makes the next ticket ready to be revealed, if one is due. It returns
+// after the ticket is on disk, together with what the keys have to pay for it.
+func (s *Stream) Pay() (ticket Ticket, due bool, err error) {
+	g := s.grant
+	g.mu.Lock()
+	index, due := g.meter.Due(s.wallet.config.RevealEvery)
+	if !due {
+		g.mu.Unlock()
+		return Ticket{}, false, nil
+	}
+	return s.commit(index, nil)
+}
+
+// Finish ends the request after the provider's Done, and stores its receipt.
+// The ticket, if one is due, pays what is left; revealing it, or else closing
+// the stream, tells the provider that its receipt has arrived.
+func (s *Stream) Finish(r *store.Receipt) (Ticket, bool, error) {
+	return s.end(r, func() { s.metered.Finish() }, true)
+}
+
+// Break ends a request that came to no proper end. What arrived stays owed, and
+// is paid with the grant's next ticket. The receipt, if there is one, is stored.
+func (s *Stream) Break(r *store.Receipt) error {
+	_, _, err := s.end(r, func() { s.metered.Break() }, false)
+	return err
+}
+
+// Pardon ends a request whose answer is worth nothing, such as one whose
+// receipt is false: what arrived stays in the books, and no further request
+// uses the grant, so that no further ticket of it is revealed.
+func (s *Stream) Pardon(r *store.Receipt, reason string) error {
+	if err := s.Retire(reason); err != nil {
+		return err
+	}
+	return s.Break(r)
+}
+
+func (s *Stream) end(r *store.Receipt, end func(), pay bool) (Ticket, bool, error) {
+	g := s.grant
+	g.mu.Lock()
+	if s.over {
+		g.mu.Unlock()
+		return Ticket{}, false, nil
+	}
+	s.over = true
+	end()
+	index := g.meter.Revealed()
+	if pay {
+		if next, due := g.meter.Due(s.wallet.config.RevealEvery); due {
+			index = next
+		}
+	}
+	return s.commit(index, r)
+}
+
+// commit moves the books to a ticket and stores them. It is entered with the
+// grant's lock held and leaves without it.
+func (s *Stream) commit(index uint64, r *store.Receipt) (Ticket, bool, error) {
+	g := s.grant
+	advanced, err := g.meter.Reveal(index)
+	if err != nil {
+		g.mu.Unlock()
+		return Ticket{}, false, fmt.Errorf("revealing a ticket of grant %s: %w", g.id, err)
+	}
+	progress := g.progress()
+	progress.Receipt = r
+	if s.over {
+		delete(g.streams, s)
+	}
+	g.mu.Unlock()
+
+	if err := s.wallet.store.Save(progress); err != nil {
+		return Ticket{}, false, err
+	}
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.durable = max(g.durable, index)
+	if !advanced {
+		return Ticket{}, false, nil
+	}
+	ticket, err := g.reveal(index)
+	return ticket, err == nil, err
+}
+
+// charge is what the key has to pay since the last time. The lock is held.
+func (s *Stream) charge() store.Charge {
+	cost := s.metered.Cost()
+	c := store.Charge{Key: s.key, Amount: cost - s.charged}
+	s.charged = cost
+	return c
+}
+
+// Retire takes the grant out of use: running streams end on it, none begins.
+func (s *Stream) Retire(reason string) error {
+	g := s.grant
+	g.mu.Lock()
+	again := g.retired
+	g.retired = true
+	g.mu.Unlock()
+	if again {
+		return nil
+	}
+	s.wallet.log.Warn("grant retired", "grant", g.id, "provider", g.signed.Provider, "reason", reason)
+	return s.wallet.store.RetireGrant(g.id, reason)
+}

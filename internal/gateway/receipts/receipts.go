@@ -1,0 +1,108 @@
+// Package receipts judges a provider's receipt by what the gateway itself saw
+// of the answer. It is pure.
+package receipts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/koinon/koinon/receipt"
+)
+
+// ErrFalse says that a receipt states something the gateway saw otherwise. A
+// provider that signs such a receipt is suspended.
+var ErrFalse = errors.New("false receipt")
+
+// Seen is what the gateway knows of an answer without taking anybody's word:
+// from the request it sent, the grant it signed, the ledger's offer, its own
+// count of the prompt and the tokens that arrived.
+type Seen struct {
+	ChainID     string
+	Grant       receipt.Digest
+	Provider    string // account address
+	ProviderKey []byte // registered on the ledger
+	Payer, App  string
+	Model       receipt.Digest
+	Class       string
+	Request     receipt.Digest
+	Prompt      []int32
+	Output      []int32
+	Sampling    receipt.Sampling
+	Price       receipt.Price // the offer's; a receipt may ask for less
+	// Ticket is the highest index revealed; Reserved the most that the grant
+	// can come to owe, in ucredit.
+	Ticket, Reserved uint64
+}
+
+// Check verifies a receipt by itself and against what was seen. The grant's
+// other receipts are checked by [Chain].
+func (s Seen) Check(r receipt.Receipt) error {
+	if err := r.Verify(); err != nil {
+		return fmt.Errorf("%w: %w", ErrFalse, err)
+	}
+	for _, field := range []struct {
+		name string
+		ok   bool
+	}{
+		{"chain_id", r.ChainID == s.ChainID},
+		{"grant", r.Grant == s.Grant},
+		{"provider", r.Provider == s.Provider},
+		{"provider_key", bytes.Equal(r.ProviderKey, s.ProviderKey)},
+		{"payer", r.Payer == s.Payer},
+		{"app", r.App == s.App},
+		{"model", r.Model == s.Model},
+		{"class", r.Class == s.Class},
+		{"request", r.Request == s.Request},
+		{"prompt_tokens", r.PromptTokens == uint64(len(s.Prompt))},
+		{"prompt_digest", r.PromptDigest == receipt.TokensDigest(s.Prompt)},
+		{"completion_tokens", r.CompletionTokens == uint64(len(s.Output))},
+		{"output_digest", r.OutputDigest == receipt.TokensDigest(s.Output)},
+		{"sampling", r.Sampling == s.Sampling},
+		{"finish_reason", s.finished(r.FinishReason)},
+		{"price", r.Price.Input <= s.Price.Input && r.Price.Output <= s.Price.Output},
+		{"ticket", r.Ticket <= s.Ticket},
+		{"owed", r.Owed <= s.Reserved},
+	} {
+		if !field.ok {
+			return fmt.Errorf("%w: %s is not what the gateway saw", ErrFalse, field.name)
+		}
+	}
+	return nil
+}
+
+// finished says whether an answer can have ended so: only one that is as long
+// as was asked for ends by its length.
+func (s Seen) finished(reason string) bool {
+	switch reason {
+	case "stop":
+		return true
+	case "length":
+		return len(s.Output) == int(s.Sampling.MaxTokens)
+	}
+	return false
+}
+
+// Chain checks a receipt against those of the same grant that are known, in any
+// order. Streams end in parallel and some end without a receipt, so there may
+// be gaps; two receipts for one place, or neighbours that do not follow from
+// each other, are fraud.
+func Chain(r receipt.Receipt, known []receipt.Receipt) error {
+	for _, other := range known {
+		var err error
+		switch {
+		case other.Hash() == r.Hash():
+			continue
+		case other.Sequence == r.Sequence:
+			err = fmt.Errorf("%w: another receipt has sequence %d too", receipt.ErrReceiptChain, r.Sequence)
+		case other.Sequence+1 == r.Sequence:
+			err = r.Follows(other)
+		case r.Sequence+1 == other.Sequence:
+			err = other.Follows(r)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrFalse, err)
+		}
+	}
+	return nil
+}

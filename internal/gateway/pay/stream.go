@@ -92,6 +92,12 @@ func (s *Stream) Break(r *store.Receipt) error {
 	return err
 }
 
+// End is [Stream.Break] with a ticket for what arrived, if no other stream of
+// the grant will pay for it: a client that leaves has still received that much.
+func (s *Stream) End() (Ticket, bool, error) {
+	return s.end(nil, func() { s.metered.Break() }, true)
+}
+
 // Pardon ends a request whose answer is worth nothing, such as one whose
 // receipt is false: what arrived stays in the books, and no further request
 // uses the grant, so that no further ticket of it is revealed.

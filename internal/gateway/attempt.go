@@ -1,0 +1,393 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
+	"github.com/koinon/koinon/internal/gateway/pay"
+	"github.com/koinon/koinon/internal/gateway/receipts"
+	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// call is one answer to be had.
+type call struct {
+	id         string // of the HTTP request's answer
+	key        string // API key to charge
+	version    *version
+	vocabulary Vocabulary
+	request    inference.Request
+	prompt     []int32
+}
+
+// delta is what one step adds to an answer.
+type delta struct {
+	provider string
+	text     string
+	tokens   []inferencev1.Token // as received, for their log-probabilities
+}
+
+// answer is how a call ended.
+type answer struct {
+	provider string
+	receipt  receipt.Digest
+	finish   string
+	usage    tokenUsage
+	cost     uint64 // ucredit
+}
+
+// tokenUsage counts what an answer took.
+type tokenUsage struct{ prompt, cached, completion uint64 }
+
+// Reasons why an attempt failed, apart from what the provider itself says
+// ([inference.Error]).
+var (
+	errUnreachable = errors.New("the provider cannot be reached")
+	errGone        = errors.New("the stream broke off")
+	errSilent      = errors.New("the provider was silent for too long")
+	errProtocol    = errors.New("the provider broke the protocol")
+	errRecount     = errors.New("the provider counts the prompt otherwise")
+	// errClient says that the client went away, or could not be written to.
+	errClient = errors.New("the client is gone")
+	// errStore says that the gateway's own disk failed.
+	errStore = errors.New("the gateway cannot store what it reveals")
+)
+
+// attempt is one try of a call at one provider.
+type attempt struct {
+	*Gateway
+	call    *call
+	offer   *offer
+	request inference.Request // with the offer's price as the bound
+	body    []byte            // its JSON
+	pay     *pay.Stream
+	stream  Stream
+	conn    *inference.GatewayConn
+	emit    func(delta) error
+
+	begun   time.Time
+	output  []int32
+	decoder decoder
+	cached  uint64
+}
+
+// try asks one provider for an answer. Started says whether anything of it has
+// reached the client, so that nobody else may be asked.
+func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit func(delta) error) (result answer, started bool, err error) {
+	a := &attempt{Gateway: g, call: c, offer: o, request: c.request, emit: emit, begun: g.now()}
+	a.request.MaxPrice = &inference.MaxPrice{Input: o.price.Input, Output: o.price.Output}
+	if a.body, err = a.request.Encode(); err != nil {
+		return answer{}, false, err
+	}
+	a.decoder = decoder{vocabulary: c.vocabulary, stop: c.request.Stop}
+	a.pay, err = g.wallet.Start(pay.Order{
+		Provider: o.provider, Model: c.version.digest, Price: o.price,
+		Prompt: uint64(len(c.prompt)), Limit: uint64(c.request.MaxTokens), Key: c.key, Fresh: fresh,
+	})
+	if err != nil {
+		return answer{}, false, err
+	}
+	g.peers.with(o.provider, func(p *peerState) { p.inFlight++ })
+	defer g.peers.with(o.provider, func(p *peerState) { p.inFlight-- })
+
+	result, err = a.run(ctx)
+	// Does nothing where the answer ended well.
+	if broken := a.pay.Break(nil); broken != nil {
+		err = errors.Join(err, errStore, broken)
+	}
+	result.cost = a.pay.Cost()
+	return result, len(a.output) > 0, err
+}
+
+// run opens the stream, takes the answer and ends the stream one way or another.
+func (a *attempt) run(ctx context.Context) (answer, error) {
+	dial, cancel := context.WithTimeout(ctx, a.config.FirstToken)
+	defer cancel()
+	var err error
+	if a.stream, err = a.network.Open(dial, a.offer.peer); err != nil {
+		if ctx.Err() != nil {
+			return answer{}, errClient
+		}
+		a.peers.lost(a.offer.provider)
+		return answer{}, fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	a.conn = inference.NewGatewayConn(a.stream)
+	// A client that leaves wakes whoever reads.
+	stop := context.AfterFunc(ctx, func() { _ = a.stream.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	payer := a.startPaying()
+	done, err := a.converse(ctx, payer)
+	if failure := payer.stop(); failure != nil {
+		err = failure
+	}
+	if err != nil {
+		a.abandon(err)
+		return answer{}, err
+	}
+	return a.conclude(done)
+}
+
+// converse sends the request and takes everything up to Done.
+func (a *attempt) converse(ctx context.Context, payer *payer) (*inferencev1.Done, error) {
+	if err := a.open(); err != nil {
+		return nil, err
+	}
+	for {
+		frame, err := a.receive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch f := frame.Frame.(type) {
+		case *inferencev1.ServerFrame_Accepted:
+			if err := a.accepted(f.Accepted); err != nil {
+				return nil, err
+			}
+		case *inferencev1.ServerFrame_Tokens:
+			if err := a.tokens(f.Tokens.Tokens); err != nil {
+				return nil, err
+			}
+			payer.wake()
+		case *inferencev1.ServerFrame_Done:
+			return f.Done, nil
+		case *inferencev1.ServerFrame_Error:
+			return nil, inference.ErrorFromWire(f.Error)
+		}
+	}
+}
+
+// open sends the request with its grant and the last ticket.
+func (a *attempt) open() error {
+	ticket, err := a.pay.Revealed()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	grant := a.pay.Grant()
+	err = a.send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Open{Open: &inferencev1.Open{
+		Grant:          inference.GrantToWire(grant.Grant),
+		GrantSignature: grant.Signature,
+		Request:        a.body,
+		Reveal:         inference.TicketToWire(ticket.Index, ticket.Preimage),
+	}}})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	return nil
+}
+
+// sendWithin bounds the sending of one frame: they are small, and a provider
+// that does not read them is not worth waiting for.
+const sendWithin = 10 * time.Second
+
+func (a *attempt) send(frame *inferencev1.ClientFrame) error {
+	if err := a.stream.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil {
+		return err
+	}
+	return a.conn.Send(frame)
+}
+
+// receive reads one frame in the time that the provider has.
+func (a *attempt) receive(ctx context.Context) (*inferencev1.ServerFrame, error) {
+	limit := a.config.FirstToken
+	if len(a.output) > 0 {
+		limit = a.config.NextToken
+	}
+	if err := a.stream.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return nil, fmt.Errorf("%w: %w", errGone, err)
+	}
+	if ctx.Err() != nil { // its AfterFunc may have run before the line above
+		return nil, errClient
+	}
+	frame, err := a.conn.Receive()
+	switch {
+	case err == nil:
+		return frame, nil
+	case ctx.Err() != nil:
+		return nil, errClient
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, errSilent
+	case errors.Is(err, inference.ErrFrame), errors.Is(err, inference.ErrFrameTooLarge):
+		return nil, fmt.Errorf("%w: %w", errProtocol, err)
+	}
+	return nil, fmt.Errorf("%w: %w", errGone, err)
+}
+
+// accepted compares the provider's count of the prompt with the gateway's own.
+func (a *attempt) accepted(f *inferencev1.Accepted) error {
+	digest := receipt.TokensDigest(a.call.prompt)
+	if int(f.PromptTokens) != len(a.call.prompt) || string(f.PromptDigest) != string(digest[:]) {
+		return fmt.Errorf("%w: %d tokens, not %d, or others", errRecount, f.PromptTokens, len(a.call.prompt))
+	}
+	if f.CachedTokens > f.PromptTokens {
+		return fmt.Errorf("%w: more of the prompt cached than there is", errProtocol)
+	}
+	a.cached = uint64(f.CachedTokens)
+	return nil
+}
+
+// tokens counts what arrived, turns it into text and passes it on.
+func (a *attempt) tokens(tokens []inferencev1.Token) error {
+	d := delta{provider: a.offer.provider}
+	for _, t := range tokens {
+		if _, ok := a.call.vocabulary.Piece(int32(t.Id)); t.Id > math.MaxInt32 || !ok {
+			return fmt.Errorf("%w: token %d is not in the vocabulary", errProtocol, t.Id)
+		}
+		if len(a.output) >= int(a.call.request.MaxTokens) {
+			return fmt.Errorf("%w: more tokens than were asked for", errProtocol)
+		}
+		if err := a.pay.Token(); err != nil {
+			return fmt.Errorf("%w: %w", errProtocol, err)
+		}
+		if len(a.output) == 0 {
+			a.peers.answered(a.offer.provider, a.now().Sub(a.begun))
+			a.metrics.firstToken.Observe(a.now().Sub(a.begun).Seconds())
+		}
+		a.output = append(a.output, int32(t.Id))
+		d.text += a.decoder.push(int32(t.Id))
+		d.tokens = append(d.tokens, t)
+	}
+	if len(d.tokens) == 0 {
+		return nil
+	}
+	if err := a.emit(d); err != nil {
+		return fmt.Errorf("%w: %w", errClient, err)
+	}
+	return nil
+}
+
+// conclude checks the receipt, pays the rest, and tells the provider that its
+// receipt has arrived by closing the stream.
+func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
+	stored, r, err := a.judge(done.Receipt)
+	if err != nil {
+		a.convict(stored, err)
+		_ = a.stream.Reset()
+		return answer{}, err
+	}
+	if rest := a.decoder.flush(); rest != "" {
+		if err := a.emit(delta{provider: a.offer.provider, text: rest}); err != nil {
+			a.log.Debug("the client left at the end", "request", a.call.id) // the answer is whole, and owed
+		}
+	}
+	ticket, due, err := a.pay.Finish(stored)
+	if err != nil {
+		_ = a.stream.Reset()
+		return answer{}, fmt.Errorf("%w: %w", errStore, err)
+	}
+	if due {
+		err = a.reveal(ticket)
+	}
+	if err = errors.Join(err, a.stream.CloseWrite()); err != nil {
+		// The ticket goes with the next request's opening.
+		a.log.Debug("the provider left before its last ticket", "provider", a.offer.provider, "error", err)
+	}
+	_ = a.stream.Close()
+	a.metrics.receipts.WithLabelValues("good").Inc()
+	return answer{
+		provider: a.offer.provider, receipt: r.Hash(), finish: r.FinishReason,
+		usage: tokenUsage{uint64(len(a.call.prompt)), a.cached, uint64(len(a.output))},
+	}, nil
+}
+
+// judge reads and checks a receipt. It returns what is to be stored in either case.
+func (a *attempt) judge(body []byte) (*store.Receipt, receipt.Receipt, error) {
+	stored := &store.Receipt{
+		ID: receipt.Sum(body), Key: a.call.key, Request: a.call.id, Grant: a.pay.GrantID(),
+		Provider: a.offer.provider, Received: a.now(), Body: body,
+	}
+	var r receipt.Receipt
+	if err := json.Unmarshal(body, &r); err != nil {
+		return stored, r, fmt.Errorf("%w: it is not a receipt's JSON", receipts.ErrFalse)
+	}
+	stored.ID, stored.Sequence = r.Hash(), r.Sequence
+	ticket, err := a.pay.Revealed()
+	if err != nil {
+		return stored, r, fmt.Errorf("%w: %w", errStore, err)
+	}
+	grant := a.pay.Grant()
+	err = receipts.Seen{
+		ChainID: grant.ChainID, Grant: stored.Grant, Provider: a.offer.provider, ProviderKey: a.offer.peer.Key,
+		Payer: grant.Payer, App: grant.App, Model: a.call.version.digest, Class: a.call.version.class,
+		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Output: a.output,
+		Sampling: receipt.Sampling{
+			Temperature: a.request.Temperature, TopP: a.request.TopP, TopK: a.request.TopK,
+			Seed: a.request.Seed, MaxTokens: a.request.MaxTokens,
+		},
+		Price: a.offer.price, Ticket: ticket.Index, Reserved: a.pay.Reserved(),
+	}.Check(r)
+	if err != nil {
+		return stored, r, err
+	}
+	neighbours, err := a.store.Neighbours(context.Background(), r.Grant, r.Sequence)
+	if err != nil {
+		return stored, r, fmt.Errorf("%w: %w", errStore, err)
+	}
+	var known []receipt.Receipt
+	for _, n := range neighbours {
+		var other receipt.Receipt
+		if err := json.Unmarshal(n.Body, &other); err != nil {
+			return stored, r, fmt.Errorf("%w: a stored receipt is unreadable", errStore)
+		}
+		known = append(known, other)
+	}
+	return stored, r, receipts.Chain(r, known)
+}
+
+// convict keeps the evidence of a false receipt, stops paying on its grant and
+// leaves the provider out for a while.
+func (a *attempt) convict(stored *store.Receipt, why error) {
+	if errors.Is(why, errStore) {
+		return
+	}
+	a.metrics.receipts.WithLabelValues("false").Inc()
+	stored.Problem = why.Error()
+	err := a.pay.Pardon(stored, "false receipt")
+	until := a.now().Add(a.config.Suspend)
+	a.peers.with(a.offer.provider, func(p *peerState) { p.suspended = until })
+	err = errors.Join(err, a.store.Suspend(store.Suspension{Provider: a.offer.provider, Reason: why.Error(), Until: until}))
+	a.log.Error("provider suspended", "provider", a.offer.provider, "until", until, "receipt", stored.ID, "reason", why, "error", err)
+}
+
+// abandon breaks a stream off. What arrived is settled first, so that the
+// provider learns with the last ticket what it may keep.
+func (a *attempt) abandon(why error) {
+	var said *inference.Error
+	switch {
+	case errors.Is(why, errClient):
+		if ticket, due, err := a.pay.End(); err == nil && due {
+			_ = a.reveal(ticket)
+		}
+		_ = a.send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Cancel{Cancel: &inferencev1.Cancel{}}})
+		_ = a.stream.Close() // a reset could overtake what was just sent
+		return
+	case errors.As(why, &said):
+		a.refused(said)
+	case errors.Is(why, errRecount), errors.Is(why, errProtocol):
+		if err := a.pay.Retire(why.Error()); err != nil {
+			a.log.Error("retiring a grant", "error", err)
+		}
+	}
+	_ = a.stream.Reset()
+}
+
+// refused deals with a provider's own word on why it ended the stream.
+func (a *attempt) refused(said *inference.Error) {
+	switch said.Code {
+	case inference.CodeGrantRefused, inference.CodePaymentRequired:
+		if err := a.pay.Retire("the provider: " + string(said.Code)); err != nil {
+			a.log.Error("retiring a grant", "error", err)
+		}
+	}
+}
+
+func (a *attempt) reveal(t pay.Ticket) error {
+	a.metrics.tickets.Inc()
+	return a.send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Reveal{Reveal: inference.TicketToWire(t.Index, t.Preimage)}})
+}

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// decoder turns the tokens of one answer into text. It holds back what is not
+// certain: an unfinished character, and what may become a stop string, at which
+// the text ends.
+type decoder struct {
+	vocabulary Vocabulary
+	stop       []string
+	held       []byte
+	over       bool
+}
+
+// push returns what a token makes certain of the text.
+func (d *decoder) push(id int32) string {
+	if d.over {
+		return ""
+	}
+	piece, _ := d.vocabulary.Piece(id)
+	d.held = append(d.held, piece...)
+	if at := d.stopAt(); at >= 0 {
+		d.over = true
+		return d.release(at)
+	}
+	return d.release(len(d.held) - max(d.maybeStop(), unfinished(d.held)))
+}
+
+// flush returns what was held back, once no more tokens come.
+func (d *decoder) flush() string {
+	if d.over {
+		return ""
+	}
+	d.over = true
+	return d.release(len(d.held))
+}
+
+// release takes n bytes off what is held. Bytes that are no text, which a model
+// may well produce, become U+FFFD.
+func (d *decoder) release(n int) string {
+	text := strings.ToValidUTF8(string(d.held[:n]), "\uFFFD")
+	d.held = append(d.held[:0], d.held[n:]...)
+	return text
+}
+
+// stopAt is where the first stop string begins, or −1.
+func (d *decoder) stopAt() int {
+	first := -1
+	for _, s := range d.stop {
+		if at := bytes.Index(d.held, []byte(s)); at >= 0 && (first < 0 || at < first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// maybeStop is how many bytes at the end begin a stop string.
+func (d *decoder) maybeStop() int {
+	longest := 0
+	for _, s := range d.stop {
+		for n := min(len(s)-1, len(d.held)); n > longest; n-- {
+			if bytes.HasSuffix(d.held, []byte(s[:n])) {
+				longest = n
+			}
+		}
+	}
+	return longest
+}
+
+// unfinished is how many bytes at the end begin a character that is not whole.
+func unfinished(b []byte) int {
+	for n := 1; n <= min(len(b), utf8.UTFMax-1); n++ {
+		if tail := b[len(b)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}

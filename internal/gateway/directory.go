@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/receipt"
+)
+
+// offer is one provider's offer of a version, with where it can be reached.
+type offer struct {
+	provider   string
+	peer       Peer
+	price      receipt.Price
+	maxContext uint32
+	slots      uint32
+}
+
+// version is one model version and who offers it.
+type version struct {
+	modelv1.Version
+	digest receipt.Digest
+	class  string
+	offers []offer
+}
+
+// label is the version's name in answers.
+func (v *version) label() string { return v.Name + "@" + v.Version.Version }
+
+// market is an immutable picture of what the ledger says. Requests read the
+// newest one; only the poller asks the ledger.
+type market struct {
+	versions []*version            // newest first
+	byName   map[string][]*version // likewise
+	byDigest map[receipt.Digest]*version
+}
+
+// directory holds the newest market.
+type directory struct {
+	ledger  Ledger
+	current atomic.Pointer[market]
+}
+
+// poll reads the ledger once.
+func (d *directory) poll(ctx context.Context) error {
+	versions, err := d.ledger.Versions(ctx)
+	if err != nil {
+		return fmt.Errorf("reading model versions: %w", err)
+	}
+	providers, err := d.ledger.Providers(ctx)
+	if err != nil {
+		return fmt.Errorf("reading providers: %w", err)
+	}
+	offers, err := d.ledger.Offers(ctx)
+	if err != nil {
+		return fmt.Errorf("reading offers: %w", err)
+	}
+	d.current.Store(newMarket(versions, providers, offers))
+	return nil
+}
+
+// newMarket joins versions, active providers and their offers. What does not
+// fit together, such as an offer of an unknown version, is left out.
+func newMarket(versions []modelv1.Version, providers []providerv1.Provider, offers []providerv1.Offer) *market {
+	m := &market{byName: map[string][]*version{}, byDigest: map[receipt.Digest]*version{}}
+	for _, v := range versions {
+		digest, err := receipt.ParseDigest(v.Digest)
+		if err != nil {
+			continue
+		}
+		class := receipt.Statistical
+		if v.Class == modelv1.VerificationClass_VERIFICATION_CLASS_EXACT {
+			class = receipt.Exact
+		}
+		known := &version{Version: v, digest: digest, class: class}
+		m.versions = append(m.versions, known)
+		m.byDigest[digest] = known
+	}
+	slices.SortFunc(m.versions, func(a, b *version) int {
+		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(a.Name, b.Name), strings.Compare(a.Digest, b.Digest))
+	})
+	for _, v := range m.versions {
+		m.byName[v.Name] = append(m.byName[v.Name], v)
+	}
+	active := map[string]*providerv1.Provider{}
+	for i, p := range providers {
+		if p.Status == providerv1.Status_STATUS_ACTIVE && len(p.PublicKey) == ed25519.PublicKeySize {
+			active[p.Address] = &providers[i]
+		}
+	}
+	for _, o := range offers {
+		digest, err := receipt.ParseDigest(o.ModelDigest)
+		p, v := active[o.Provider], m.byDigest[digest]
+		if err != nil || p == nil || v == nil {
+			continue
+		}
+		v.offers = append(v.offers, offer{
+			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs},
+			price: receipt.Price{Input: o.InputPrice, Output: o.OutputPrice}, maxContext: o.MaxContext, slots: o.Slots,
+		})
+	}
+	return m
+}
+
+// find resolves a model's name as clients write it: name, name@version,
+// name@sha256:… or the digest alone. A bare name is the newest version that
+// anybody offers, or else the newest; a pinned one is never another.
+func (m *market) find(name string) *version {
+	if m == nil {
+		return nil
+	}
+	if digest, err := receipt.ParseDigest(name); err == nil {
+		return m.byDigest[digest]
+	}
+	name, pin, pinned := strings.Cut(name, "@")
+	versions := m.byName[name]
+	if !pinned {
+		return preferred(versions)
+	}
+	for _, v := range versions {
+		if v.Version.Version == pin || v.Digest == pin {
+			return v
+		}
+	}
+	return nil
+}
+
+// preferred is the version that a bare name stands for.
+func preferred(versions []*version) *version {
+	for _, v := range versions {
+		if len(v.offers) > 0 {
+			return v
+		}
+	}
+	if len(versions) > 0 {
+		return versions[0]
+	}
+	return nil
+}
+
+// peers lists where a version's providers can be reached.
+func (v *version) peers() []Peer {
+	peers := make([]Peer, len(v.offers))
+	for i, o := range v.offers {
+		peers[i] = o.peer
+	}
+	return peers
+}

@@ -1,0 +1,566 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+const (
+	testChain = "koinon-test"
+	testPayer = "koinon1payer"
+)
+
+var testModel = receipt.Sum([]byte("a manifest"))
+
+// byteVocabulary has a token for each byte.
+type byteVocabulary struct{}
+
+func (byteVocabulary) Chat(messages []inference.Message) ([]int32, error) {
+	var text string
+	for _, m := range messages {
+		text += m.Role + ":" + m.Content + "\n"
+	}
+	return byteVocabulary{}.Text(text)
+}
+
+func (byteVocabulary) Text(s string) ([]int32, error) {
+	ids := make([]int32, len(s))
+	for i := range len(s) {
+		ids[i] = int32(s[i])
+	}
+	return ids, nil
+}
+
+func (byteVocabulary) Piece(id int32) ([]byte, bool) {
+	if id < 0 || id > 255 {
+		return nil, false
+	}
+	return []byte{byte(id)}, true
+}
+
+func (byteVocabulary) Vocabulary(context.Context, receipt.Digest, []Peer) (Vocabulary, error) {
+	return byteVocabulary{}, nil
+}
+
+// testLedger is a ledger with one model and the offers of the network's providers.
+type testLedger struct {
+	network *testNetwork
+	mu      sync.Mutex
+	escrow  escrowv1.Escrow
+	balance uint64
+	down    bool
+}
+
+var errDown = errors.New("the ledger is down")
+
+func (l *testLedger) Payer() string { return testPayer }
+
+func (l *testLedger) Versions(context.Context) ([]modelv1.Version, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return nil, errDown
+	}
+	old := receipt.Sum([]byte("an older manifest"))
+	v := modelv1.Version{
+		Digest: testModel.String(), Name: "bard", Version: "2", Owner: "koinon1owner", Class: modelv1.VerificationClass_VERIFICATION_CLASS_EXACT,
+		License: "Apache-2.0", Architecture: "llama", Parameters: 4, ContextLength: 128, Quantization: "Q8_0", CreatedAt: 200,
+	}
+	before := v
+	before.Digest, before.Version, before.CreatedAt = old.String(), "1", 100
+	return []modelv1.Version{before, v}, nil
+}
+
+func (l *testLedger) Providers(context.Context) ([]providerv1.Provider, error) {
+	var all []providerv1.Provider
+	for _, p := range l.network.list() {
+		all = append(all, providerv1.Provider{Address: p.address, PublicKey: p.public(), Addrs: []string{p.address}, Status: providerv1.Status_STATUS_ACTIVE})
+	}
+	return all, nil
+}
+
+func (l *testLedger) Offers(context.Context) ([]providerv1.Offer, error) {
+	var all []providerv1.Offer
+	for _, p := range l.network.list() {
+		all = append(all, providerv1.Offer{Provider: p.address, ModelDigest: testModel.String(), InputPrice: p.price.Input, OutputPrice: p.price.Output, Slots: 64})
+	}
+	return all, nil
+}
+
+func (l *testLedger) Escrow(context.Context) (escrowv1.Escrow, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.escrow, nil
+}
+
+func (l *testLedger) Balance(context.Context) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.balance, nil
+}
+
+func (l *testLedger) Deposit(_ context.Context, amount uint64, key ed25519.PublicKey) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if amount == 0 || amount > l.balance {
+		return fmt.Errorf("depositing %d of %d", amount, l.balance)
+	}
+	l.balance -= amount
+	l.escrow.Available += amount
+	l.escrow.GrantKey = key
+	return nil
+}
+
+// testNetwork opens streams to scripted providers over loopback.
+type testNetwork struct {
+	mu        sync.Mutex
+	providers map[string]*scripted // by address, which is also where they are reached
+}
+
+func (n *testNetwork) list() []*scripted {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var all []*scripted
+	for _, p := range n.providers {
+		all = append(all, p)
+	}
+	return all
+}
+
+func (n *testNetwork) find(p Peer) (*scripted, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	provider := n.providers[p.Addrs[0]]
+	if provider == nil || provider.isDown() {
+		return nil, errors.New("connection refused")
+	}
+	return provider, nil
+}
+
+func (n *testNetwork) Probe(_ context.Context, p Peer) (time.Duration, error) {
+	_, err := n.find(p)
+	return time.Millisecond, err
+}
+
+func (n *testNetwork) Open(ctx context.Context, p Peer) (Stream, error) {
+	provider, err := n.find(p)
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", provider.listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	return tcpStream{conn.(*net.TCPConn)}, nil
+}
+
+// tcpStream is a connection that behaves like a libp2p stream.
+type tcpStream struct{ *net.TCPConn }
+
+func (s tcpStream) Reset() error {
+	return errors.Join(s.SetLinger(0), s.Close())
+}
+
+// scripted is a provider that does as it is told. By default it is honest.
+type scripted struct {
+	t        testing.TB
+	address  string
+	key      ed25519.PrivateKey
+	price    receipt.Price
+	listener net.Listener
+
+	mu       sync.Mutex
+	answer   string
+	down     bool
+	script   func(*serving) error        // in place of serving honestly
+	forge    func(*receipt.Receipt)      // before a receipt is signed
+	pace     func(token int)             // before each token
+	grants   map[receipt.Digest]*account // by grant
+	served   int                         // streams
+	cancels  int                         // streams that the gateway ended
+	requests []inference.Request
+}
+
+// account is a provider's books of one grant.
+type account struct {
+	mu       sync.Mutex
+	moved    *sync.Cond
+	grant    receipt.Grant
+	meter    *inference.Meter
+	ticket   receipt.Digest
+	sequence uint64
+	previous receipt.Digest
+	owed     uint64
+}
+
+// serving is one stream.
+type serving struct {
+	p       *scripted
+	conn    *inference.ProviderConn
+	stream  tcpStream
+	open    *inferencev1.Open
+	request inference.Request
+	account *account
+	prompt  []int32
+	left    chan struct{} // closed when the gateway has closed its side
+	sawEnd  bool          // the gateway closed its side cleanly
+	cancel  bool          // the gateway said Cancel
+}
+
+func newScripted(t testing.TB, name string, price receipt.Price, answer string) *scripted {
+	seed := sha256.Sum256([]byte(name))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &scripted{
+		t: t, address: "koinon1" + name, key: ed25519.NewKeyFromSeed(seed[:]), price: price, listener: listener,
+		answer: answer, grants: map[receipt.Digest]*account{},
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { p.serve(tcpStream{conn.(*net.TCPConn)}) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		wg.Wait()
+	})
+	return p
+}
+
+func (p *scripted) public() ed25519.PublicKey { return p.key.Public().(ed25519.PublicKey) }
+
+func (p *scripted) isDown() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.down
+}
+
+// set changes a provider's ways.
+func (p *scripted) set(f func(*scripted)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+// owed is what each grant owes.
+func (p *scripted) owed() (all []uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.grants {
+		a.mu.Lock()
+		all = append(all, a.meter.Owed())
+		a.mu.Unlock()
+	}
+	return all
+}
+
+// paid is what all grants' tickets, and their books, add up to.
+func (p *scripted) paid() (paid, owed uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.grants {
+		a.mu.Lock()
+		paid += a.meter.Paid()
+		owed += a.meter.Owed()
+		a.mu.Unlock()
+	}
+	return paid, owed
+}
+
+// count is the number of requests that came.
+func (p *scripted) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.served
+}
+
+func (p *scripted) serve(stream tcpStream) {
+	defer stream.Close()
+	s := &serving{p: p, conn: inference.NewProviderConn(stream), stream: stream, left: make(chan struct{})}
+	frame, err := s.conn.Receive()
+	if err != nil || frame.GetOpen() == nil {
+		return
+	}
+	s.open = frame.GetOpen()
+	if s.request, err = inference.ParseRequest(s.open.Request); err != nil {
+		p.t.Errorf("%s: the gateway sent an invalid request: %v", p.address, err)
+		return
+	}
+	if err := s.admit(); err != nil {
+		p.t.Errorf("%s: %v", p.address, err)
+		return
+	}
+	s.prompt, _ = byteVocabulary{}.Text(s.request.Prompt)
+	if s.request.Messages != nil {
+		s.prompt, _ = byteVocabulary{}.Chat(s.request.Messages)
+	}
+	p.mu.Lock()
+	p.served++
+	p.requests = append(p.requests, s.request)
+	script := p.script
+	p.mu.Unlock()
+	go s.listen()
+	if script == nil {
+		script = (*serving).honest
+	}
+	err = script(s)
+	var said *inference.Error
+	if errors.As(err, &said) {
+		s.conn.Send(said.Frame())
+	}
+}
+
+// admit checks the grant as a real provider does.
+func (s *serving) admit() error {
+	grant, err := inference.GrantFromWire(&s.open.Grant)
+	if err != nil {
+		return err
+	}
+	if grant.Provider != s.p.address || grant.Payer != testPayer || grant.ChainID != testChain || grant.Model != testModel {
+		return fmt.Errorf("a grant for somebody else: %+v", grant)
+	}
+	s.p.mu.Lock()
+	a := s.p.grants[grant.ID()]
+	if a == nil {
+		meter, err := inference.NewMeter(grant)
+		if err != nil {
+			s.p.mu.Unlock()
+			return err
+		}
+		a = &account{grant: grant, meter: meter, ticket: grant.Anchor}
+		a.moved = sync.NewCond(&a.mu)
+		s.p.grants[grant.ID()] = a
+	}
+	s.p.mu.Unlock()
+	s.account = a
+	return s.reveal(s.open.Reveal)
+}
+
+// reveal takes a ticket, which must lead to the last one.
+func (s *serving) reveal(r *inferencev1.Reveal) error {
+	index, ticket, err := inference.TicketFromWire(r)
+	if err != nil {
+		return err
+	}
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if index <= a.meter.Revealed() {
+		return nil
+	}
+	if err := receipt.VerifyTicket(a.ticket, a.meter.Revealed(), ticket, index); err != nil {
+		return fmt.Errorf("a false ticket: %w", err)
+	}
+	a.ticket = ticket
+	_, err = a.meter.Reveal(index)
+	a.moved.Broadcast()
+	return err
+}
+
+// listen takes the gateway's frames until it closes its side.
+func (s *serving) listen() {
+	defer func() {
+		close(s.left)
+		s.account.mu.Lock()
+		s.account.moved.Broadcast()
+		s.account.mu.Unlock()
+	}()
+	for {
+		frame, err := s.conn.Receive()
+		if err != nil {
+			s.sawEnd = err.Error() == "EOF"
+			return
+		}
+		if frame.GetCancel() != nil {
+			s.cancel = true
+			s.p.set(func(p *scripted) { p.cancels++ })
+			return
+		}
+		if err := s.reveal(frame.GetReveal()); err != nil {
+			s.p.t.Errorf("%s: %v", s.p.address, err)
+			return
+		}
+	}
+}
+
+func (s *serving) gone() bool {
+	select {
+	case <-s.left:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *serving) accept() error {
+	digest := receipt.TokensDigest(s.prompt)
+	return s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
+		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:],
+	}}})
+}
+
+func (s *serving) token(id int32, owed uint64) error {
+	return s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Tokens{Tokens: &inferencev1.Tokens{
+		Tokens: []inferencev1.Token{{Id: uint32(id), Logprob: -0.5, Top: []inferencev1.TopLogprob{{Id: uint32(id), Logprob: -0.5}, {Id: 'x', Logprob: -1.5}}}},
+		Owed:   owed,
+	}}})
+}
+
+// honest serves as a provider should: it waits for tickets, signs a receipt,
+// and takes a clean close as its acknowledgement.
+func (s *serving) honest() error {
+	_, err := s.generate(1 << 30)
+	return err
+}
+
+// generate serves honestly for at most so many tokens, and then stops dead.
+func (s *serving) generate(most int) (output []int32, err error) {
+	a := s.account
+	a.mu.Lock()
+	stream, err := a.meter.Start(uint64(len(s.prompt)), 0, s.p.price)
+	a.mu.Unlock()
+	if err != nil {
+		return nil, inference.Errorf(inference.CodePaymentRequired, "%v", err)
+	}
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		stream.Forgive()
+	}()
+	if err := s.accept(); err != nil {
+		return nil, err
+	}
+	s.p.mu.Lock()
+	answer, pace := s.p.answer, s.p.pace
+	s.p.mu.Unlock()
+	text, finish := "", "stop"
+	for i := range len(answer) {
+		if len(output) == int(s.request.MaxTokens) {
+			finish = "length"
+			break
+		}
+		if i == most {
+			return output, nil
+		}
+		if pace != nil {
+			pace(i)
+		}
+		owed, err := s.wait(stream)
+		if err != nil {
+			return output, err
+		}
+		output, text = append(output, int32(answer[i])), text+answer[i:i+1]
+		if err := s.token(int32(answer[i]), owed); err != nil {
+			return output, err
+		}
+		if endsWithStop(text, s.request.Stop) {
+			break
+		}
+	}
+	if len(output) == int(s.request.MaxTokens) && finish == "stop" && len(output) < len(answer) && !endsWithStop(text, s.request.Stop) {
+		finish = "length"
+	}
+	a.mu.Lock()
+	stream.Complete()
+	body := s.receipt(output, finish)
+	a.mu.Unlock()
+	if err := s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Done{Done: &inferencev1.Done{Receipt: body}}}); err != nil {
+		return output, err
+	}
+	<-s.left
+	if s.sawEnd && !s.cancel {
+		a.mu.Lock()
+		stream.Finish()
+		a.mu.Unlock()
+	}
+	return output, nil
+}
+
+func endsWithStop(text string, stops []string) bool {
+	for _, stop := range stops {
+		if len(text) >= len(stop) && text[len(text)-len(stop):] == stop {
+			return true
+		}
+	}
+	return false
+}
+
+// wait holds a token back until tickets allow it.
+func (s *serving) wait(stream *inference.Stream) (owed uint64, err error) {
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for {
+		if s.gone() {
+			return 0, errors.New("the gateway left")
+		}
+		wait, err := stream.MustWait()
+		if err != nil {
+			return 0, inference.Errorf(inference.CodePaymentRequired, "%v", err)
+		}
+		if !wait {
+			break
+		}
+		a.moved.Wait()
+	}
+	return a.meter.Owed(), stream.Token()
+}
+
+// receipt signs an answer. The account is locked.
+func (s *serving) receipt(output []int32, finish string) []byte {
+	a := s.account
+	cost, err := s.p.price.Cost(uint64(len(s.prompt)), uint64(len(output)))
+	if err != nil {
+		s.p.t.Error(err)
+	}
+	a.owed += cost
+	a.sequence++
+	r := receipt.Receipt{
+		Version: receipt.Version, ChainID: testChain, Grant: a.grant.ID(), Sequence: a.sequence, Previous: a.previous,
+		Provider: s.p.address, Payer: testPayer, App: a.grant.App, Model: testModel, Class: receipt.Exact,
+		Request: receipt.Sum(s.open.Request), PromptTokens: uint64(len(s.prompt)), CompletionTokens: uint64(len(output)),
+		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
+		Sampling: receipt.Sampling{
+			Temperature: s.request.Temperature, TopP: s.request.TopP, TopK: s.request.TopK,
+			Seed: s.request.Seed, MaxTokens: s.request.MaxTokens,
+		},
+		FinishReason: finish, Price: s.p.price, Cost: cost, Owed: a.owed, Ticket: a.meter.Revealed(),
+		Started: 1, FirstToken: 2, Finished: 3,
+	}
+	s.p.mu.Lock()
+	forge := s.p.forge
+	s.p.mu.Unlock()
+	if forge != nil {
+		forge(&r)
+	}
+	r = r.Sign(s.p.key)
+	a.previous = r.Hash()
+	body, err := json.Marshal(r)
+	if err != nil {
+		s.p.t.Error(err)
+	}
+	return body
+}

@@ -1,0 +1,202 @@
+// Package gateway serves OpenAI's HTTP API from providers that it finds on the
+// ledger, pays by the token and checks by their receipts.
+//
+// The ledger is never in a request's path: offers are polled, grants are signed
+// off it, and only deposits are transactions of the gateway's own. What an
+// answer says is decoded here from token ids; nothing but those, their
+// log-probabilities and the receipt is taken from a provider.
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/koinon/koinon/internal/gateway/keys"
+	"github.com/koinon/koinon/internal/gateway/pay"
+	"github.com/koinon/koinon/internal/gateway/store"
+)
+
+// Surroundings are what a gateway works with.
+type Surroundings struct {
+	Ledger       Ledger
+	Network      Network
+	Vocabularies Vocabularies
+	Log          *slog.Logger
+	// Version is the program's, for GET /version.
+	Version string
+	// Now is the clock for grants, receipts and suspensions; nil for the
+	// system's.
+	Now func() time.Time
+}
+
+// Gateway is one gateway on its home directory.
+type Gateway struct {
+	config  Config
+	ledger  Ledger
+	network Network
+	log     *slog.Logger
+	version string
+	now     func() time.Time
+
+	signer       ed25519.PrivateKey // of grants
+	lock         *store.Lock
+	store        *store.Store
+	wallet       *pay.Wallet
+	budgets      *keys.Budgets
+	directory    *directory
+	peers        *peerBook
+	vocabularies *vocabularyCache
+	metrics      *metrics
+	concurrency  *concurrency
+	funded       atomic.Bool // the escrow was in order when last looked at
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+}
+
+// Open prepares a gateway: it takes its home directory, resumes its wallet and
+// listens to nothing yet. A second start finds everything as the first left it,
+// however that ended.
+func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(c.Home, 0o700); err != nil {
+		return nil, fmt.Errorf("making the gateway's home: %w", err)
+	}
+	g := &Gateway{
+		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, now: s.Now,
+		budgets: keys.NewBudgets(), directory: &directory{ledger: s.Ledger}, peers: newPeerBook(s.Now),
+		metrics: newMetrics(), concurrency: newConcurrency(c.MaxInFlight),
+	}
+	var err error
+	if g.lock, err = store.Acquire(ctx, filepath.Join(c.Home, "gateway.lock")); err != nil {
+		return nil, err
+	}
+	if err := g.load(ctx); err != nil {
+		return nil, errors.Join(err, g.lock.Close())
+	}
+	g.life, g.end = context.WithCancel(context.WithoutCancel(ctx))
+	g.vocabularies = newVocabularyCache(g.life, s.Vocabularies, c.Probe, s.Now)
+	return g, nil
+}
+
+// load opens what lies in the home directory.
+func (g *Gateway) load(ctx context.Context) error {
+	var err error
+	if g.signer, err = grantKey(g.config.Home); err != nil {
+		return err
+	}
+	if g.store, err = OpenStore(ctx, g.config.Home); err != nil {
+		return err
+	}
+	c := g.config
+	g.wallet, err = pay.Open(ctx, pay.Config{
+		ChainID: c.ChainID, Payer: g.ledger.Payer(), App: c.App, TicketValue: c.TicketValue, Cap: c.GrantCap,
+		MaxTickets: c.MaxTickets, Lifetime: c.GrantLifetime, RevealEvery: c.RevealEvery,
+	}, g.store, g.signer, g.log, g.now)
+	if err != nil {
+		return errors.Join(err, g.store.Close())
+	}
+	suspensions, err := g.store.Suspensions(ctx, g.now())
+	if err != nil {
+		return errors.Join(err, g.store.Close())
+	}
+	for _, s := range suspensions {
+		g.peers.with(s.Provider, func(p *peerState) { p.suspended = s.Until })
+	}
+	return nil
+}
+
+// OpenStore opens the database of the gateway whose home is given, beside a
+// gateway that runs there or without one: `koinon keys` makes keys with it.
+func OpenStore(ctx context.Context, home string) (*store.Store, error) {
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return nil, fmt.Errorf("making the gateway's home: %w", err)
+	}
+	return store.Open(ctx, filepath.Join(home, "gateway.db"))
+}
+
+// Store is the gateway's database, for the making of keys.
+func (g *Gateway) Store() *store.Store { return g.store }
+
+// Close ends what runs in the background and releases the home directory.
+func (g *Gateway) Close() error {
+	g.end()
+	return errors.Join(g.store.Close(), g.lock.Close())
+}
+
+// Run opens a gateway, serves until the context ends, and closes it. Ready, if
+// not nil, is called with the address once requests are taken.
+func Run(ctx context.Context, c Config, s Surroundings, ready func(net.Addr)) error {
+	g, err := Open(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listening for the API: %w; choose another address with listen", err), g.Close())
+	}
+	if ready != nil {
+		ready(listener.Addr())
+	}
+	return errors.Join(g.Serve(ctx, listener), g.Close())
+}
+
+// Serve answers requests and works in the background until the context ends;
+// running answers then have a while to finish.
+func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	background, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { g.watch(background) })
+	wg.Go(func() { g.keepFunded(background) })
+
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	server := &http.Server{
+		Handler:           g.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	var err error
+	select {
+	case err = <-failed:
+		err = fmt.Errorf("serving the API: %w", err)
+	case <-ctx.Done():
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.config.Shutdown)
+		if server.Shutdown(grace) != nil {
+			g.log.Warn("answers still running at shutdown are cut off")
+		}
+		cancel()
+	}
+	cut() // ends what still runs as if its client had left: settled, and paid for
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
+	defer cancel()
+	if server.Shutdown(settle) != nil {
+		err = errors.Join(err, server.Close())
+	}
+	stop()
+	wg.Wait()
+	return err
+}

@@ -1,0 +1,290 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/gateway/keys"
+	"github.com/koinon/koinon/internal/gateway/openai"
+	"github.com/koinon/koinon/internal/gateway/pay"
+	"github.com/koinon/koinon/internal/gateway/route"
+	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/inference"
+)
+
+// job is one HTTP request for answers: one call for each of its choices.
+type job struct {
+	version     *version
+	calls       []*call
+	candidates  []route.Candidate
+	offers      []*offer // of the candidates
+	order       []int    // of the candidates, the best first
+	reservation *keys.Reservation
+}
+
+// prepare turns a parsed request into a job: it finds the model, counts the
+// prompts, chooses the providers and holds back what the answers may cost.
+// Errors are [*openai.Error], or [errClient].
+func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c openai.Completion) (*job, error) {
+	v := g.directory.current.Load().find(c.Model)
+	if v == nil {
+		return nil, openai.NotFound("model_not_found", "model",
+			"The model '%s' does not exist. GET /v1/models lists those that do.", c.Model)
+	}
+	wait, cancel := context.WithTimeout(ctx, g.config.FirstToken)
+	defer cancel()
+	vocabulary, err := g.vocabularies.get(wait, v)
+	if ctx.Err() != nil {
+		return nil, errClient
+	}
+	if err != nil {
+		g.log.Warn("no vocabulary", "model", v.label(), "digest", v.Digest, "error", err)
+		return nil, openai.Unavailable("no_provider", g.config.Probe,
+			"The model '%s' has no provider that can be reached now. Please try again later.", c.Model)
+	}
+	j := &job{version: v}
+	param := "messages"
+	if c.Messages != nil {
+		err = j.add(id, key, c, vocabulary, "", c.N)
+	} else {
+		param = "prompt"
+		for _, p := range c.Prompts {
+			if err = j.add(id, key, c, vocabulary, p, c.N); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return nil, openai.Invalid(param, "The prompt cannot be put into the model's form: %v.", err)
+	}
+	if err := g.fit(j, param, c); err != nil {
+		return nil, err
+	}
+	if err := g.reserve(j, key); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// add makes the calls of one prompt. Each choice has a seed of its own.
+func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Vocabulary, text string, n int) error {
+	tokens, err := vocabulary.Text(text)
+	if c.Messages != nil {
+		tokens, err = vocabulary.Chat(c.Messages)
+	}
+	if err != nil {
+		return err
+	}
+	for range n {
+		seed := randomSeed()
+		if c.Seed != nil {
+			seed = *c.Seed + uint64(len(j.calls))
+		}
+		request := inference.Request{
+			Model: j.version.digest, Messages: c.Messages, Prompt: text, MaxTokens: c.MaxTokens,
+			Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Seed: seed, Stop: c.Stop, Logprobs: c.TopLogprobs,
+		}
+		j.calls = append(j.calls, &call{id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens})
+	}
+	return nil
+}
+
+func randomSeed() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// fit checks the calls against the model's context, gives an answer without a
+// bound all the room there is, and orders the providers.
+func (g *Gateway) fit(j *job, param string, c openai.Completion) error {
+	limit := uint64(j.version.ContextLength)
+	j.candidates, j.offers = g.candidates(j.version)
+	limit = min(limit, widest(j.candidates, limit)) // an offer may allow less than the model
+	var need route.Need
+	for _, call := range j.calls {
+		prompt := uint64(len(call.prompt))
+		if prompt == 0 {
+			return openai.Invalid(param, "The prompt has no tokens.")
+		}
+		if prompt+max(1, uint64(call.request.MaxTokens)) > limit {
+			return openai.ContextLength(param, limit, prompt, max(1, uint64(call.request.MaxTokens)))
+		}
+		if call.request.MaxTokens == 0 {
+			call.request.MaxTokens = uint32(limit - prompt)
+		}
+		need.Prompt = max(need.Prompt, prompt)
+		need.Completion = max(need.Completion, uint64(call.request.MaxTokens))
+		if err := call.request.Validate(); err != nil {
+			return openai.Invalid("", "The request cannot be sent to a provider: %v.", err)
+		}
+	}
+	j.order = route.Order(j.candidates, need)
+	if len(j.order) == 0 {
+		return openai.Unavailable("no_provider", g.config.Probe,
+			"No provider of the model '%s' can be reached now. Please try again later.", c.Model)
+	}
+	return nil
+}
+
+// widest is the largest context that any candidate allows.
+func widest(candidates []route.Candidate, most uint64) uint64 {
+	var wide uint64
+	for _, c := range candidates {
+		if c.MaxContext == 0 {
+			return most
+		}
+		wide = max(wide, uint64(c.MaxContext))
+	}
+	if wide == 0 {
+		return most
+	}
+	return wide
+}
+
+// candidates are a version's offers that may be chosen now.
+func (g *Gateway) candidates(v *version) (candidates []route.Candidate, offers []*offer) {
+	now := g.now()
+	for i := range v.offers {
+		o := &v.offers[i]
+		s := g.peers.state(o.provider)
+		if !s.usable(now) {
+			continue
+		}
+		candidates = append(candidates, route.Candidate{
+			Provider: o.provider, Price: o.price, MaxContext: o.maxContext, Slots: o.slots,
+			InFlight: s.inFlight, Latency: s.latency, Resting: s.resting(now),
+		})
+		offers = append(offers, o)
+	}
+	return candidates, offers
+}
+
+// reserve holds back the most that the job may cost at the dearest provider
+// that could serve it. A budget that does not cover that one leaves it out.
+func (g *Gateway) reserve(j *job, key store.Key) error {
+	for {
+		worst, dearest := uint64(0), 0
+		for at, i := range j.order {
+			cost, err := j.worst(j.candidates[i])
+			if err != nil || cost > worst {
+				worst, dearest = cost, at
+			}
+			if err != nil {
+				break
+			}
+		}
+		var err error
+		if j.reservation, err = g.budgets.Reserve(key, worst); err == nil {
+			return nil
+		}
+		if len(j.order) == 1 {
+			return openai.Quota("You have used up this API key's budget, or this request could exceed it: %v. Ask the gateway's operator for a key with more, or ask for fewer tokens.", err)
+		}
+		j.order = append(j.order[:dearest:dearest], j.order[dearest+1:]...)
+	}
+}
+
+// worst is the most that all of the job's answers cost at one provider.
+func (j *job) worst(c route.Candidate) (uint64, error) {
+	var total uint64
+	for _, call := range j.calls {
+		cost, err := c.Price.Cost(uint64(len(call.prompt)), uint64(call.request.MaxTokens))
+		if err != nil {
+			return 0, err
+		}
+		if total+cost < total {
+			return 0, fmt.Errorf("adding up the choices: %w", store.ErrAmount)
+		}
+		total += cost
+	}
+	return total, nil
+}
+
+// answer gets one call answered by the best provider that manages to. Emit is
+// called with what arrives; until its first call, a provider that fails is
+// replaced without the client noticing. Errors are [*openai.Error], or
+// [errClient] when there is nobody left to tell.
+func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(delta) error) (answer, error) {
+	busy, last := 0, error(nil)
+	for _, i := range j.order {
+		o := j.offers[i]
+		result, started, err := g.try(ctx, c, o, false, emit)
+		if stale(err) && !started {
+			// The grant is spent or closed at the provider; a new one may do.
+			result, started, err = g.try(ctx, c, o, true, emit)
+		}
+		if err == nil {
+			return result, nil
+		}
+		g.metrics.failures.WithLabelValues(reason(err)).Inc()
+		switch {
+		case errors.Is(err, errClient):
+			return result, err
+		case errors.Is(err, errStore):
+			g.log.Error("the gateway's store failed", "request", c.id, "error", err)
+			return result, openai.Internal(c.id)
+		}
+		g.log.Warn("provider failed", "request", c.id, "provider", o.provider, "started", started, "error", err)
+		var said *inference.Error
+		if errors.As(err, &said) {
+			switch said.Code {
+			case inference.CodeInvalidRequest:
+				return result, openai.Invalid("", "The provider refused the request as invalid.")
+			case inference.CodeBusy, inference.CodeDraining:
+				busy++
+			default:
+				g.peers.failed(o.provider)
+			}
+		} else if !errors.Is(err, pay.ErrTooDear) {
+			g.peers.failed(o.provider)
+		}
+		if started {
+			return result, openai.Broken("The provider failed in the middle of the answer (%s). You pay only for what you received. Please try again.", reason(err))
+		}
+		last = err
+	}
+	return answer{}, g.exhausted(j, busy, last)
+}
+
+// stale says whether a provider will not have the grant.
+func stale(err error) bool {
+	return errors.Is(err, &inference.Error{Code: inference.CodeGrantRefused}) ||
+		errors.Is(err, &inference.Error{Code: inference.CodePaymentRequired})
+}
+
+// exhausted is the client's error when no provider took the request.
+func (g *Gateway) exhausted(j *job, busy int, last error) error {
+	switch {
+	case errors.Is(last, pay.ErrTooDear):
+		return openai.Invalid("max_tokens", "The request may cost more than this gateway pays one provider at once (%s). Please ask for fewer tokens.", credit.Dollars(g.config.GrantCap))
+	case busy == len(j.order):
+		return openai.Unavailable("overloaded", time.Second, "Every provider of the model '%s' is busy. Please try again in a moment.", j.version.label())
+	}
+	return openai.Unavailable("no_provider", g.config.Probe, "No provider of the model '%s' could serve the request. Please try again later.", j.version.label())
+}
+
+// reason names a failure for metrics and for clients.
+func reason(err error) string {
+	var said *inference.Error
+	if errors.As(err, &said) {
+		return string(said.Code)
+	}
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{errClient, "client_gone"}, {errStore, "store"}, {errUnreachable, "unreachable"}, {errGone, "disconnected"},
+		{errSilent, "timeout"}, {errProtocol, "protocol"}, {errRecount, "prompt_recount"}, {pay.ErrTooDear, "too_dear"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.name
+		}
+	}
+	return "false_receipt"
+}

@@ -1,0 +1,56 @@
+package gateway
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the gateway's own; each gateway has a registry of its own, so
+// that several can live in one process.
+type metrics struct {
+	registry   *prometheus.Registry
+	requests   *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	firstToken prometheus.Histogram
+	inFlight   prometheus.Gauge
+	tokens     *prometheus.CounterVec
+	charged    prometheus.Counter
+	tickets    prometheus.Counter
+	receipts   *prometheus.CounterVec
+	failures   *prometheus.CounterVec
+	live       prometheus.Gauge
+	polled     prometheus.Gauge
+	pollErrors prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	latency := prometheus.ExponentialBuckets(0.001, 2, 17)
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help})
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help})
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counters("requests_total", "HTTP requests by route and status.", "route", "status"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "koinon", Subsystem: "gateway", Name: "request_seconds", Help: "Time to the end of a response.", Buckets: latency,
+		}, []string{"route"}),
+		firstToken: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "koinon", Subsystem: "gateway", Name: "first_token_seconds", Help: "Time from asking a provider to its first token.", Buckets: latency,
+		}),
+		inFlight:   gauge("in_flight_requests", "HTTP requests being answered."),
+		tokens:     counters("tokens_total", "Tokens of answers, by kind.", "kind"),
+		charged:    counter("charged_ucredit_total", "What API keys were charged."),
+		tickets:    counter("tickets_total", "Reveals sent to providers."),
+		receipts:   counters("receipts_total", "Receipts received, by verdict.", "verdict"),
+		failures:   counters("provider_failures_total", "Attempts that failed, by reason.", "reason"),
+		live:       gauge("live_providers", "Providers that can be reached."),
+		polled:     gauge("ledger_polled_timestamp_seconds", "When the ledger was last read."),
+		pollErrors: counter("ledger_errors_total", "Failed readings of the ledger."),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, m.firstToken, m.inFlight, m.tokens, m.charged,
+		m.tickets, m.receipts, m.failures, m.live, m.polled, m.pollErrors)
+	return m
+}

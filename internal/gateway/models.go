@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/koinon/koinon/internal/gateway/openai"
+	"github.com/koinon/koinon/internal/gateway/store"
+)
+
+// listModels serves GET /v1/models: each version that the ledger knows, under
+// its bare name where that is what the name stands for.
+func (g *Gateway) listModels(w http.ResponseWriter, _ *http.Request, _ store.Key) error {
+	m := g.directory.current.Load()
+	if m == nil {
+		return openai.Unavailable("starting", g.config.Poll, "The gateway has not read the ledger yet. Please try again in a moment.")
+	}
+	list := openai.List[openai.Model]{Object: "list", Data: []openai.Model{}}
+	for _, v := range m.versions {
+		id := v.label()
+		if preferred(m.byName[v.Name]) == v {
+			id = v.Name
+		}
+		list.Data = append(list.Data, g.describe(id, v))
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+// getModel serves GET /v1/models/{id}, by any of a model's names.
+func (g *Gateway) getModel(w http.ResponseWriter, r *http.Request, _ store.Key) error {
+	id := r.PathValue("id")
+	v := g.directory.current.Load().find(id)
+	if v == nil {
+		return openai.NotFound("model_not_found", "model", "The model '%s' does not exist.", id)
+	}
+	return writeJSON(w, http.StatusOK, g.describe(id, v))
+}
+
+// describe is a version with its live providers and the cheapest price.
+func (g *Gateway) describe(id string, v *version) openai.Model {
+	model := openai.Model{
+		ID: id, Object: "model", Created: v.CreatedAt, OwnedBy: v.Owner,
+		Koinon: openai.ModelDetail{
+			Name: v.Name, Version: v.Version.Version, Digest: v.Digest, Class: v.class, License: v.License,
+			Architecture: v.Architecture, Parameters: v.Parameters, Quantization: v.Quantization,
+			ContextLength: v.ContextLength, Providers: g.alive(v),
+		},
+	}
+	_, offers := g.candidates(v)
+	for _, o := range offers {
+		p := openai.Price{Input: o.price.Input, Output: o.price.Output}
+		if best := model.Koinon.Price; best == nil || p.Input+p.Output < best.Input+best.Output {
+			model.Koinon.Price = &p
+		}
+	}
+	return model
+}

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/koinon/koinon/internal/gateway/openai"
+	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/receipt"
+)
+
+// receiptView is a stored receipt as the API shows it. The receipt itself is
+// the provider's bytes, so that anyone can verify its signature.
+type receiptView struct {
+	ID       string          `json:"id"`
+	Object   string          `json:"object"` // "receipt"
+	Request  string          `json:"request"`
+	Valid    bool            `json:"valid"`             // the gateway found nothing wrong
+	Problem  string          `json:"problem,omitempty"` // or this
+	Received int64           `json:"received"`          // Unix time, milliseconds
+	Receipt  json.RawMessage `json:"receipt"`
+}
+
+func view(r store.Receipt) receiptView {
+	body := json.RawMessage(r.Body)
+	if !json.Valid(body) {
+		body = nil // a provider's garbage, kept as evidence in the database
+	}
+	return receiptView{
+		ID: r.ID.String(), Object: "receipt", Request: r.Request, Valid: r.Problem == "", Problem: r.Problem,
+		Received: r.Received.UnixMilli(), Receipt: body,
+	}
+}
+
+// getReceipt serves GET /v1/receipts/{id} to the key that paid. The id is
+// written with or without "sha256:".
+func (g *Gateway) getReceipt(w http.ResponseWriter, r *http.Request, key store.Key) error {
+	text := r.PathValue("id")
+	unknown := openai.NotFound("receipt_not_found", "id", "No receipt '%s' belongs to this API key.", text)
+	id, err := receipt.ParseDigest(text)
+	if err != nil {
+		if id, err = receipt.ParseHex(text); err != nil {
+			return unknown
+		}
+	}
+	found, err := g.store.Receipt(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && found.Key != key.ID {
+		return unknown
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, view(found))
+}
+
+// listReceipts serves GET /v1/receipts?limit=&before= with the key's own,
+// newest first.
+func (g *Gateway) listReceipts(w http.ResponseWriter, r *http.Request, key store.Key) error {
+	limit, before := 20, int64(0)
+	var err error
+	if text := r.URL.Query().Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 100 {
+			return openai.Invalid("limit", "'limit' must be between 1 and 100.")
+		}
+	}
+	if text := r.URL.Query().Get("before"); text != "" {
+		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before < 1 {
+			return openai.Invalid("before", "'before' must be the cursor of an earlier page.")
+		}
+	}
+	page, next, err := g.store.Receipts(r.Context(), key.ID, limit, before)
+	if err != nil {
+		return err
+	}
+	list := openai.List[receiptView]{Object: "list", Data: []receiptView{}, HasMore: next != 0}
+	for _, one := range page {
+		list.Data = append(list.Data, view(one))
+	}
+	if next != 0 {
+		list.Next = strconv.FormatInt(next, 10)
+	}
+	return writeJSON(w, http.StatusOK, list)
+}

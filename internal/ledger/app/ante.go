@@ -10,7 +10,6 @@ import (
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/x/auth/ante"
 
-	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	"github.com/koinon/koinon/internal/ledger/refusal"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
@@ -27,19 +26,6 @@ func Fee(gas uint64) sdk.Coins {
 	return sdk.NewCoins(sdk.NewCoin(provider.BondDenom, sdkmath.NewIntFromUint64((gas+gasPerUkoin-1)/gasPerUkoin)))
 }
 
-// Free says whether messages are all a buyer's, who needs no KOIN: those cost
-// no gas, and are limited in number instead.
-func Free(msgs []sdk.Msg) bool {
-	for _, msg := range msgs {
-		switch msg.(type) {
-		case *escrowv1.MsgDeposit, *escrowv1.MsgWithdraw:
-		default:
-			return false
-		}
-	}
-	return len(msgs) > 0
-}
-
 // newAnteHandler is the SDK's chain of checks with koinon's fee.
 func (app *App) newAnteHandler() (sdk.AnteHandler, error) {
 	standard, err := ante.NewAnteHandler(ante.HandlerOptions{
@@ -54,6 +40,9 @@ func (app *App) newAnteHandler() (sdk.AnteHandler, error) {
 		return nil, err
 	}
 	return func(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
+		if err := allowed(tx.GetMsgs()); err != nil {
+			return ctx, err
+		}
 		ctx, err := standard(ctx, tx, simulate)
 		if err != nil {
 			return ctx, err

@@ -1,0 +1,129 @@
+package app
+
+import (
+	errorsmod "cosmossdk.io/errors"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+)
+
+// class is how a message comes to the ledger.
+type class int
+
+const (
+	// free messages are a buyer's, who needs no KOIN.
+	free class = iota + 1
+	// paid messages cost gas.
+	paid
+	// authority messages are governance's: they come inside a proposal, and
+	// no transaction has them.
+	authority
+)
+
+// classes holds every message the ledger knows, once. A message that is not
+// here is refused, so that a new module's must be thought about.
+var classes = func() map[string]class {
+	list := map[string]class{}
+	for c, urls := range map[class][]string{free: freeMessages, paid: paidMessages, authority: authorityMessages} {
+		for _, url := range urls {
+			if list[url] != 0 {
+				panic("message " + url + " is in two lists")
+			}
+			list[url] = c
+		}
+	}
+	return list
+}()
+
+var freeMessages = []string{
+	"/koinon.escrow.v1.MsgDeposit",
+	"/koinon.escrow.v1.MsgWithdraw",
+}
+
+var paidMessages = []string{
+	"/cosmos.authz.v1beta1.MsgExec",
+	"/cosmos.authz.v1beta1.MsgGrant",
+	"/cosmos.authz.v1beta1.MsgRevoke",
+	"/cosmos.bank.v1beta1.MsgMultiSend",
+	"/cosmos.bank.v1beta1.MsgSend",
+	"/cosmos.distribution.v1beta1.MsgDepositValidatorRewardsPool",
+	"/cosmos.distribution.v1beta1.MsgFundCommunityPool",
+	"/cosmos.distribution.v1beta1.MsgSetWithdrawAddress",
+	"/cosmos.distribution.v1beta1.MsgWithdrawDelegatorReward",
+	"/cosmos.distribution.v1beta1.MsgWithdrawValidatorCommission",
+	"/cosmos.evidence.v1beta1.MsgSubmitEvidence",
+	"/cosmos.feegrant.v1beta1.MsgGrantAllowance",
+	"/cosmos.feegrant.v1beta1.MsgPruneAllowances",
+	"/cosmos.feegrant.v1beta1.MsgRevokeAllowance",
+	"/cosmos.gov.v1.MsgCancelProposal",
+	"/cosmos.gov.v1.MsgDeposit",
+	"/cosmos.gov.v1.MsgSubmitProposal",
+	"/cosmos.gov.v1.MsgVote",
+	"/cosmos.gov.v1.MsgVoteWeighted",
+	"/cosmos.gov.v1beta1.MsgDeposit",
+	"/cosmos.gov.v1beta1.MsgSubmitProposal",
+	"/cosmos.gov.v1beta1.MsgVote",
+	"/cosmos.gov.v1beta1.MsgVoteWeighted",
+	"/cosmos.slashing.v1beta1.MsgUnjail",
+	"/cosmos.staking.v1beta1.MsgBeginRedelegate",
+	"/cosmos.staking.v1beta1.MsgCancelUnbondingDelegation",
+	"/cosmos.staking.v1beta1.MsgCreateValidator",
+	"/cosmos.staking.v1beta1.MsgDelegate",
+	"/cosmos.staking.v1beta1.MsgEditValidator",
+	"/cosmos.staking.v1beta1.MsgUndelegate",
+	"/koinon.escrow.v1.MsgActivate",
+	"/koinon.escrow.v1.MsgBurn",
+	"/koinon.escrow.v1.MsgMint",
+	"/koinon.escrow.v1.MsgRedeem",
+	"/koinon.model.v1.MsgRegisterVersion",
+	"/koinon.provider.v1.MsgBond",
+	"/koinon.provider.v1.MsgRegister",
+	"/koinon.provider.v1.MsgRemoveOffer",
+	"/koinon.provider.v1.MsgSetOffer",
+	"/koinon.provider.v1.MsgUnbond",
+	"/koinon.provider.v1.MsgUpdate",
+}
+
+var authorityMessages = []string{
+	"/cosmos.auth.v1beta1.MsgUpdateParams",
+	"/cosmos.bank.v1beta1.MsgSetSendEnabled",
+	"/cosmos.bank.v1beta1.MsgUpdateParams",
+	"/cosmos.consensus.v1.MsgUpdateParams",
+	"/cosmos.distribution.v1beta1.MsgCommunityPoolSpend",
+	"/cosmos.distribution.v1beta1.MsgUpdateParams",
+	"/cosmos.gov.v1.MsgExecLegacyContent",
+	"/cosmos.gov.v1.MsgUpdateParams",
+	"/cosmos.mint.v1beta1.MsgUpdateParams",
+	"/cosmos.slashing.v1beta1.MsgUpdateParams",
+	"/cosmos.staking.v1beta1.MsgUpdateParams",
+	"/cosmos.upgrade.v1beta1.MsgCancelUpgrade",
+	"/cosmos.upgrade.v1beta1.MsgSoftwareUpgrade",
+	"/koinon.escrow.v1.MsgSetIssuer",
+	"/koinon.escrow.v1.MsgUpdateParams",
+	"/koinon.provider.v1.MsgUpdateParams",
+}
+
+// Free says whether messages are all a buyer's, who needs no KOIN: those cost
+// no gas, and are limited in number instead.
+func Free(msgs []sdk.Msg) bool {
+	for _, msg := range msgs {
+		if classes[sdk.MsgTypeURL(msg)] != free {
+			return false
+		}
+	}
+	return len(msgs) > 0
+}
+
+// allowed refuses messages that do not come by transaction.
+func allowed(msgs []sdk.Msg) error {
+	for _, msg := range msgs {
+		switch url := sdk.MsgTypeURL(msg); classes[url] {
+		case free, paid:
+		case authority:
+			return errorsmod.Wrapf(sdkerrors.ErrUnauthorized, "%s is for governance: put it in a proposal", url)
+		default:
+			return errorsmod.Wrapf(sdkerrors.ErrUnknownRequest, "%s is in no list of this ledger's messages", url)
+		}
+	}
+	return nil
+}

@@ -44,14 +44,16 @@ func Coded(err error) error {
 	if _, ok := err.(interface{ Cause() error }); ok || err == nil {
 		return err
 	}
+	// A module that names a refusal itself has the first word: x/model's
+	// invalid policy wraps a rule that is x/escrow's elsewhere.
+	var code *errorsmod.Error
+	if errors.As(err, &code) {
+		return refusal{err, code}
+	}
 	for _, e := range entries {
 		if errors.Is(err, e.rule) {
 			return refusal{err, e.code}
 		}
-	}
-	var code *errorsmod.Error
-	if errors.As(err, &code) {
-		return refusal{err, code}
 	}
 	return err
 }

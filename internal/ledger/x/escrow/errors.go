@@ -13,7 +13,7 @@ import (
 var (
 	ErrNotFound  = errorsmod.Register(ModuleName, 2, "not found")
 	ErrAuthority = errorsmod.Register(ModuleName, 3, "only governance may do this")
-	ErrAddress   = errorsmod.Register(ModuleName, 4, "not an address that can hold credit")
+	ErrRecipient = errorsmod.Register(ModuleName, 4, "a module's account cannot be given credit")
 )
 
 // firstRule is the code of the first of rules; later ones follow. The order

@@ -14,6 +14,7 @@ import (
 	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/ledger/ledgertest"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	rules "github.com/koinon/koinon/internal/mechanism/escrow"
@@ -217,7 +218,7 @@ func TestActivationIsRefused(t *testing.T) {
 		{"too far ahead", peter, change(func(g *receipt.Grant) { g.Expiry += 4000 }), rules.ErrGrantTooLong},
 		{"too many tickets", peter, change(func(g *receipt.Grant) { g.Tickets, g.TicketValue = 1<<16+1, 1 }), rules.ErrTooManyTickets},
 		{"payer without escrow", peter, w.grant(bob, peter, 50, nil).activate(), rules.ErrNoGrantKey},
-		{"app of no address", peter, change(func(g *receipt.Grant) { g.App = "nobody" }), escrow.ErrAddress},
+		{"app of no address", peter, change(func(g *receipt.Grant) { g.App = "nobody" }), account.ErrAddress},
 	} {
 		before := w.escrow(alice)
 		if err := w.Send(c.from, c.msg); !errors.Is(err, c.want) {
@@ -366,8 +367,8 @@ func TestIssuersMintUnderTheirCap(t *testing.T) {
 		{"a stranger", alice, mint(alice, alice.Address, 1), rules.ErrNotIssuer},
 		{"beyond the cap", bob, mint(bob, alice.Address, 41), rules.ErrIssuerCap},
 		{"nothing", bob, mint(bob, alice.Address, 0), rules.ErrZeroAmount},
-		{"to a module", bob, mint(bob, module, 1), escrow.ErrAddress},
-		{"to nobody", bob, mint(bob, "nobody", 1), escrow.ErrAddress},
+		{"to a module", bob, mint(bob, module, 1), escrow.ErrRecipient},
+		{"to nobody", bob, mint(bob, "nobody", 1), account.ErrAddress},
 		{"burning more than was minted", bob, &escrowv1.MsgBurn{Issuer: bob.Address, Amount: 61}, rules.ErrOverburn},
 		{"overflowing the supply", w.Issuer, mint(w.Issuer, alice.Address, 1<<63), rules.ErrIssuerCap},
 	} {

@@ -37,12 +37,12 @@ func (k *Keeper) initGenesis(ctx context.Context, state escrowv1.GenesisState) e
 		if err != nil {
 			return err
 		}
-		if err := k.addGrant(ctx, g, g.ReleaseAt(params)); err != nil {
+		if err := k.addGrant(ctx, g); err != nil {
 			return err
 		}
 	}
 	for _, p := range state.Payouts {
-		if err := k.payouts.Set(ctx, keyOf(p), p); err != nil {
+		if err := k.storePayout(ctx, p); err != nil {
 			return err
 		}
 	}

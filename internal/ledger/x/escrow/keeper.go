@@ -40,6 +40,7 @@ type Bank interface {
 	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amount sdk.Coins) error
 	MintCoins(ctx context.Context, module string, amount sdk.Coins) error
 	BurnCoins(ctx context.Context, module string, amount sdk.Coins) error
+	GetSupply(ctx context.Context, denom string) sdk.Coin
 	GetBalance(ctx context.Context, account sdk.AccAddress, denom string) sdk.Coin
 	BlockedAddr(account sdk.AccAddress) bool
 }
@@ -79,10 +80,11 @@ type Keeper struct {
 	params     collections.Item[escrowv1.Params]
 	escrows    collections.Map[string, escrowv1.Escrow]
 	grants     collections.Map[string, escrowv1.ActiveGrant] // by id
-	releases   collections.KeySet[timedKey]                  // when each grant lapses and is forgotten
-	byPayer    collections.KeySet[textsKey]
-	byProvider collections.KeySet[textsKey]
+	expiries   collections.KeySet[timedKey]                  // when each grant expires
+	byPayer    collections.KeySet[textsKey]                  // grants
+	byProvider collections.KeySet[textsKey]                  // grants
 	payouts    collections.Map[payoutKey, escrowv1.Payout]
+	byReceiver collections.KeySet[collections.Pair[string, payoutKey]] // payouts
 	issuers    collections.Map[string, escrowv1.Issuer]
 	freeUses   collections.Map[string, escrowv1.FreeUse]
 }
@@ -94,19 +96,20 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	timed := collections.PairKeyCodec(collections.Int64Key, collections.StringKey)
+	payout := collections.TripleKeyCodec(collections.Int64Key, collections.StringKey, collections.StringKey)
 	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
 		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, providers: providers,
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[escrowv1.Params](cdc)),
 		escrows:    collections.NewMap(b, collections.NewPrefix(1), "escrows", collections.StringKey, codec.CollValue[escrowv1.Escrow](cdc)),
 		grants:     collections.NewMap(b, collections.NewPrefix(2), "grants", collections.StringKey, codec.CollValue[escrowv1.ActiveGrant](cdc)),
-		releases:   collections.NewKeySet(b, collections.NewPrefix(3), "releases", timed),
+		expiries:   collections.NewKeySet(b, collections.NewPrefix(3), "expiries", timed),
 		byPayer:    collections.NewKeySet(b, collections.NewPrefix(4), "grants_by_payer", texts),
 		byProvider: collections.NewKeySet(b, collections.NewPrefix(5), "grants_by_provider", texts),
-		payouts: collections.NewMap(b, collections.NewPrefix(6), "payouts",
-			collections.TripleKeyCodec(collections.Int64Key, collections.StringKey, collections.StringKey), codec.CollValue[escrowv1.Payout](cdc)),
-		issuers:  collections.NewMap(b, collections.NewPrefix(7), "issuers", collections.StringKey, codec.CollValue[escrowv1.Issuer](cdc)),
-		freeUses: collections.NewMap(b, collections.NewPrefix(8), "free_uses", collections.StringKey, codec.CollValue[escrowv1.FreeUse](cdc)),
+		payouts:    collections.NewMap(b, collections.NewPrefix(6), "payouts", payout, codec.CollValue[escrowv1.Payout](cdc)),
+		byReceiver: collections.NewKeySet(b, collections.NewPrefix(9), "payouts_by_recipient", collections.PairKeyCodec(collections.StringKey, payout)),
+		issuers:    collections.NewMap(b, collections.NewPrefix(7), "issuers", collections.StringKey, codec.CollValue[escrowv1.Issuer](cdc)),
+		freeUses:   collections.NewMap(b, collections.NewPrefix(8), "free_uses", collections.StringKey, codec.CollValue[escrowv1.FreeUse](cdc)),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	sdkmath "cosmossdk.io/math"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/mechanism/escrow"
 	"github.com/koinon/koinon/receipt"
 )
@@ -14,13 +17,16 @@ import (
 // messages serves transactions.
 type messages struct{ *Keeper }
 
-// gasPerHash is what a provider pays for each hash that a redemption makes
-// every validator compute.
-const gasPerHash = 10
+// What a provider pays for the work that its messages make every validator do,
+// at the price that the SDK puts on its own.
+const (
+	gasPerHash      = 10  // of a redemption's chain
+	gasPerSignature = 590 // Ed25519, of a grant
+)
 
 // Deposit implements escrowv1.MsgServer.
 func (m messages) Deposit(ctx context.Context, msg *escrowv1.MsgDeposit) (*escrowv1.MsgDepositResponse, error) {
-	payer, err := m.addresses.StringToBytes(msg.Payer)
+	payer, err := account.Parse(m.addresses, msg.Payer)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +83,11 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 		return nil, err
 	}
 	if grant.App != "" {
-		if _, err := m.addresses.StringToBytes(grant.App); err != nil {
-			return nil, fmt.Errorf("%w: the grant's app: %w", ErrAddress, err)
+		if _, err := account.Parse(m.addresses, grant.App); err != nil {
+			return nil, fmt.Errorf("the grant's app: %w", err)
 		}
 	}
+	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(gasPerSignature, "grant signature")
 	params, err := m.loadParams(ctx)
 	if err != nil {
 		return nil, err
@@ -101,7 +108,7 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 	if err := m.storeAccount(ctx, a); err != nil {
 		return nil, err
 	}
-	if err := m.addGrant(ctx, active, active.ReleaseAt(params)); err != nil {
+	if err := m.addGrant(ctx, active); err != nil {
 		return nil, err
 	}
 	id := active.ID.Hex()
@@ -184,9 +191,12 @@ func redemptionOf(msg *escrowv1.MsgRedeem) (escrow.Redemption, error) {
 
 // Mint implements escrowv1.MsgServer.
 func (m messages) Mint(ctx context.Context, msg *escrowv1.MsgMint) (*escrowv1.MsgMintResponse, error) {
-	recipient, err := m.addresses.StringToBytes(msg.Recipient)
-	if err != nil || m.bank.BlockedAddr(recipient) {
-		return nil, fmt.Errorf("%w: %s", ErrAddress, msg.Recipient)
+	recipient, err := account.Parse(m.addresses, msg.Recipient)
+	if err != nil {
+		return nil, err
+	}
+	if m.bank.BlockedAddr(recipient) {
+		return nil, fmt.Errorf("%w: %s", ErrRecipient, msg.Recipient)
 	}
 	issuer, err := m.loadIssuer(ctx, msg.Issuer)
 	if err != nil {
@@ -194,6 +204,10 @@ func (m messages) Mint(ctx context.Context, msg *escrowv1.MsgMint) (*escrowv1.Ms
 	}
 	if issuer, err = escrow.Mint(issuer, msg.Amount); err != nil {
 		return nil, err
+	}
+	// All that exists fits in 64 bits, so that no sum of it can overflow.
+	if supply := m.bank.GetSupply(ctx, CreditDenom).Amount; !supply.Add(sdkmath.NewIntFromUint64(msg.Amount)).IsUint64() {
+		return nil, fmt.Errorf("%w: %s ucredit exist, %d more are asked for", escrow.ErrOverflow, supply, msg.Amount)
 	}
 	if err := m.bank.MintCoins(ctx, ModuleName, coins(msg.Amount)); err != nil {
 		return nil, err
@@ -210,7 +224,7 @@ func (m messages) Mint(ctx context.Context, msg *escrowv1.MsgMint) (*escrowv1.Ms
 
 // Burn implements escrowv1.MsgServer.
 func (m messages) Burn(ctx context.Context, msg *escrowv1.MsgBurn) (*escrowv1.MsgBurnResponse, error) {
-	account, err := m.addresses.StringToBytes(msg.Issuer)
+	from, err := account.Parse(m.addresses, msg.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +235,7 @@ func (m messages) Burn(ctx context.Context, msg *escrowv1.MsgBurn) (*escrowv1.Ms
 	if issuer, err = escrow.Burn(issuer, msg.Amount); err != nil {
 		return nil, err
 	}
-	if err := m.bank.SendCoinsFromAccountToModule(ctx, account, ModuleName, coins(msg.Amount)); err != nil {
+	if err := m.bank.SendCoinsFromAccountToModule(ctx, from, ModuleName, coins(msg.Amount)); err != nil {
 		return nil, err
 	}
 	if err := m.bank.BurnCoins(ctx, ModuleName, coins(msg.Amount)); err != nil {
@@ -238,8 +252,8 @@ func (m messages) SetIssuer(ctx context.Context, msg *escrowv1.MsgSetIssuer) (*e
 	if msg.Authority != m.authority {
 		return nil, fmt.Errorf("%w: %s", ErrAuthority, m.authority)
 	}
-	if _, err := m.addresses.StringToBytes(msg.Address); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
+	if _, err := account.Parse(m.addresses, msg.Address); err != nil {
+		return nil, err
 	}
 	issuer := escrow.Issuer{Address: msg.Address, Name: msg.Name, Cap: msg.Cap}
 	if known, err := m.issuers.Has(ctx, msg.Address); err != nil {

@@ -66,11 +66,16 @@ func (q queries) Grants(ctx context.Context, r *escrowv1.QueryGrantsRequest) (*e
 
 // Payouts implements escrowv1.QueryServer.
 func (q queries) Payouts(ctx context.Context, r *escrowv1.QueryPayoutsRequest) (*escrowv1.QueryPayoutsResponse, error) {
-	list, page, err := query.CollectionFilteredPaginate(ctx, q.payouts, r.Pagination,
-		func(_ payoutKey, p escrowv1.Payout) (bool, error) {
-			return r.Recipient == "" || p.Recipient == r.Recipient, nil
+	if r.Recipient == "" {
+		list, page, err := query.CollectionPaginate(ctx, q.payouts, r.Pagination,
+			func(_ payoutKey, p escrowv1.Payout) (escrowv1.Payout, error) { return p, nil })
+		return &escrowv1.QueryPayoutsResponse{Payouts: list, Pagination: page}, err
+	}
+	list, page, err := query.CollectionPaginate(ctx, q.byReceiver, r.Pagination,
+		func(key collections.Pair[string, payoutKey], _ collections.NoValue) (escrowv1.Payout, error) {
+			return q.payouts.Get(ctx, key.K2())
 		},
-		func(_ payoutKey, p escrowv1.Payout) (escrowv1.Payout, error) { return p, nil })
+		query.WithCollectionPaginationPairPrefix[string, payoutKey](r.Recipient))
 	return &escrowv1.QueryPayoutsResponse{Payouts: list, Pagination: page}, err
 }
 

@@ -45,21 +45,21 @@ func (k *Keeper) loadGrant(ctx context.Context, id string) (escrow.Grant, error)
 }
 
 // addGrant stores a grant that is new, with its indexes.
-func (k *Keeper) addGrant(ctx context.Context, g escrow.Grant, releaseAt int64) error {
+func (k *Keeper) addGrant(ctx context.Context, g escrow.Grant) error {
 	id := g.ID.Hex()
 	return errors.Join(
 		k.grants.Set(ctx, id, storedActive(g)),
-		k.releases.Set(ctx, collections.Join(releaseAt, id)),
+		k.expiries.Set(ctx, collections.Join(g.Expiry, id)),
 		k.byPayer.Set(ctx, collections.Join(g.Payer, id)),
 		k.byProvider.Set(ctx, collections.Join(g.Provider, id)))
 }
 
 // removeGrant forgets a grant that cannot be replayed any more.
-func (k *Keeper) removeGrant(ctx context.Context, g escrow.Grant, releaseAt int64) error {
+func (k *Keeper) removeGrant(ctx context.Context, g escrow.Grant) error {
 	id := g.ID.Hex()
 	return errors.Join(
 		k.grants.Remove(ctx, id),
-		k.releases.Remove(ctx, collections.Join(releaseAt, id)),
+		k.expiries.Remove(ctx, collections.Join(g.Expiry, id)),
 		k.byPayer.Remove(ctx, collections.Join(g.Payer, id)),
 		k.byProvider.Remove(ctx, collections.Join(g.Provider, id)))
 }
@@ -77,7 +77,17 @@ func (k *Keeper) addPayout(ctx context.Context, p escrow.Payout) error {
 	} else if known {
 		return escrow.ErrWithdrawnAlready
 	}
-	return k.payouts.Set(ctx, keyOf(stored), stored)
+	return k.storePayout(ctx, stored)
+}
+
+func (k *Keeper) storePayout(ctx context.Context, p escrowv1.Payout) error {
+	key := keyOf(p)
+	return errors.Join(k.payouts.Set(ctx, key, p), k.byReceiver.Set(ctx, collections.Join(p.Recipient, key)))
+}
+
+func (k *Keeper) removePayout(ctx context.Context, p escrowv1.Payout) error {
+	key := keyOf(p)
+	return errors.Join(k.payouts.Remove(ctx, key), k.byReceiver.Remove(ctx, collections.Join(p.Recipient, key)))
 }
 
 // perBlock bounds how many payouts, and how many lapses, one block handles;
@@ -101,7 +111,7 @@ func (k *Keeper) payDue(ctx context.Context) error {
 		if err := k.pay(ctx, p); err != nil {
 			return fmt.Errorf("paying %d ucredit to %s for %s: %w", p.Amount, p.Recipient, p.Source, err)
 		}
-		if err := k.payouts.Remove(ctx, keyOf(p)); err != nil {
+		if err := k.removePayout(ctx, p); err != nil {
 			return err
 		}
 		event := &escrowv1.EventPaid{Recipient: p.Recipient, Role: p.Role, Amount: p.Amount, Source: p.Source}
@@ -124,15 +134,17 @@ func (k *Keeper) pay(ctx context.Context, p escrowv1.Payout) error {
 }
 
 // lapse closes grants whose time is over, gives what they locked back, and
-// forgets them: as they are expired, they cannot be activated again.
+// forgets them: as they are expired, they cannot be activated again. They are
+// found by their expiry, so that the grace is what the parameters say now, not
+// what they said when a grant was activated.
 func (k *Keeper) lapse(ctx context.Context) error {
 	params, err := k.loadParams(ctx)
 	if err != nil {
 		return err
 	}
 	var due []timedKey
-	until := new(collections.Range[timedKey]).EndExclusive(collections.Join(blockTime(ctx)+1, ""))
-	err = k.releases.Walk(ctx, until, func(key timedKey) (bool, error) {
+	until := new(collections.Range[timedKey]).EndExclusive(collections.Join(blockTime(ctx)-params.RedeemGrace+1, ""))
+	err = k.expiries.Walk(ctx, until, func(key timedKey) (bool, error) {
 		due = append(due, key)
 		return len(due) == perBlock, nil
 	})
@@ -140,42 +152,36 @@ func (k *Keeper) lapse(ctx context.Context) error {
 		return err
 	}
 	for _, key := range due {
-		if err := k.lapseGrant(ctx, params, key); err != nil {
+		if err := k.lapseGrant(ctx, params, key.K2()); err != nil {
 			return fmt.Errorf("lapse of grant %s: %w", key.K2(), err)
 		}
 	}
 	return nil
 }
 
-func (k *Keeper) lapseGrant(ctx context.Context, params escrow.Params, key timedKey) error {
-	g, err := k.loadGrant(ctx, key.K2())
+func (k *Keeper) lapseGrant(ctx context.Context, params escrow.Params, id string) error {
+	g, err := k.loadGrant(ctx, id)
 	if err != nil {
 		return err
 	}
-	if g.Status == escrow.Active {
-		// A grace that governance has lengthened since holds for grants already
-		// active too: they are looked at again when it is over.
-		if releaseAt := g.ReleaseAt(params); blockTime(ctx) < releaseAt {
-			return errors.Join(k.releases.Remove(ctx, key), k.releases.Set(ctx, collections.Join(releaseAt, key.K2())))
-		}
-		a, err := k.loadAccount(ctx, g.Payer)
-		if err != nil {
-			return err
-		}
-		a, closed, returned, err := escrow.Expire(params, a, g, blockTime(ctx))
-		if err != nil {
-			return err
-		}
-		if err := k.storeAccount(ctx, a); err != nil {
-			return err
-		}
-		g = closed
-		event := &escrowv1.EventGrantClosed{Id: key.K2(), Payer: g.Payer, Provider: g.Provider, Returned: returned, Expired: true}
-		if err := emit(ctx, event); err != nil {
-			return err
-		}
+	if g.Status == escrow.Closed {
+		return k.removeGrant(ctx, g)
 	}
-	return k.removeGrant(ctx, g, key.K1())
+	a, err := k.loadAccount(ctx, g.Payer)
+	if err != nil {
+		return err
+	}
+	a, g, returned, err := escrow.Expire(params, a, g, blockTime(ctx))
+	if err != nil {
+		return err
+	}
+	if err := k.storeAccount(ctx, a); err != nil {
+		return err
+	}
+	if err := k.removeGrant(ctx, g); err != nil {
+		return err
+	}
+	return emit(ctx, &escrowv1.EventGrantClosed{Id: id, Payer: g.Payer, Provider: g.Provider, Returned: returned, Expired: true})
 }
 
 // UseFree counts one more gas-free transaction of a buyer, or refuses it.

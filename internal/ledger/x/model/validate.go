@@ -7,6 +7,7 @@ import (
 	errorsmod "cosmossdk.io/errors"
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -29,6 +30,9 @@ var (
 // validate checks a version's fields. Recipients of shares are checked as
 // addresses, as money would otherwise go nowhere.
 func (k *Keeper) validate(v modelv1.Version) error {
+	if _, err := account.Parse(k.addresses, v.Owner); err != nil {
+		return err
+	}
 	bad := func(field, rule string) error { return fmt.Errorf("%w: %s must be %s", ErrField, field, rule) }
 	if _, err := receipt.ParseDigest(v.Digest); err != nil {
 		return fmt.Errorf("%w: digest: %w", ErrField, err)
@@ -55,8 +59,8 @@ func (k *Keeper) validate(v modelv1.Version) error {
 	}
 	for _, shares := range [][]modelv1.Share{v.Policy.Owners, v.Policy.Data} {
 		for _, s := range shares {
-			if _, err := k.addresses.StringToBytes(s.Address); err != nil {
-				return fmt.Errorf("%w: %q is no address: %w", ErrPolicy, s.Address, err)
+			if _, err := account.Parse(k.addresses, s.Address); err != nil {
+				return fmt.Errorf("%w: share: %w", ErrPolicy, err)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ func DefaultGenesis() *providerv1.GenesisState {
 	}}
 }
 
-// initGenesis stores a genesis.
+// initGenesis stores a genesis and refuses one whose bonds do not add up.
 func (k *Keeper) initGenesis(ctx context.Context, state providerv1.GenesisState) error {
 	if err := validateParams(state.Params); err != nil {
 		return err
@@ -26,6 +26,9 @@ func (k *Keeper) initGenesis(ctx context.Context, state providerv1.GenesisState)
 		return err
 	}
 	for _, p := range state.Providers {
+		if taken, err := k.keys.Has(ctx, p.PublicKey); err != nil || taken {
+			return errors.Join(err, fmt.Errorf("%w: of %s", ErrKeyTaken, p.Address))
+		}
 		if err := errors.Join(k.providers.Set(ctx, p.Address, p), k.keys.Set(ctx, p.PublicKey, p.Address)); err != nil {
 			return err
 		}
@@ -39,11 +42,11 @@ func (k *Keeper) initGenesis(ctx context.Context, state providerv1.GenesisState)
 		}
 	}
 	for _, u := range state.Unbondings {
-		if err := k.unbondings.Set(ctx, collections.Join(u.ReleaseAt, u.Provider), u); err != nil {
+		if err := k.storeUnbonding(ctx, u); err != nil {
 			return err
 		}
 	}
-	return nil
+	return k.CheckBonds(ctx)
 }
 
 // exportGenesis returns the whole state, in the order of its keys.

@@ -17,6 +17,7 @@ import (
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/mechanism/bond"
 )
 
@@ -53,6 +54,7 @@ type Keeper struct {
 	offers     collections.Map[collections.Pair[string, string], providerv1.Offer]    // by model digest and provider
 	byProvider collections.KeySet[collections.Pair[string, string]]                   // provider and model digest of each offer
 	unbondings collections.Map[collections.Pair[int64, string], providerv1.Unbonding] // by time and provider
+	leaving    collections.KeySet[collections.Pair[string, int64]]                    // provider and time of each unbonding
 }
 
 // NewKeeper makes the module's keeper; account is the module's own, authority
@@ -71,6 +73,8 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		byProvider: collections.NewKeySet(b, collections.NewPrefix(4), "offers_by_provider", texts),
 		unbondings: collections.NewMap(b, collections.NewPrefix(5), "unbondings",
 			collections.PairKeyCodec(collections.Int64Key, collections.StringKey), codec.CollValue[providerv1.Unbonding](cdc)),
+		leaving: collections.NewKeySet(b, collections.NewPrefix(6), "unbondings_by_provider",
+			collections.PairKeyCodec(collections.StringKey, collections.Int64Key)),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {
@@ -107,11 +111,11 @@ func (k *Keeper) bondParams(ctx context.Context) (bond.Params, error) {
 
 // lock moves ukoin from a provider's account into the module's.
 func (k *Keeper) lock(ctx context.Context, provider string, amount uint64) error {
-	account, err := k.addresses.StringToBytes(provider)
+	from, err := account.Parse(k.addresses, provider)
 	if err != nil {
 		return err
 	}
-	return k.bank.SendCoinsFromAccountToModule(ctx, account, ModuleName, coins(amount))
+	return k.bank.SendCoinsFromAccountToModule(ctx, from, ModuleName, coins(amount))
 }
 
 func coins(amount uint64) sdk.Coins {
@@ -124,6 +128,18 @@ func (k *Keeper) countOffers(ctx context.Context, provider string) (int, error) 
 	err := k.byProvider.Walk(ctx, collections.NewPrefixedPairRange[string, string](provider),
 		func(collections.Pair[string, string]) (bool, error) { n++; return false, nil })
 	return n, err
+}
+
+func (k *Keeper) storeUnbonding(ctx context.Context, u providerv1.Unbonding) error {
+	return errors.Join(
+		k.unbondings.Set(ctx, collections.Join(u.ReleaseAt, u.Provider), u),
+		k.leaving.Set(ctx, collections.Join(u.Provider, u.ReleaseAt)))
+}
+
+func (k *Keeper) removeUnbonding(ctx context.Context, u providerv1.Unbonding) error {
+	return errors.Join(
+		k.unbondings.Remove(ctx, collections.Join(u.ReleaseAt, u.Provider)),
+		k.leaving.Remove(ctx, collections.Join(u.Provider, u.ReleaseAt)))
 }
 
 // payPerBlock bounds how many unbondings one block pays; the rest waits.
@@ -150,7 +166,7 @@ func (k *Keeper) payUnbondings(ctx context.Context) error {
 		if err := k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, account, coins(u.Amount)); err != nil {
 			return err
 		}
-		if err := k.unbondings.Remove(ctx, collections.Join(u.ReleaseAt, u.Provider)); err != nil {
+		if err := k.removeUnbonding(ctx, u); err != nil {
 			return err
 		}
 		if err := sdkCtx.EventManager().EmitTypedEvent(&providerv1.EventUnbonded{Provider: u.Provider, Amount: u.Amount}); err != nil {

@@ -22,7 +22,6 @@ const (
 	maxAddrs     = 16
 	maxAddr      = 256
 	maxMoniker   = 64
-	maxContext   = 1 << 24
 	maxSlots     = 1 << 16
 	maxUnitPrice = 1 << 50 // ucredit for a million tokens: a thousand dollars a token
 )
@@ -157,7 +156,7 @@ func (m messages) Unbond(ctx context.Context, msg *providerv1.MsgUnbond) (*provi
 		return nil, err
 	}
 	u = providerv1.Unbonding{Provider: p.Address, Amount: u.Amount + msg.Amount, ReleaseAt: releaseAt}
-	if err := errors.Join(m.unbondings.Set(ctx, key, u), m.providers.Set(ctx, p.Address, p)); err != nil {
+	if err := errors.Join(m.storeUnbonding(ctx, u), m.providers.Set(ctx, p.Address, p)); err != nil {
 		return nil, err
 	}
 	return &providerv1.MsgUnbondResponse{ReleaseAt: releaseAt}, sdkCtx.EventManager().EmitTypedEvent(
@@ -170,7 +169,8 @@ func (m messages) SetOffer(ctx context.Context, msg *providerv1.MsgSetOffer) (*p
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.models.Version(ctx, msg.ModelDigest); err != nil {
+	version, err := m.models.Version(ctx, msg.ModelDigest)
+	if err != nil {
 		return nil, err
 	}
 	params, err := m.params.Get(ctx)
@@ -182,8 +182,8 @@ func (m messages) SetOffer(ctx context.Context, msg *providerv1.MsgSetOffer) (*p
 		return nil, ErrJailed
 	case p.Bond < params.MinBond:
 		return nil, fmt.Errorf("%w: %d of %d ukoin", ErrTooLittle, p.Bond, params.MinBond)
-	case msg.MaxContext == 0 || msg.MaxContext > maxContext || msg.Slots == 0 || msg.Slots > maxSlots:
-		return nil, fmt.Errorf("%w: max_context must be 1 to %d, slots 1 to %d", ErrField, maxContext, maxSlots)
+	case msg.MaxContext == 0 || msg.MaxContext > version.ContextLength || msg.Slots == 0 || msg.Slots > maxSlots:
+		return nil, fmt.Errorf("%w: max_context must be 1 to %d, slots 1 to %d", ErrField, version.ContextLength, maxSlots)
 	case msg.InputPrice > maxUnitPrice || msg.OutputPrice > maxUnitPrice:
 		return nil, fmt.Errorf("%w: prices must be at most %d ucredit for a million tokens", ErrField, uint64(maxUnitPrice))
 	}

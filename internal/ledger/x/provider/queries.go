@@ -22,11 +22,10 @@ func (q queries) Provider(ctx context.Context, r *providerv1.QueryProviderReques
 		return nil, status.Error(codes.NotFound, err.Error())
 	}
 	response := &providerv1.QueryProviderResponse{Provider: p}
-	err = q.unbondings.Walk(ctx, nil, func(_ collections.Pair[int64, string], u providerv1.Unbonding) (bool, error) {
-		if u.Provider == r.Address {
-			response.Unbondings = append(response.Unbondings, u)
-		}
-		return false, nil
+	err = q.leaving.Walk(ctx, collections.NewPrefixedPairRange[string, int64](r.Address), func(key collections.Pair[string, int64]) (bool, error) {
+		u, err := q.unbondings.Get(ctx, collections.Join(key.K2(), key.K1()))
+		response.Unbondings = append(response.Unbondings, u)
+		return false, err
 	})
 	return response, err
 }

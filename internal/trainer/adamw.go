@@ -57,7 +57,7 @@ func (o *optimizer) step(w, g []float32, rate float64, t int) float64 {
 	}
 	rate1 := float32(rate / (1 - correct1))
 	scale2 := float32(1 / (1 - correct2))
-	shrink := float32(1 - rate*weightDecay)
+	shrink := float32(1 - float64(rate*weightDecay))
 	tensor.Parallel((len(w)+stepChunk-1)/stepChunk, o.workers, func(chunk int) {
 		for i := chunk * stepChunk; i < min(len(w), (chunk+1)*stepChunk); i++ {
 			v := g[i] * clip
@@ -66,7 +66,7 @@ func (o *optimizer) step(w, g []float32, rate float64, t int) float64 {
 			o.first[i], o.second[i] = m, s
 			p := w[i]
 			if i < o.decayed {
-				p *= shrink
+				p = float32(p * shrink)
 			}
 			w[i] = p - float32(rate1*m)/(tensor.Sqrt(float32(s*scale2))+adamEps)
 		}
@@ -83,5 +83,5 @@ func learningRate(step, warmUp, steps int, peak float64) float64 {
 	}
 	_, cos := tensor.SinCos(math.Pi * float64(step-warmUp) / float64(max(1, steps-warmUp)))
 	const floor = 0.05
-	return peak * (floor + float64((1-floor)*0.5)*(1+cos))
+	return peak * (floor + float64((1-floor)*0.5*(1+cos)))
 }

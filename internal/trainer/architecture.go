@@ -93,7 +93,7 @@ func (w *weights) initialise(a Architecture, rng *rand.Rand) {
 	draw := func(m []float32, deviation float64) {
 		bound := float32(deviation * math.Sqrt(3))
 		for i := range m {
-			m[i] = float32(bound*2)*rng.Float32() - bound
+			m[i] = float32(float32(bound*2)*rng.Float32()) - bound
 		}
 	}
 	const deviation = 0.02

@@ -12,7 +12,8 @@ import (
 func (r *run) summarise(elapsed time.Duration) Summary {
 	s := Summary{
 		Parameters: len(r.w.all),
-		Tokens:     r.Steps * r.Batch * r.Architecture.Context,
+		Steps:      r.step,
+		Tokens:     r.step * r.Batch * r.Architecture.Context,
 		Elapsed:    elapsed,
 		HeldOut:    map[string]HeldOut{},
 		Digest:     digest(r.w.all),
@@ -20,6 +21,7 @@ func (r *run) summarise(elapsed time.Duration) Summary {
 	for _, w := range r.works {
 		s.HeldOut[w.name] = r.evaluate(w)
 	}
+	s.Samples = r.samples()
 	return s
 }
 

@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
@@ -33,6 +36,9 @@ type Config struct {
 	Architecture Architecture
 	// Batch is the number of windows a step (4), Steps the number of steps (3000).
 	Batch, Steps int
+	// StopAfter ends the run after that step of the schedule, if it is not zero,
+	// and exports what has been learnt by then; the checkpoint stays.
+	StopAfter int
 	// Rate is the peak learning rate (0.003).
 	Rate float64
 	// Seed fixes the weights' start and the order of the texts.
@@ -41,6 +47,8 @@ type Config struct {
 	// ".checkpoint"); every Every steps (100).
 	Checkpoint string
 	Every      int
+	// SampleTokens is how long a sample of each voice the summary has (none).
+	SampleTokens int
 	// Threads is how many to use (all); it does not change the outcome.
 	Threads int
 }
@@ -92,11 +100,16 @@ type Progress struct {
 // Summary is what a finished run achieved.
 type Summary struct {
 	Parameters int                `json:"parameters"`
+	Steps      int                `json:"steps"`
 	Tokens     int                `json:"tokens"` // trained on, repeats included
 	Elapsed    time.Duration      `json:"elapsed"`
 	HeldOut    map[string]HeldOut `json:"held_out"` // by text
-	Digest     string             `json:"digest"`   // SHA-256 of the weights in float32
+	Samples    map[string]Sample  `json:"samples,omitempty"`
+	Digest     string             `json:"digest"` // SHA-256 of the weights in float32
 }
+
+// Names lists the texts in alphabetical order.
+func (s Summary) Names() []string { return slices.Sorted(maps.Keys(s.HeldOut)) }
 
 // HeldOut is the loss on the part of a text that was not trained on.
 type HeldOut struct {
@@ -105,12 +118,16 @@ type HeldOut struct {
 	Bytes        int     `json:"bytes"`
 }
 
+// NatsPerByte is the loss per byte in nats.
+func (h HeldOut) NatsPerByte() float64 { return h.BitsPerByte * math.Ln2 }
+
 // run is a training run under way.
 type run struct {
 	Config
 	id        string
 	works     []work
 	tokenizer tokenizer.Vocabulary
+	encoder   *tokenizer.BPE
 	w, grad   *weights
 	decoder   *decoder
 	optimizer optimizer
@@ -132,15 +149,16 @@ func Run(ctx context.Context, c Config, report func(Progress)) (Summary, error) 
 	started, first := time.Now(), r.step
 	tokens := r.Batch * r.Architecture.Context
 	inputs, targets := make([]int32, tokens), make([]int32, tokens)
-	for r.step < r.Steps {
+	last := r.lastStep()
+	for r.step < last {
 		p := r.oneStep(inputs, targets)
 		spent := time.Since(started)
 		p.Elapsed = r.before + spent
 		p.TokensPerSecond = float64((r.step-first)*tokens) / spent.Seconds()
-		p.Remaining = spent / time.Duration(r.step-first) * time.Duration(r.Steps-r.step)
+		p.Remaining = spent / time.Duration(r.step-first) * time.Duration(last-r.step)
 		report(p)
 		stop := ctx.Err()
-		if r.step%r.Every == 0 || r.step == r.Steps || stop != nil {
+		if r.step%r.Every == 0 || r.step == last || stop != nil {
 			if err := r.save(p); err != nil {
 				return Summary{}, err
 			}
@@ -153,7 +171,18 @@ func Run(ctx context.Context, c Config, report func(Progress)) (Summary, error) 
 	if err := r.export(); err != nil {
 		return Summary{}, err
 	}
+	if last < r.Steps {
+		return summary, nil
+	}
 	return summary, os.Remove(r.Checkpoint)
+}
+
+// lastStep is the step after which the run ends.
+func (r *run) lastStep() int {
+	if r.StopAfter > 0 {
+		return min(r.StopAfter, r.Steps)
+	}
+	return r.Steps
 }
 
 func newRun(c Config) (*run, error) {
@@ -164,7 +193,7 @@ func newRun(c Config) (*run, error) {
 	if c.Out == "" || len(c.Texts) == 0 {
 		return nil, errors.New("a run needs at least one text and a file to write")
 	}
-	if c.Steps < 1 || c.Batch < 1 || c.Rate < 0 || c.Every < 1 {
+	if c.Steps < 1 || c.StopAfter < 0 || c.Batch < 1 || c.Rate < 0 || c.Every < 1 {
 		return nil, errors.New("steps, batch and checkpoint interval must be positive, the rate not negative")
 	}
 	if _, err := gguf.ParseType(c.Format); err != nil {
@@ -181,12 +210,11 @@ func newRun(c Config) (*run, error) {
 	if r.tokenizer, err = learnVocabulary(works, c.Architecture.Vocab); err != nil {
 		return nil, err
 	}
-	encoder, err := tokenizer.New(r.tokenizer)
-	if err != nil {
+	if r.encoder, err = tokenizer.New(r.tokenizer); err != nil {
 		return nil, err
 	}
 	a := c.Architecture
-	if err := encode(works, encoder, a.Context); err != nil {
+	if err := encode(works, r.encoder, a.Context); err != nil {
 		return nil, err
 	}
 	r.source = rand.NewPCG(c.Seed, 0x6b6f696e6f6e)
@@ -247,6 +275,9 @@ func (r *run) resume() error {
 	}
 	if err != nil {
 		return err
+	}
+	if last := r.lastStep(); h.Step > last {
+		return fmt.Errorf("%w: %s is at step %d, past the last, %d; delete it to start over", ErrCheckpoint, r.Checkpoint, h.Step, last)
 	}
 	r.step, r.before = h.Step, h.Elapsed
 	return r.source.UnmarshalBinary(h.Random)

@@ -149,6 +149,50 @@ func TestCheckpointOfAnotherRunIsRefused(t *testing.T) {
 	}
 }
 
+// TestStopAfter exports early and leaves the schedule to be finished.
+func TestStopAfter(t *testing.T) {
+	c := config(t, text(t))
+	c.StopAfter, c.SampleTokens = 12, 8
+	early, err := Run(context.Background(), c, func(Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if early.Steps != 12 || early.Tokens != 12*c.Batch*c.Architecture.Context {
+		t.Errorf("stopped after %d steps and %d tokens", early.Steps, early.Tokens)
+	}
+	if s := early.Samples["text"]; s.Prompt == "" || s.Text == "" {
+		t.Errorf("sample is %+v", s)
+	}
+	again, err := Run(context.Background(), c, func(Progress) { t.Error("made a step past the last") })
+	if err != nil || again.Digest != early.Digest || again.Samples["text"] != early.Samples["text"] {
+		t.Errorf("exporting again: %v, %s, want %s", err, again.Digest, early.Digest)
+	}
+	var page strings.Builder
+	if err := (Card{Config: c, Summary: early, Command: "koinon train local"}).Write(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{early.Digest, "koinon train local", "12 steps of 3 windows", "schedule of 40 steps", early.Samples["text"].Prompt[:8]} {
+		if !strings.Contains(page.String(), part) {
+			t.Errorf("the card lacks %q:\n%s", part, page.String())
+		}
+	}
+
+	c.StopAfter = 11
+	if _, err := Run(context.Background(), c, func(Progress) {}); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("a checkpoint past the last step: %v", err)
+	}
+	c.StopAfter = 0
+	whole, err := Run(context.Background(), c, func(Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	straight := config(t, c.Texts[0])
+	want, err := Run(context.Background(), straight, func(Progress) {})
+	if err != nil || whole.Digest != want.Digest {
+		t.Errorf("finished later: %s, at once: %s, %v", whole.Digest, want.Digest, err)
+	}
+}
+
 func BenchmarkStep(b *testing.B) {
 	a := Architecture{Vocab: 4096, Context: 512, Dim: 192, Layers: 6, Heads: 6, KVHeads: 3, Hidden: 512}
 	w, _ := newWeights(a)

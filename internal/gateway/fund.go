@@ -49,6 +49,9 @@ func writeOnce(path string, data []byte) error {
 	return os.Rename(path+".new", path)
 }
 
+// errUnfunded says that no provider could be paid.
+var errUnfunded = errors.New("the escrow is empty and the account has nothing to fill it up: send credit to the account")
+
 // fund fills the escrow up and sets its grant key, where either is needed. Done
 // twice, it does nothing the second time.
 func fund(ctx context.Context, ledger Ledger, c Config, key ed25519.PublicKey, log *slog.Logger) error {
@@ -69,6 +72,9 @@ func fund(ctx context.Context, ledger Ledger, c Config, key ed25519.PublicKey, l
 		amount = min(balance, 1) // a deposit of nothing is refused, and the key must be set
 	}
 	if amount == 0 {
+		if foreign || escrow.Available+escrow.Locked == 0 {
+			return fmt.Errorf("%w %s", errUnfunded, ledger.Payer())
+		}
 		log.Warn("the escrow is low and the account has nothing to fill it up",
 			"account", ledger.Payer(), "escrow", credit.Dollars(escrow.Available))
 		return nil

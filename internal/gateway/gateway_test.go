@@ -563,7 +563,7 @@ func TestFunding(t *testing.T) {
 		{"so is one that is not low yet", 11 * dollar, 100 * dollar, false, 11 * dollar},
 		{"a low one is filled up", 9 * dollar, 100 * dollar, false, 20 * dollar},
 		{"as far as the balance goes", 0, dollar, false, dollar},
-		{"without a balance nothing happens", 0, 0, false, 0},
+		{"without a balance nothing happens", 5 * dollar, 0, false, 5 * dollar},
 		{"another's grant key is replaced", 30 * dollar, dollar, true, 30*dollar + 1},
 	} {
 		h.ledger.balance, h.ledger.escrow.Available, h.ledger.escrow.GrantKey = step.balance, step.available, key
@@ -576,6 +576,14 @@ func TestFunding(t *testing.T) {
 		if h.ledger.escrow.Available != step.want || !bytes.Equal(h.ledger.escrow.GrantKey, key) {
 			t.Errorf("%s: %d, want %d", step.name, h.ledger.escrow.Available, step.want)
 		}
+	}
+}
+
+func TestUnfunded(t *testing.T) {
+	h := newHarness(t)
+	h.ledger.balance = 0
+	if err := fund(context.Background(), h.ledger, h.gateway.config, nil, h.gateway.log); !errors.Is(err, errUnfunded) {
+		t.Errorf("nothing anywhere: %v", err)
 	}
 }
 

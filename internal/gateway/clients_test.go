@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// TestOpenAIGo uses the API through OpenAI's own client for Go.
+func TestOpenAIGo(t *testing.T) {
+	p := newScripted(t, "p", testPrice, "To be, or not to be")
+	h := newHarness(t, p)
+	ctx := context.Background()
+	client := openai.NewClient(option.WithBaseURL(h.server.URL+"/v1"), option.WithAPIKey(h.key), option.WithMaxRetries(0))
+	chat := openai.ChatCompletionNewParams{
+		Model:    "bard",
+		Messages: []openai.ChatCompletionMessageParamUnion{openai.SystemMessage("be brief"), openai.UserMessage("hello")},
+		Seed:     openai.Int(7), MaxCompletionTokens: openai.Int(50), Temperature: openai.Float(0.5), TopP: openai.Float(0.9),
+	}
+
+	t.Run("chat", func(t *testing.T) {
+		got, err := client.Chat.Completions.New(ctx, chat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Choices[0].Message.Content != "To be, or not to be" || got.Choices[0].FinishReason != "stop" || got.Usage.CompletionTokens != 19 {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("several answers with log-probabilities", func(t *testing.T) {
+		several := chat
+		several.N, several.Logprobs, several.TopLogprobs = openai.Int(3), openai.Bool(true), openai.Int(2)
+		got, err := client.Chat.Completions.New(ctx, several)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Choices) != 3 || got.Choices[2].Index != 2 || got.Choices[2].Message.Content != "To be, or not to be" ||
+			len(got.Choices[1].Logprobs.Content) != 19 || len(got.Choices[1].Logprobs.Content[0].TopLogprobs) != 2 {
+			t.Errorf("%+v", got)
+		}
+		if got.Usage.CompletionTokens != 3*19 || got.Usage.PromptTokens != int64(len("system:be brief\nuser:hello\n")) {
+			t.Errorf("usage: %+v", got.Usage)
+		}
+	})
+	t.Run("stream", func(t *testing.T) {
+		streamed := chat
+		streamed.StreamOptions = openai.ChatCompletionStreamOptionsParam{IncludeUsage: openai.Bool(true)}
+		stream := client.Chat.Completions.NewStreaming(ctx, streamed)
+		defer stream.Close()
+		var all openai.ChatCompletionAccumulator
+		for stream.Next() {
+			all.AddChunk(stream.Current())
+		}
+		if err := stream.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if all.Choices[0].Message.Content != "To be, or not to be" || all.Choices[0].FinishReason != "stop" || all.Usage.CompletionTokens != 19 {
+			t.Errorf("%+v", all)
+		}
+	})
+	t.Run("completions", func(t *testing.T) {
+		got, err := client.Completions.New(ctx, openai.CompletionNewParams{
+			Model: "bard@2", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("Once")},
+			Stop: openai.CompletionNewParamsStopUnion{OfStringArray: []string{" not"}}, MaxTokens: openai.Int(40),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Choices[0].Text != "To be, or" || got.Choices[0].FinishReason != "stop" {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("models", func(t *testing.T) {
+		page, err := client.Models.List(ctx)
+		if err != nil || len(page.Data) != 2 || page.Data[0].ID != "bard" {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		one, err := client.Models.Get(ctx, "bard@2")
+		if err != nil || one.OwnedBy != "koinon1owner" {
+			t.Errorf("%+v, %v", one, err)
+		}
+	})
+	t.Run("errors", func(t *testing.T) {
+		poor, _ := h.makeKey(1)
+		for code, with := range map[string]struct {
+			option option.RequestOption
+			change func(*openai.ChatCompletionNewParams)
+			status int
+		}{
+			"invalid_api_key":         {option.WithAPIKey("sk-wrong"), nil, 401},
+			"insufficient_quota":      {option.WithAPIKey(poor), nil, 402},
+			"model_not_found":         {option.WithAPIKey(h.key), func(c *openai.ChatCompletionNewParams) { c.Model = "nobody" }, 404},
+			"context_length_exceeded": {option.WithAPIKey(h.key), func(c *openai.ChatCompletionNewParams) { c.MaxCompletionTokens = openai.Int(4096) }, 400},
+		} {
+			params := chat
+			if with.change != nil {
+				with.change(&params)
+			}
+			_, err := client.Chat.Completions.New(ctx, params, with.option)
+			var failed *openai.Error
+			if !errors.As(err, &failed) || failed.StatusCode != with.status || failed.Code != code || failed.Message == "" {
+				t.Errorf("%s: %v", code, err)
+			}
+		}
+	})
+	t.Run("a failure in the middle of a stream", func(t *testing.T) {
+		p.set(func(p *scripted) {
+			p.script = func(s *serving) error {
+				s.generate(3)
+				return inference.Errorf(inference.CodeInternal, "broken")
+			}
+		})
+		stream := client.Chat.Completions.NewStreaming(ctx, chat)
+		defer stream.Close()
+		for stream.Next() {
+		}
+		if err := stream.Err(); err == nil || !strings.Contains(err.Error(), "provider_failed") {
+			t.Errorf("the client raised %v", err)
+		}
+	})
+}
+
+// TestOpenAINode does the same through OpenAI's client for JavaScript.
+func TestOpenAINode(t *testing.T) {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skip("SKIPPED: npm is not installed, so OpenAI's client for JavaScript is not tested")
+	}
+	folder := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "client.mjs"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "node", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install := exec.Command(npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	p := newScripted(t, "p", testPrice, "To be, or not to be")
+	h := newHarness(t, p)
+	poor, _ := h.makeKey(1)
+	script := exec.Command("node", "client.mjs")
+	script.Dir = folder
+	script.Env = append(os.Environ(), "OPENAI_BASE_URL="+h.server.URL+"/v1", "OPENAI_API_KEY="+h.key, "POOR_KEY="+poor)
+	out, err := script.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("%v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var got struct {
+		Chat, Stream, Completion, Receipt string
+		Models                            []string
+		Usage                             int
+		Errors                            map[string]int
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const text = "To be, or not to be"
+	if got.Chat != text || got.Stream != text || got.Completion != "To be" || got.Usage != 19 || strings.Join(got.Models, " ") != "bard bard@1" {
+		t.Errorf("%+v", got)
+	}
+	if _, err := receipt.ParseDigest(got.Receipt); err != nil {
+		t.Errorf("the receipt in the answer: %v", err)
+	}
+	for code, status := range map[string]int{"invalid_api_key": 401, "insufficient_quota": 402, "model_not_found": 404, "context_length_exceeded": 400} {
+		if got.Errors[code] != status {
+			t.Errorf("%s: status %d, want %d", code, got.Errors[code], status)
+		}
+	}
+}

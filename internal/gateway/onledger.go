@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/ledger/client"
+)
+
+// OnLedger is the ledger as an account sees it over gRPC.
+func OnLedger(c *client.Client, account client.Key) Ledger { return onLedger{c, account} }
+
+type onLedger struct {
+	client  *client.Client
+	account client.Key
+}
+
+func (l onLedger) Payer() string { return l.account.Address() }
+
+func (l onLedger) Versions(ctx context.Context) ([]modelv1.Version, error) {
+	return l.client.Versions(ctx, "")
+}
+
+func (l onLedger) Providers(ctx context.Context) ([]providerv1.Provider, error) {
+	return l.client.Providers(ctx)
+}
+
+func (l onLedger) Offers(ctx context.Context) ([]providerv1.Offer, error) {
+	return l.client.Offers(ctx, "", "")
+}
+
+func (l onLedger) Escrow(ctx context.Context) (escrowv1.Escrow, error) {
+	escrow, err := l.client.Escrow(ctx, l.Payer())
+	if errors.Is(err, client.ErrNotFound) {
+		return escrowv1.Escrow{Payer: l.Payer()}, nil
+	}
+	return escrow, err
+}
+
+func (l onLedger) Balance(ctx context.Context) (uint64, error) {
+	return l.client.Balance(ctx, l.Payer(), credit.Denom)
+}
+
+func (l onLedger) Deposit(ctx context.Context, amount uint64, grantKey ed25519.PublicKey) error {
+	_, err := l.client.Send(ctx, l.account, &escrowv1.MsgDeposit{Payer: l.Payer(), Amount: amount, GrantKey: grantKey})
+	return err
+}

@@ -18,6 +18,9 @@ import (
 // every node, so that whether a transaction is paid for is part of consensus.
 const gasPerUkoin = 1000
 
+// GasPrice is the least price of a unit of gas, as clients write it.
+const GasPrice = "0.001" + provider.BondDenom
+
 // freeGas bounds the gas of a transaction that pays no fee.
 const freeGas = 500_000
 

@@ -77,7 +77,7 @@ func newRoot(name, home string, find func(home string) (Target, error)) (*cobra.
 	}
 	tx := &cobra.Command{
 		Use: "tx", Short: "Send a transaction to the ledger", PersistentPreRunE: c.prepare, RunE: help,
-		Example: fmt.Sprintf("  %[1]s tx escrow deposit 5000000 --from me -y\n  %[1]s tx bank send me koinon1… 1000000ukoin -y", name),
+		Example: fmt.Sprintf("  %[1]s tx escrow withdraw 5000000 --from me -y\n  %[1]s tx bank send me koinon1… 1000000ukoin -y", name),
 	}
 	query.AddCommand(authcli.QueryTxCmd(), authcli.QueryTxsByEventsCmd())
 	tx.AddCommand(authcli.GetSignCommand(), authcli.GetBroadcastCommand())

@@ -132,7 +132,7 @@ func TestQueryAndTx(t *testing.T) {
 	b.eventually(t, "q bank balance "+other.Address()+" ukoin -o json", `"amount":"4321"`)
 
 	// A buyer without any KOIN deposits and withdraws.
-	b.send(t, "tx escrow deposit 500000 --from buyer -y")
+	b.send(t, "tx escrow deposit 500000 --grant-key "+strings.Repeat("ab", 32)+" --from buyer -y")
 	b.eventually(t, "query escrow escrow "+b.buyer.Address(), `available:"500000"`)
 	b.send(t, "tx escrow withdraw 200000 --from buyer -y")
 	b.eventually(t, "query escrow payouts --recipient "+b.buyer.Address(), `amount:"200000"`)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cometbft/cometbft/node"
@@ -52,6 +53,9 @@ type Config struct {
 	P2PAddr string `yaml:"p2p_addr"`
 	// Peers are other nodes to connect to: id@host:port.
 	Peers []string `yaml:"peers"`
+	// PeerExchange learns of further nodes from those it is connected to. A
+	// node that is alone, or knows all others, does without.
+	PeerExchange bool `yaml:"peer_exchange"`
 	// BlockTime is the least time between blocks.
 	BlockTime time.Duration `yaml:"block_time"`
 	// OptimisticExecution begins to execute a block while it is voted on.
@@ -62,14 +66,15 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		RPCAddr: "127.0.0.1:26657", RESTAddr: "127.0.0.1:1317", GRPCAddr: "127.0.0.1:9090",
-		P2PAddr: "0.0.0.0:26656", BlockTime: time.Second,
+		P2PAddr: "0.0.0.0:26656", PeerExchange: true, BlockTime: time.Second,
 	}
 }
 
 // Node is a running node.
 type Node struct {
-	// RPC, REST and GRPC are where clients are served, host:port.
-	RPC, REST, GRPC string
+	// RPC, REST and GRPC are where clients are served, host:port; P2P is where
+	// other nodes connect.
+	RPC, REST, GRPC, P2P string
 	// ChainID names the ledger.
 	ChainID string
 
@@ -118,7 +123,7 @@ func (n *Node) startComet(ctx context.Context, c Config, genesis *cmttypes.Genes
 	if err != nil {
 		return err
 	}
-	n.RPC = trimScheme(cfg.RPC.ListenAddress)
+	n.RPC, n.P2P = trimScheme(cfg.RPC.ListenAddress), trimScheme(cfg.P2P.ListenAddress)
 	key, err := p2p.LoadOrGenNodeKey(cfg.NodeKeyFile())
 	if err != nil {
 		return err
@@ -245,15 +250,15 @@ func cometConfig(c Config) (*cmtcfg.Config, error) {
 		return nil, fmt.Errorf("cannot serve RPC: %w", err)
 	}
 	cfg.RPC.ListenAddress = "tcp://" + rpc
-	cfg.P2P.ListenAddress = "tcp://" + c.P2PAddr
+	p2p, err := freePort(c.P2PAddr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for other nodes: %w", err)
+	}
+	cfg.P2P.ListenAddress = "tcp://" + p2p
+	cfg.P2P.PexReactor = c.PeerExchange
 	cfg.P2P.AddrBookStrict = false
 	cfg.P2P.AllowDuplicateIP = true
-	for i, peer := range c.Peers {
-		if i > 0 {
-			cfg.P2P.PersistentPeers += ","
-		}
-		cfg.P2P.PersistentPeers += peer
-	}
+	cfg.P2P.PersistentPeers = strings.Join(c.Peers, ",")
 	cfg.Consensus.TimeoutCommit = c.BlockTime
 	cfg.Instrumentation.Prometheus = false
 	return cfg, cfg.ValidateBasic()

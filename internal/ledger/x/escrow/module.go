@@ -137,7 +137,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 		Tx: &autocliv1.ServiceCommandDescriptor{
 			Service: "koinon.escrow.v1.Msg",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
-				{RpcMethod: "Deposit", Use: "deposit UCREDIT", Short: "Move credit into your escrow; costs no gas", Example: "koinon tx escrow deposit 5000000 --from me", PositionalArgs: args("amount")},
+				{RpcMethod: "Deposit", Use: "deposit UCREDIT", Short: "Move credit into your escrow; costs no gas", Example: "koinon tx escrow deposit 5000000 --from me --grant-key …", PositionalArgs: args("amount")},
 				{RpcMethod: "Withdraw", Use: "withdraw UCREDIT", Short: "Take available credit back, after a delay; costs no gas", Example: "koinon tx escrow withdraw 1000000 --from me", PositionalArgs: args("amount")},
 				{RpcMethod: "Mint", Use: "mint RECIPIENT UCREDIT", Short: "Create credit, as an issuer", PositionalArgs: args("recipient", "amount")},
 				{RpcMethod: "Burn", Use: "burn UCREDIT", Short: "Destroy credit, as an issuer", PositionalArgs: args("amount")},

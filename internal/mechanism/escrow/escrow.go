@@ -95,25 +95,25 @@ func Deposit(a Account, amount uint64, grantKey []byte) (Account, error) {
 	if amount == 0 {
 		return a, ErrZeroAmount
 	}
+	next := a
 	if len(grantKey) != 0 {
 		if len(grantKey) != ed25519.PublicKeySize {
 			return a, fmt.Errorf("%w, not %d", ErrGrantKey, len(grantKey))
 		}
-		a.GrantKey = grantKey
+		next.GrantKey = grantKey
 	}
-	if len(a.GrantKey) == 0 {
+	if len(next.GrantKey) == 0 {
 		return a, ErrNoGrantKey
 	}
-	sum, err := add(a.Available, amount)
-	if err != nil {
+	var err error
+	if next.Available, err = add(a.Available, amount); err != nil {
 		return a, err
 	}
 	// What is locked comes back to available: their sum must fit too.
-	if _, err := add(sum, a.Locked); err != nil {
+	if _, err := add(next.Available, a.Locked); err != nil {
 		return a, err
 	}
-	a.Available = sum
-	return a, nil
+	return next, nil
 }
 
 // Withdraw takes available credit out; it is due after the delay. Height makes

@@ -79,6 +79,7 @@ type Node struct {
 	ChainID string
 
 	app    *app.App
+	began  int64 // height at Start
 	db     dbm.DB
 	comet  *node.Node
 	index  cmtdb.DB
@@ -112,6 +113,7 @@ func Start(ctx context.Context, c Config, logger *slog.Logger) (_ *Node, err err
 	if n.app, err = app.New(log, n.db, c.Home, options...); err != nil {
 		return nil, fmt.Errorf("cannot load the ledger's state: %w", err)
 	}
+	n.began = n.Height()
 	if err := n.startComet(ctx, c, genesis, log); err != nil {
 		return nil, err
 	}
@@ -217,17 +219,17 @@ func (n *Node) Stop() error {
 // Done is closed when consensus has stopped, by Stop or because it cannot go on.
 func (n *Node) Done() <-chan struct{} { return n.comet.Quit() }
 
-// Ready waits until the ledger has its first block: before that it answers
+// Ready waits for a block made since Start: before that the ledger answers
 // nothing.
 func (n *Node) Ready(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for n.Height() == 0 {
+	for n.Height() <= n.began {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the ledger made no block: %w", ctx.Err())
 		case <-n.Done():
-			return errors.New("the ledger stopped before its first block: see its log")
+			return errors.New("the ledger stopped before it made a block: see its log")
 		case <-tick.C:
 		}
 	}

@@ -71,6 +71,9 @@ func TestANodeStartsSettlesAndResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Stop()
+	if err := n.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if n.Height() < height {
 		t.Errorf("resumed at %d, was at %d", n.Height(), height)
 	}

@@ -55,8 +55,8 @@ func exp64(x float64) float64 {
 	return math.Ldexp(sum, int(n))
 }
 
-// ln is the natural logarithm of a positive x, within 1e-14 relative.
-func ln(x float64) float64 {
+// Log is the natural logarithm of a positive x, within 1e-14 relative.
+func Log(x float64) float64 {
 	fraction, exponent := math.Frexp(x) // x = fraction·2^exponent, fraction in [½, 1)
 	if fraction < math.Sqrt2/2 {
 		fraction, exponent = 2*fraction, exponent-1

@@ -13,7 +13,7 @@ type RoPE struct {
 func NewRoPE(dim, positions int, base float64) *RoPE {
 	half := dim / 2
 	r := &RoPE{dim: dim, cos: make([]float32, positions*half), sin: make([]float32, positions*half)}
-	logBase := ln(base)
+	logBase := Log(base)
 	for i := range half {
 		frequency := exp64(float64(-2*float64(i)/float64(dim)) * logBase)
 		for p := range positions {

@@ -289,3 +289,6 @@ func fromAlphabet(text string) []byte {
 	}
 	return piece
 }
+
+// AddsBOS says whether every prompt begins with BOS.
+func (t *BPE) AddsBOS() bool { return t.vocabulary.AddBOS && t.vocabulary.BOS >= 0 }

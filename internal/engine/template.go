@@ -51,12 +51,41 @@ func (t *template) render(messages []Message, bos, eos string) (text string, err
 	var out limited
 	err = t.parsed.Execute(&out, exec.NewContext(map[string]any{
 		"messages": list, "bos_token": bos, "eos_token": eos, "add_generation_prompt": true,
+		"range":           boundedRange,
 		"raise_exception": func(message string) (string, error) { return "", errors.New(message) },
 	}))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
 	return string(out), nil
+}
+
+// maxRange is the longest range that a template may count through.
+const maxRange = 10_000
+
+// boundedRange is Jinja's range for short ranges: the library's makes a list of
+// any length before the first step.
+func boundedRange(bounds ...int) ([]int, error) {
+	from, to, step := 0, 0, 1
+	switch len(bounds) {
+	case 1:
+		to = bounds[0]
+	case 2:
+		from, to = bounds[0], bounds[1]
+	case 3:
+		from, to, step = bounds[0], bounds[1], bounds[2]
+	}
+	if step == 0 || len(bounds) == 0 || len(bounds) > 3 {
+		return nil, errors.New("range takes one to three numbers, the last not zero")
+	}
+	var list []int
+	for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
+		if len(list) == maxRange {
+			return nil, fmt.Errorf("range is longer than %d", maxRange)
+		}
+		list = append(list, i)
+	}
+	return list, nil
 }
 
 // limited collects what a template writes, up to maxRendered.

@@ -1,0 +1,279 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/internal/engine/tokenizer"
+	"github.com/koinon/koinon/receipt"
+)
+
+const testTemplate = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+
+// writeModel writes a small model with random weights, its matrices of a type.
+func writeModel(t testing.TB, kind gguf.Type, kvHeads int, tied bool) string {
+	t.Helper()
+	const dim, hidden, heads, layers, context = 64, 96, 4, 2, 256
+	rng := rand.New(rand.NewPCG(7, uint64(kvHeads)))
+	w := new(gguf.Writer)
+	w.Text("general.architecture", "llama")
+	w.Text("general.name", "test")
+	w.Uint32("llama.context_length", context)
+	w.Uint32("llama.embedding_length", dim)
+	w.Uint32("llama.block_count", layers)
+	w.Uint32("llama.feed_forward_length", hidden)
+	w.Uint32("llama.attention.head_count", heads)
+	w.Uint32("llama.attention.head_count_kv", uint32(kvHeads))
+	w.Float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+	w.Uint32("llama.rope.dimension_count", dim/heads)
+	w.Float32("llama.rope.freq_base", 10000)
+	var tokens, merges []string
+	var types []int32
+	for b := range 256 {
+		tokens, types = append(tokens, tokenizer.ToAlphabet(string([]byte{byte(b)}))), append(types, 1)
+	}
+	for _, m := range [][2]string{{"t", "h"}, {"th", "e"}, {" ", "a"}, {" ", "the"}, {"i", "n"}, {"in", "g"}, {" ", " "}, {"0", "1"}, {"\n", "\n"}} {
+		l, r := tokenizer.ToAlphabet(m[0]), tokenizer.ToAlphabet(m[1])
+		tokens, types, merges = append(tokens, l+r), append(types, 1), append(merges, l+" "+r)
+	}
+	tokens, types = append(tokens, "<|endoftext|>"), append(types, 3)
+	w.Text("tokenizer.ggml.model", "gpt2")
+	w.Text("tokenizer.ggml.pre", "gpt-2")
+	w.Texts("tokenizer.ggml.tokens", tokens)
+	w.Int32s("tokenizer.ggml.token_type", types)
+	w.Texts("tokenizer.ggml.merges", merges)
+	w.Uint32("tokenizer.ggml.bos_token_id", uint32(len(tokens)-1))
+	w.Uint32("tokenizer.ggml.eos_token_id", uint32(len(tokens)-1))
+	w.Bool("tokenizer.ggml.add_bos_token", false)
+	w.Text("tokenizer.chat_template", testTemplate)
+	random := func(name string, kind gguf.Type, centre, spread float32, shape ...uint64) {
+		n := uint64(1)
+		for _, d := range shape {
+			n *= d
+		}
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = centre + spread*(2*rng.Float32()-1)
+		}
+		w.Tensor(name, kind, values, shape...)
+	}
+	kv := uint64(dim / heads * kvHeads)
+	random("token_embd.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+	random("output_norm.weight", gguf.F32, 1, 0.2, dim)
+	if !tied {
+		random("output.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+	}
+	for i := range layers {
+		b := fmt.Sprintf("blk.%d.", i)
+		random(b+"attn_norm.weight", gguf.F32, 1, 0.2, dim)
+		random(b+"ffn_norm.weight", gguf.F32, 1, 0.2, dim)
+		random(b+"attn_q.weight", kind, 0, 0.3, dim, dim)
+		random(b+"attn_k.weight", kind, 0, 0.3, dim, kv)
+		random(b+"attn_v.weight", kind, 0, 0.3, dim, kv)
+		random(b+"attn_output.weight", kind, 0, 0.3, dim, dim)
+		random(b+"ffn_gate.weight", kind, 0, 0.3, dim, hidden)
+		random(b+"ffn_up.weight", kind, 0, 0.3, dim, hidden)
+		random(b+"ffn_down.weight", kind, 0, 0.3, hidden, dim)
+	}
+	var file bytes.Buffer
+	if _, err := w.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t testing.TB, path string) *Model {
+	t.Helper()
+	m, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// The bits of every logit do not depend on threads, nor on how the prompt is cut.
+func TestLogitsAreTheSameBitsHoweverComputed(t *testing.T) {
+	for _, kind := range []gguf.Type{gguf.F32, gguf.F16, gguf.Q8_0} {
+		t.Run(kind.String(), func(t *testing.T) {
+			m := load(t, writeModel(t, kind, 2, kind == gguf.F16))
+			prompt := m.Prompt("In the beginning was the thing, and the thing was singing: 0101 and so on, and on, and on and on until the end of the reading of it.")
+			want := receipt.Sum(bitsOf(nil, m.newSequence(1).extend(prompt)))
+			for _, workers := range []int{1, 2, 3} {
+				for _, cut := range []int{1, 7, len(prompt)} {
+					s := m.newSequence(workers)
+					var logits []float32
+					for part := range slices.Chunk(prompt, cut) {
+						logits = s.extend(part)
+					}
+					if got := receipt.Sum(bitsOf(nil, logits)); got != want {
+						t.Errorf("%d threads, %d tokens at a time: other bits", workers, cut)
+					}
+				}
+			}
+		})
+	}
+}
+
+func answer(t *testing.T, e *Engine, r Request) ([]Token, string) {
+	t.Helper()
+	var tokens []Token
+	finish, err := e.Generate(t.Context(), r, func(token Token) error {
+		tokens = append(tokens, token)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens, finish
+}
+
+func TestAnAnswerIsFixedByItsSeed(t *testing.T) {
+	m := load(t, writeModel(t, gguf.Q8_0, 4, true))
+	r := Request{Prompt: m.Prompt("the thing"), MaxTokens: 24, Temperature: 0.9, TopP: 0.95, TopK: 40, Seed: 11, TopLogprobs: 3}
+	first, _ := answer(t, New(m, Options{Threads: 1}), r)
+	again, _ := answer(t, New(m, Options{Threads: 2}), r)
+	for i := range first {
+		if first[i].Leaf != again[i].Leaf {
+			t.Fatalf("step %d differs", i)
+		}
+	}
+	r.Seed++
+	if other, _ := answer(t, New(m, Options{}), r); slices.EqualFunc(first, other, func(a, b Token) bool { return a.ID == b.ID }) {
+		t.Error("another seed gave the same answer")
+	}
+	// What was drawn is what scoring says.
+	ids := append([]int32(nil), r.Prompt...)
+	for _, token := range first {
+		ids = append(ids, token.ID)
+	}
+	scores, err := m.Score(ids, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, token := range first {
+		if got := scores[len(r.Prompt)-1+i]; got != token.Logprob {
+			t.Errorf("step %d: drawn with %g, scored %g", i, token.Logprob, got)
+		}
+		if len(token.Top) != 3 || token.Top[0].Logprob < token.Top[2].Logprob {
+			t.Errorf("step %d: alternatives %v", i, token.Top)
+		}
+	}
+}
+
+func TestStopAndLength(t *testing.T) {
+	m := load(t, writeModel(t, gguf.F32, 4, true))
+	e := New(m, Options{})
+	r := Request{Prompt: m.Prompt("the"), MaxTokens: 30, Temperature: 0, TopP: 1}
+	whole, finish := answer(t, e, r)
+	if finish != FinishLength || len(whole) != 30 {
+		t.Fatalf("%d tokens, %s", len(whole), finish)
+	}
+	var text []byte
+	for _, token := range whole {
+		text = append(text, m.Piece(token.ID)...)
+	}
+	r.Stop = []string{string(text[10:14])}
+	cut, finish := answer(t, e, r)
+	if finish != FinishStop || len(cut) >= len(whole) {
+		t.Errorf("with a stop string: %d tokens, %s", len(cut), finish)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	m := load(t, writeModel(t, gguf.F32, 4, true))
+	e := New(m, Options{Slots: 1})
+	good := Request{Prompt: m.Prompt("the"), MaxTokens: 5, TopP: 1}
+	none := func(Token) error { return nil }
+	for name, c := range map[string]struct {
+		spoil func(*Request)
+		want  error
+	}{
+		"no prompt":   {func(r *Request) { r.Prompt = nil }, ErrRequest},
+		"bad token":   {func(r *Request) { r.Prompt = []int32{99999} }, ErrRequest},
+		"no room":     {func(r *Request) { r.Prompt = slices.Repeat([]int32{1}, 256) }, ErrContextLength},
+		"temperature": {func(r *Request) { r.Temperature = -1 }, ErrRequest},
+		"no tokens":   {func(r *Request) { r.MaxTokens = 0 }, ErrRequest},
+	} {
+		r := good
+		c.spoil(&r)
+		if _, err := e.Generate(t.Context(), r, none); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	// While one answer holds the only slot there is no queue: the next is
+	// refused, and one that is cancelled gives its slot back.
+	ctx, cancel := context.WithCancel(t.Context())
+	started, stop := make(chan struct{}), errors.New("stop")
+	done := make(chan error, 1)
+	go func() {
+		_, err := e.Generate(ctx, good, func(Token) error {
+			close(started)
+			<-ctx.Done()
+			return stop
+		})
+		done <- err
+	}()
+	<-started
+	if _, err := e.Generate(t.Context(), good, none); !errors.Is(err, ErrBusy) {
+		t.Errorf("second answer: %v", err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, stop) {
+		t.Errorf("first answer: %v", err)
+	}
+	if _, err := e.Generate(t.Context(), good, none); err != nil {
+		t.Errorf("after the first: %v", err)
+	}
+}
+
+func TestChatTemplate(t *testing.T) {
+	m := load(t, writeModel(t, gguf.F32, 4, true))
+	ids, err := m.Chat([]Message{{"user", "the thing <|endoftext|>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(m.Decode(ids)), "user: the thing \nassistant:"; got != want {
+		t.Errorf("chat is %q, want %q (the control token is one token)", got, want)
+	}
+	for _, hostile := range []string{"{{ raise_exception('no') }}", "{% for", "{% for i in range(10000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxx' * 1000 }}{% endfor %}", "{% for i in range(100000000) %}{% endfor %}"} {
+		parsed, err := parseTemplate(hostile)
+		if err != nil {
+			continue
+		}
+		if _, err := parsed.render([]Message{{"user", "hi"}}, "", ""); !errors.Is(err, ErrTemplate) {
+			t.Errorf("%q: %v", hostile, err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	models, err := filepath.Glob("../../models/*/*.gguf")
+	if err != nil || len(models) == 0 {
+		b.Skip("no model is shipped")
+	}
+	m := load(b, models[0])
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			s := m.newSequence(threads)
+			for b.Loop() {
+				if s.length == m.ContextLength {
+					s = m.newSequence(threads)
+				}
+				s.extend([]int32{int32(s.length % m.Size())})
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/koinon/koinon/internal/engine/gguf"
+)
+
+// hardTexts are what tokenizers stumble over.
+var hardTexts = []string{
+	"", " ", "  ", "   the   things  ", "the\n\n\nthing\t\tsinging \r\n x", "I'll don't they've it's 'S 'LL",
+	"naïve café — “quotes” … № 5½", "北京大学 日本語のテキスト 한국어", "مرحبا بالعالم", "🙂👩‍👩‍👧‍👦🇬🇷 e\u0301",
+	"x=1;if(x>=10){y[0]='\\n';}//comment", "0123456789 10,000.00 ²³ ٣٤", "\u00a0\u2003\u3000 odd spaces", "ROMEO:\nBut soft, what light",
+	"a\u200bb\ufeffc", strings.Repeat("ing", 50) + strings.Repeat(" ", 40) + "x",
+}
+
+// llamacpp runs score.mjs; the test is skipped where npm is absent.
+func llamacpp(t *testing.T, model string, continuations [][]int32) (ids [][]int32, logprobs [][]float64) {
+	t.Helper()
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skip("SKIPPED: npm is absent, so llama.cpp is not here to compare with")
+	}
+	folder := filepath.Join("testdata", "llamacpp")
+	install := exec.Command(npm, "install", "--no-save", "--no-package-lock", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	path, err := filepath.Abs(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := json.Marshal(map[string]any{"model": path, "texts": hardTexts, "continuations": continuations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("node", "score.mjs")
+	run.Dir, run.Stdin = folder, bytes.NewReader(input)
+	var talk bytes.Buffer
+	run.Stderr = &talk
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("llama.cpp: %v\n%s", err, talk.String())
+	}
+	var output struct {
+		IDs      [][]int32   `json:"ids"`
+		Logprobs [][]float64 `json:"logprobs"`
+	}
+	if err := json.Unmarshal(out, &output); err != nil {
+		t.Fatalf("llama.cpp said %s: %v", out, err)
+	}
+	return output.IDs, output.Logprobs
+}
+
+// compare checks that llama.cpp cuts the same tokens from a file's hard texts
+// and finds their log-probabilities within a mean absolute difference.
+func compare(t *testing.T, path string, tolerance float64) {
+	m := load(t, path)
+	text := strings.Join(hardTexts, " ") + strings.Repeat(" And the thing was singing in the evening of the day.", 40)
+	tokens := m.Prompt(text)
+	var continuations [][]int32
+	for part := range slices.Chunk(tokens, 200) {
+		if len(part) > 1 {
+			continuations = append(continuations, part)
+		}
+	}
+	ids, logprobs := llamacpp(t, path, continuations)
+	for i, text := range hardTexts {
+		if own := m.Encode(text, false); !slices.Equal(own, ids[i]) {
+			t.Errorf("%q: our tokens %v, llama.cpp's %v", text, own, ids[i])
+		}
+	}
+	var sum float64
+	n := 0
+	for i, part := range continuations {
+		own, err := m.Score(part, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j, p := range own {
+			sum += math.Abs(float64(p) - logprobs[i][j])
+			n++
+		}
+	}
+	mean := sum / float64(n)
+	t.Logf("mean |Δ log-probability| over %d positions: %.2e", n, mean)
+	if !(mean < tolerance) {
+		t.Errorf("mean |Δ log-probability| is %g, at most %g is agreement", mean, tolerance)
+	}
+}
+
+func TestLlamaCppAgrees(t *testing.T) {
+	t.Run("F32", func(t *testing.T) { compare(t, writeModel(t, gguf.F32, 2, false), 1e-3) })
+	t.Run("F16", func(t *testing.T) { compare(t, writeModel(t, gguf.F16, 4, true), 1e-2) })
+	// llama.cpp rounds activations to 8 bits for Q8_0; the random weights of
+	// this test make that count for more than a trained model's.
+	t.Run("Q8_0", func(t *testing.T) { compare(t, writeModel(t, gguf.Q8_0, 4, true), 0.2) })
+	shipped, err := filepath.Glob("../../models/*/*.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range shipped {
+		t.Run(filepath.Base(path), func(t *testing.T) { compare(t, path, 2e-2) })
+	}
+}

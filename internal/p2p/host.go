@@ -1,0 +1,241 @@
+package p2p
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/multiformats/go-multiaddr"
+)
+
+// ErrUnreachable: a peer does not answer at any of its addresses.
+var ErrUnreachable = errors.New("peer cannot be reached")
+
+// Config says how a host listens and whom it talks to. Only Key is required.
+type Config struct {
+	// Key is the host's identity; its public half names the host.
+	Key ed25519.PrivateKey
+	// Listen are multiaddrs, such as /ip4/0.0.0.0/udp/4001/quic-v1 and
+	// /ip4/0.0.0.0/tcp/4001; port 0 takes a free one. None: the host only dials.
+	Listen []string
+	// MaxConnections is when the least useful connections are closed; half as
+	// many again is the hard limit. 0 means 256.
+	MaxConnections int
+	// MaxStreamsPerPeer bounds the streams that one peer has open here at once.
+	// 0 means 256.
+	MaxStreamsPerPeer int
+	// MaxMemory bounds the buffers of all connections, in bytes. 0 means 256 MiB.
+	MaxMemory int64
+	// Admit, if set, decides which peers may connect or be connected to: a
+	// consortium lists its members. Their keys are proved.
+	Admit func(ed25519.PublicKey) bool
+	// DialTimeout bounds one attempt to connect. 0 means 5 s.
+	DialTimeout time.Duration
+	// Logger gets what goes wrong with single peers; nil means slog's default.
+	Logger *slog.Logger
+}
+
+// withDefaults fills in what the zero value stands for.
+func (c Config) withDefaults() Config {
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 256
+	}
+	if c.MaxStreamsPerPeer == 0 {
+		c.MaxStreamsPerPeer = 256
+	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = 256 << 20
+	}
+	if c.DialTimeout == 0 {
+		c.DialTimeout = 5 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// Stream is one protocol's conversation with a peer. Deadlines are the user's
+// to set; CloseWrite says that nothing more will be written.
+type Stream = network.Stream
+
+// Host is a node's presence on the network. It is safe for concurrent use.
+type Host struct {
+	inner host.Host
+	key   ed25519.PublicKey
+	dial  time.Duration
+	log   *slog.Logger
+}
+
+// New starts a host. Close it after use.
+func New(c Config) (*Host, error) {
+	c = c.withDefaults()
+	if len(c.Key) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("p2p: the identity is a key of %d bytes, not %d: generate an Ed25519 key", len(c.Key), ed25519.PrivateKeySize)
+	}
+	identity, err := crypto.UnmarshalEd25519PrivateKey(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: identity: %w", err)
+	}
+	connections, err := connmgr.NewConnManager(c.MaxConnections*3/4, c.MaxConnections)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: MaxConnections %d: %w", c.MaxConnections, err)
+	}
+	resources, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits(c)), rcmgr.WithMetricsDisabled())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("p2p: limits: %w", err), connections.Close())
+	}
+	inner, err := libp2p.New(
+		libp2p.Identity(identity), libp2p.NoListenAddrs, // see listen
+		// Two processes that share a port would each get half of the peers.
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.QUICReuse(quicreuse.NewConnManager, quicreuse.DisableReuseport()),
+		libp2p.ConnectionManager(connections), libp2p.ResourceManager(resources),
+		libp2p.ConnectionGater(gater{admit: c.Admit}),
+		libp2p.WithDialTimeout(c.DialTimeout), libp2p.UserAgent("koinon"),
+		libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: %w", err)
+	}
+	if err := listen(inner, c.Listen); err != nil {
+		return nil, errors.Join(err, inner.Close())
+	}
+	return &Host{inner: inner, key: c.Key.Public().(ed25519.PublicKey), dial: c.DialTimeout, log: c.Logger}, nil
+}
+
+// listen takes one address after the other: given all at once, libp2p would be
+// content with any of them.
+func listen(h host.Host, addrs []string) error {
+	for _, s := range addrs {
+		addr, err := multiaddr.NewMultiaddr(s)
+		if err == nil {
+			err = h.Network().Listen(addr)
+		}
+		if err != nil {
+			return fmt.Errorf("p2p: cannot listen on %s: %w; free its port or choose another address", s, err)
+		}
+	}
+	return nil
+}
+
+// Close ends all connections.
+func (h *Host) Close() error { return h.inner.Close() }
+
+// Key is the host's public key.
+func (h *Host) Key() ed25519.PublicKey { return h.key }
+
+// Libp2p is the host underneath, for protocols that come with libp2p, such as
+// bitswap.
+func (h *Host) Libp2p() host.Host { return h.inner }
+
+// Addrs are where the host listens, as multiaddrs without the /p2p part.
+// Unspecified addresses are resolved to those of the machine's interfaces.
+func (h *Host) Addrs() []string {
+	addrs := h.inner.Addrs()
+	list := make([]string, len(addrs))
+	for i, a := range addrs {
+		list[i] = a.String()
+	}
+	return list
+}
+
+// Peer is how others reach this host.
+func (h *Host) Peer() Peer { return Peer{Key: h.key, Addrs: h.Addrs()} }
+
+// Connect makes sure that there is a connection to a peer, whose key has been
+// proved. Refusals: [ErrPeer], [ErrUnreachable].
+func (h *Host) Connect(ctx context.Context, p Peer) error {
+	_, err := h.connect(ctx, p)
+	return err
+}
+
+func (h *Host) connect(ctx context.Context, p Peer) (peer.ID, error) {
+	info, err := p.info()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.dial)
+	defer cancel()
+	if err := h.inner.Connect(ctx, info); err != nil {
+		return "", fmt.Errorf("%w: %s at %v: %v", ErrUnreachable, info.ID, p.Addrs, err)
+	}
+	return info.ID, nil
+}
+
+// Open opens a stream of a protocol to a peer, connecting if need be. The
+// context bounds the opening alone. Refusals: [ErrPeer], [ErrUnreachable].
+func (h *Host) Open(ctx context.Context, p Peer, name string) (Stream, error) {
+	id, err := h.connect(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.inner.NewStream(ctx, id, protocol.ID(name))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s opens no stream of %s: %v", ErrUnreachable, id, name, err)
+	}
+	return s, nil
+}
+
+// Handle serves a protocol: f runs once for each stream that a peer opens, in a
+// goroutine of its own, and is given the peer's proved key. f closes or resets
+// the stream.
+func (h *Host) Handle(name string, f func(Stream, ed25519.PublicKey)) {
+	h.inner.SetStreamHandler(protocol.ID(name), func(s network.Stream) {
+		key, err := KeyOf(s.Conn().RemotePeer())
+		if err != nil { // the gater admits Ed25519 keys only
+			h.log.Debug("stream refused", "protocol", name, "err", err)
+			_ = s.Reset()
+			return
+		}
+		f(s, key)
+	})
+}
+
+// Unhandle stops serving a protocol; streams that are open stay open.
+func (h *Host) Unhandle(name string) { h.inner.RemoveStreamHandler(protocol.ID(name)) }
+
+// Ping connects if need be and measures one round trip. Refusals: [ErrPeer],
+// [ErrUnreachable].
+func (h *Host) Ping(ctx context.Context, p Peer) (time.Duration, error) {
+	id, err := h.connect(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithCancel(ctx) // ends the stream of pings after the first
+	defer cancel()
+	select {
+	case r := <-ping.Ping(ctx, h.inner, id):
+		if r.Error != nil {
+			return 0, fmt.Errorf("%w: %s does not answer a ping: %v", ErrUnreachable, id, r.Error)
+		}
+		return r.RTT, nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %s does not answer a ping: %v", ErrUnreachable, id, ctx.Err())
+	}
+}
+
+// Protect keeps a peer's connection when others are closed for being too many.
+func (h *Host) Protect(key ed25519.PublicKey, why string) error {
+	id, err := PeerID(key)
+	if err == nil {
+		h.inner.ConnManager().Protect(id, why)
+	}
+	return err
+}

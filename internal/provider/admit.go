@@ -135,6 +135,7 @@ func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed recei
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
+	b.tried = p.now() // the first redemption is a period away
 	if err := p.reserve(b, escrow.Available); err != nil {
 		return nil, err
 	}

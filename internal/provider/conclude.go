@@ -88,21 +88,23 @@ func (s *session) failed(cause error) {
 
 // settle waits for the gateway to acknowledge the end, by closing its side after
 // it has stored the receipt and revealed what it still owed. Without that the
-// provider keeps what the tickets prove.
+// provider keeps what the tickets prove. It does not reset a stream on which a
+// last frame may still be on its way.
 func (s *session) settle(sent error) {
-	defer s.stream.Close()
-	if sent == nil {
-		s.stream.CloseWrite()
-		s.stream.SetReadDeadline(time.Now().Add(s.p.config.PaymentTimeout))
-		if err := <-s.acked; err == nil {
-			if err := s.book.finish(s.metered); err != nil {
-				s.log.Error("the books could not be stored", "error", err)
-			}
-			return
-		}
+	if sent != nil {
+		s.abandon()
+		s.stream.Reset()
+		return
 	}
-	s.abandon()
-	s.stream.Reset()
+	defer s.stream.Close()
+	s.stream.SetReadDeadline(time.Now().Add(s.p.config.PaymentTimeout))
+	if err := <-s.acked; err != nil {
+		s.abandon()
+		return
+	}
+	if err := s.book.finish(s.metered); err != nil {
+		s.log.Error("the books could not be stored", "error", err)
+	}
 }
 
 // broken ends the stream of a gateway that left: a receipt covers what the

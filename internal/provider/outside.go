@@ -45,8 +45,6 @@ type Ledger interface {
 // Stream is one libp2p stream, or what behaves like it.
 type Stream interface {
 	io.ReadWriteCloser
-	// CloseWrite ends the sending direction; the other side reads io.EOF.
-	CloseWrite() error
 	// Reset ends both directions at once, with an error at the other side.
 	Reset() error
 	SetReadDeadline(time.Time) error

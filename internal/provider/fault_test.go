@@ -326,21 +326,21 @@ func TestDisconnectPaysForWhatWasReceived(t *testing.T) {
 		t.Fatal(err)
 	}
 	stopped := make(chan struct{})
-	w.engine.step = func(ctx context.Context, i int) error {
+	w.engine.pace(func(ctx context.Context, i int) error {
 		if i < 40 {
 			return nil
 		}
 		<-ctx.Done()
 		close(stopped)
 		return ctx.Err()
-	}
+	})
 	c := b.open("hello", 400)
 	if err := c.read(40); err != nil {
 		t.Fatal(err)
 	}
 	c.leave()
 	<-stopped
-	w.engine.step = nil
+	w.engine.pace(nil)
 	for range 3 { // and the books still meet
 		if _, err := b.ask("hello", 100); err != nil {
 			t.Fatal(err)
@@ -358,13 +358,13 @@ func TestCancelGetsAReceipt(t *testing.T) {
 	w := newWorld(t, nil)
 	w.funded("koinon1alice", 100_000)
 	b := w.buyer("koinon1alice", 50, 1000, nil)
-	w.engine.step = func(ctx context.Context, i int) error {
+	w.engine.pace(func(ctx context.Context, i int) error {
 		if i < 10 {
 			return nil
 		}
 		<-ctx.Done()
 		return ctx.Err()
-	}
+	})
 	c := b.open("hello", 400)
 	if err := c.read(10); err != nil {
 		t.Fatal(err)
@@ -418,18 +418,18 @@ func TestEnginePanicEndsOnlyItsStream(t *testing.T) {
 	w := newWorld(t, nil)
 	w.funded("koinon1alice", 100_000)
 	b := w.buyer("koinon1alice", 50, 1000, nil)
-	w.engine.step = func(_ context.Context, i int) error {
+	w.engine.pace(func(_ context.Context, i int) error {
 		if i == 5 {
 			panic("out of cheese")
 		}
 		return nil
-	}
+	})
 	c := b.open("hello", 60)
 	if err := c.read(-1); err == nil {
 		t.Fatal("an answer after a panic")
 	}
 	c.leave()
-	w.engine.step = nil
+	w.engine.pace(nil)
 	if _, err := b.ask("hello", 60); err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +465,7 @@ func TestSlotsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate := make(chan struct{})
-	w.engine.step = func(ctx context.Context, i int) error { <-gate; return nil }
+	w.engine.pace(func(context.Context, int) error { <-gate; return nil })
 	var calls []*call
 	for range 8 {
 		calls = append(calls, b.open("hello", 5))
@@ -499,12 +499,12 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 	w.funded("koinon1alice", 100_000)
 	b := w.buyer("koinon1alice", 50, 1000, nil)
 	gate := make(chan struct{})
-	w.engine.step = func(ctx context.Context, i int) error {
+	w.engine.pace(func(ctx context.Context, i int) error {
 		if i == 5 {
 			<-gate
 		}
 		return nil
-	}
+	})
 	c := b.open("hello", 60)
 	if err := c.read(5); err != nil {
 		t.Fatal(err)

@@ -283,7 +283,14 @@ func (c *cable) Send(ctx context.Context, msgs ...proto.Message) error {
 // script is an engine that says its prompt backwards for ever.
 type script struct {
 	slots chan struct{}
+	mu    sync.Mutex
 	step  func(ctx context.Context, i int) error // between tokens
+}
+
+func (e *script) pace(step func(ctx context.Context, i int) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.step = step
 }
 
 func (e *script) Prompt(r inference.Request) ([]int32, error) {
@@ -307,8 +314,11 @@ func (e *script) Generate(ctx context.Context, job Job, emit func(Token) error) 
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		if e.step != nil {
-			if err := e.step(ctx, i); err != nil {
+		e.mu.Lock()
+		step := e.step
+		e.mu.Unlock()
+		if step != nil {
+			if err := step(ctx, i); err != nil {
 				return "", err
 			}
 		}

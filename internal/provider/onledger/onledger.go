@@ -1,0 +1,86 @@
+// Package onledger gives a provider its view of the chain over a node's gRPC
+// address.
+package onledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cosmos/gogoproto/proto"
+
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/provider"
+)
+
+var _ provider.Ledger = (*Account)(nil)
+
+// Account is a [provider.Ledger].
+type Account struct {
+	client *client.Client
+	key    client.Key
+}
+
+// New binds a connection to the account that signs.
+func New(c *client.Client, key client.Key) *Account { return &Account{c, key} }
+
+// Address is the account that signs.
+func (a *Account) Address() string { return a.key.Address() }
+
+// ChainID names the chain.
+func (a *Account) ChainID() string { return a.client.ChainID() }
+
+// Send signs and sends one transaction, and waits for its block.
+func (a *Account) Send(ctx context.Context, msgs ...proto.Message) error {
+	_, err := a.client.Send(ctx, a.key, msgs...)
+	if client.Refused(err) {
+		return fmt.Errorf("%w: %w", provider.ErrRefused, err)
+	}
+	return err
+}
+
+// Version reads a model version.
+func (a *Account) Version(ctx context.Context, digest string) (modelv1.Version, error) {
+	v, err := a.client.Version(ctx, digest)
+	return v, found(err)
+}
+
+// Provider reads a provider's entry.
+func (a *Account) Provider(ctx context.Context, address string) (providerv1.Provider, error) {
+	v, err := a.client.Provider(ctx, address)
+	return v, found(err)
+}
+
+// Offers lists one provider's offers.
+func (a *Account) Offers(ctx context.Context, address string) ([]providerv1.Offer, error) {
+	v, err := a.client.Offers(ctx, "", address)
+	return v, found(err)
+}
+
+// Escrow reads a payer's escrow.
+func (a *Account) Escrow(ctx context.Context, payer string) (escrowv1.Escrow, error) {
+	v, err := a.client.Escrow(ctx, payer)
+	return v, found(err)
+}
+
+// Grant reads an activated grant by the hexadecimal digits of its identity.
+func (a *Account) Grant(ctx context.Context, id string) (escrowv1.ActiveGrant, error) {
+	v, err := a.client.Grant(ctx, id)
+	return v, found(err)
+}
+
+// EscrowParams reads x/escrow's parameters.
+func (a *Account) EscrowParams(ctx context.Context) (escrowv1.Params, error) {
+	return a.client.EscrowParams(ctx)
+}
+
+// found names the absence of an entry as a provider does.
+func found(err error) error {
+	if errors.Is(err, client.ErrNotFound) {
+		return fmt.Errorf("%w: %w", provider.ErrNotFound, err)
+	}
+	return err
+}

@@ -82,20 +82,23 @@ type Result struct {
 }
 
 // gasPerMessage is what any of koinon's messages and its signature stay below;
-// it is not simulated, as simulation loses the name of a refusal. Redemptions
-// pay for their hashes on top.
+// it is not simulated, as simulation loses the name of a refusal. A redemption
+// may have 67 recipients, and pays for its hashes on top. A test holds these to
+// the most expensive message of each kind.
 const (
-	gasBase       = 100_000
-	gasPerMessage = 200_000
-	gasPerHash    = 12
+	gasBase          = 100_000
+	gasPerMessage    = 200_000
+	gasPerRedemption = 2_000_000
+	gasPerHash       = 10
 )
 
 func gasFor(msgs []sdk.Msg) uint64 {
 	gas := uint64(gasBase)
 	for _, msg := range msgs {
-		gas += gasPerMessage
 		if r, ok := msg.(*escrowv1.MsgRedeem); ok {
-			gas += r.Index * gasPerHash
+			gas += gasPerRedemption + r.Index*gasPerHash
+		} else {
+			gas += gasPerMessage
 		}
 	}
 	return gas

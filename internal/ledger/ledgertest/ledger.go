@@ -16,6 +16,7 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	dbm "github.com/cosmos/cosmos-db"
+	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	cryptoed25519 "github.com/cosmos/cosmos-sdk/crypto/keys/ed25519"
@@ -132,13 +133,33 @@ func New(tb TB, accounts []Account, change func(*app.GenesisConfig)) *Ledger {
 	return l
 }
 
-// Restart begins a new ledger from this one's exported state.
-func (l *Ledger) Restart() *Ledger {
+// Restart begins a new ledger from this one's exported state, which change, if
+// not nil, adapts.
+func (l *Ledger) Restart(change func(app.Genesis)) *Ledger {
 	l.tb.Helper()
 	next := open(l.tb)
 	next.Issuer, next.proposer, next.Time = l.Issuer, l.proposer, l.Time
-	next.begin(l.Export())
+	state := l.Export()
+	if change != nil {
+		change(state)
+	}
+	next.begin(state)
 	return next
+}
+
+// Edit changes one module's part of a genesis; state is an empty message of its
+// type.
+func Edit[S proto.Message](l *Ledger, genesis app.Genesis, module string, state S, change func(S)) {
+	l.tb.Helper()
+	if err := l.App.Codec.UnmarshalJSON(genesis[module], state); err != nil {
+		l.tb.Fatalf("genesis of %s: %v", module, err)
+	}
+	change(state)
+	data, err := l.App.Codec.MarshalJSON(state)
+	if err != nil {
+		l.tb.Fatalf("genesis of %s: %v", module, err)
+	}
+	genesis[module] = data
 }
 
 func open(tb TB) *Ledger {
@@ -220,6 +241,14 @@ func Error(result *abci.ExecTxResult) error {
 		return nil
 	}
 	return refusal.FromResult(result.Codespace, result.Code, result.Log)
+}
+
+// Handle gives a message straight to its module, past the checks that a
+// transaction meets first, and forgets what it did.
+func (l *Ledger) Handle(msg sdk.Msg) error {
+	ctx, _ := l.Context().CacheContext()
+	_, err := l.App.MsgServiceRouter().Handler(msg)(ctx, msg)
+	return err
 }
 
 // Context reads the last block's state.

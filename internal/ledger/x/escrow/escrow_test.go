@@ -10,6 +10,7 @@ import (
 	"time"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
 
@@ -344,8 +345,11 @@ func TestOnlyGovernanceSetsParametersAndIssuers(t *testing.T) {
 		&escrowv1.MsgUpdateParams{Authority: alice.Address, Params: params},
 		&escrowv1.MsgSetIssuer{Authority: alice.Address, Address: alice.Address, Name: "alice", Cap: 1},
 	} {
-		if err := w.Send(alice, msg); !errors.Is(err, escrow.ErrAuthority) {
-			t.Errorf("%T: %v", msg, err)
+		if err := w.Send(alice, msg); !errors.Is(err, sdkerrors.ErrUnauthorized) {
+			t.Errorf("%T in a transaction: %v", msg, err)
+		}
+		if err := w.Handle(msg); !errors.Is(err, escrow.ErrAuthority) {
+			t.Errorf("%T from elsewhere: %v", msg, err)
 		}
 	}
 }

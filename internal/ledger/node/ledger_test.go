@@ -10,6 +10,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
+	"github.com/koinon/koinon/internal/ledger/x/escrow"
 )
 
 // What the payer of a test's ledger begins with, in micro-units.
@@ -37,7 +38,10 @@ func initLedger(t testing.TB, home string) client.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
+	params := escrow.DefaultGenesis().Params
+	params.FreeTxsPerWindow = 1_000_000 // tests send much
 	genesis := app.GenesisConfig{
+		Escrow:     &params,
 		Accounts:   []app.Account{{Address: payer.Address(), Koin: payerKoin, Credit: payerCredit}},
 		Validators: []app.Validator{{Operator: payer.Address(), ConsensusKey: consensusKey, Stake: 100_000_000, Moniker: "one"}},
 		Issuer:     escrowv1.Issuer{Address: payer.Address(), Name: "test", Cap: payerCredit},

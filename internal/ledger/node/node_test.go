@@ -8,7 +8,6 @@ import (
 	"time"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
-	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
 	"github.com/koinon/koinon/internal/mechanism/escrow"
@@ -20,22 +19,7 @@ func testConfig(home string) node.Config {
 
 func TestANodeStartsSettlesAndResumes(t *testing.T) {
 	home := t.TempDir()
-	consensusKey, _, err := node.Keys(home)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := client.NewKey("payer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	genesis := app.GenesisConfig{
-		Accounts:   []app.Account{{Address: key.Address(), Koin: 1_000_000, Credit: 5_000_000}},
-		Validators: []app.Validator{{Operator: key.Address(), ConsensusKey: consensusKey, Stake: 100_000_000, Moniker: "one"}},
-		Issuer:     escrowv1.Issuer{Address: key.Address(), Name: "test", Cap: 10_000_000},
-	}
-	if err := node.Init(home, "koinon-test", genesis, time.Now().Add(-time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	key := initLedger(t, home)
 	ctx := t.Context()
 	n, err := node.Start(ctx, testConfig(home), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -57,7 +41,7 @@ func TestANodeStartsSettlesAndResumes(t *testing.T) {
 	if !errors.Is(err, escrow.ErrInsufficient) {
 		t.Errorf("withdrawing too much: %v", err)
 	}
-	if koin, err := c.Balance(ctx, key.Address(), "ukoin"); err != nil || koin != 1_000_000 {
+	if koin, err := c.Balance(ctx, key.Address(), "ukoin"); err != nil || koin != payerKoin {
 		t.Errorf("a buyer's transactions cost KOIN: %d left, %v", koin, err)
 	}
 	check(t, ctx, c, key.Address())

@@ -49,6 +49,7 @@ type world struct {
 	wallets     map[string]*big.Int
 	module      *big.Int // what the module's account holds
 
+	genesis  *big.Int            // all credit at the start
 	started  map[string]*big.Int // each wallet's content at the start, and all minted to it since
 	earned   map[string]*big.Int // each provider's part of what was redeemed, by long division
 	promises []*promise
@@ -60,10 +61,11 @@ func newWorld(p escrow.Params, policy split.Policy, wallets map[string]*big.Int)
 		params: p, now: 1_000_000, height: 1, policy: policy,
 		accounts: map[string]escrow.Account{}, grants: map[receipt.Digest]escrow.Grant{},
 		payouts: map[payoutKey]escrow.Payout{}, wallets: wallets, module: new(big.Int),
-		started: map[string]*big.Int{}, earned: map[string]*big.Int{},
+		genesis: new(big.Int), started: map[string]*big.Int{}, earned: map[string]*big.Int{},
 	}
 	for name, amount := range wallets {
 		w.started[name] = new(big.Int).Set(amount)
+		w.genesis.Add(w.genesis, amount)
 	}
 	return w
 }
@@ -314,6 +316,9 @@ func (w *world) checkConserved(t *rapid.T) {
 	}
 	if supply.Cmp(expected) != 0 {
 		t.Fatalf("conservation: %s exists, %s was made", supply, expected)
+	}
+	if made := new(big.Int).Sub(expected, w.genesis); whole(w.issuer.Outstanding).Cmp(made) != 0 {
+		t.Fatalf("conservation: the issuer has %d outstanding, minted less burned makes %s", w.issuer.Outstanding, made)
 	}
 	if w.issuer.Outstanding > w.issuer.Cap {
 		t.Fatalf("the issuer has %d outstanding, above its cap of %d", w.issuer.Outstanding, w.issuer.Cap)

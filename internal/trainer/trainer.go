@@ -88,7 +88,7 @@ func trimEnding(name string) string { return name[:len(name)-len(filepath.Ext(na
 
 // Progress is the state of a run after a step.
 type Progress struct {
-	Step, Steps     int
+	Step, Steps     int     // done, and in all
 	Loss            float64 // mean of the step, in nats a token
 	GradientNorm    float64
 	Rate            float64
@@ -152,6 +152,7 @@ func Run(ctx context.Context, c Config, report func(Progress)) (Summary, error) 
 	last := r.lastStep()
 	for r.step < last {
 		p := r.oneStep(inputs, targets)
+		p.Steps = last
 		spent := time.Since(started)
 		p.Elapsed = r.before + spent
 		p.TokensPerSecond = float64((r.step-first)*tokens) / spent.Seconds()
@@ -255,7 +256,7 @@ func (r *run) oneStep(inputs, targets []int32) Progress {
 	warmUp := max(1, min(100, r.Steps/10))
 	rate := learningRate(r.step, warmUp, r.Steps, r.Rate)
 	length := r.optimizer.step(r.w.all, r.grad.all, rate, r.step)
-	return Progress{Step: r.step, Steps: r.Steps, Loss: loss / float64(len(targets)), GradientNorm: length, Rate: rate}
+	return Progress{Step: r.step, Loss: loss / float64(len(targets)), GradientNorm: length, Rate: rate}
 }
 
 func (r *run) save(p Progress) error {

@@ -262,10 +262,9 @@ func (a *attempt) tokens(tokens []inferencev1.Token) error {
 	return nil
 }
 
-// conclude checks the receipt, pays the rest, and tells the provider that its
-// receipt has arrived by closing the stream.
+// conclude checks the receipt of a whole answer and settles.
 func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
-	stored, r, err := a.judge(done.Receipt)
+	stored, r, err := a.judge(done.Receipt, false)
 	if err != nil {
 		a.convict(stored, err)
 		_ = a.stream.Reset()
@@ -276,28 +275,36 @@ func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
 			a.log.Debug("the client left at the end", "request", a.call.id) // the answer is whole, and owed
 		}
 	}
-	ticket, due, err := a.pay.Finish(stored)
-	if err != nil {
-		_ = a.stream.Reset()
-		return answer{}, fmt.Errorf("%w: %w", errStore, err)
+	if err := a.settle(stored); err != nil {
+		return answer{}, err
 	}
-	if due {
-		err = a.reveal(ticket)
-	}
-	if err = errors.Join(err, a.stream.CloseWrite()); err != nil {
-		// The ticket goes with the next request's opening.
-		a.log.Debug("the provider left before its last ticket", "provider", a.offer.provider, "error", err)
-	}
-	_ = a.stream.Close()
-	a.metrics.receipts.WithLabelValues("good").Inc()
 	return answer{
 		provider: a.offer.provider, receipt: r.Hash(), finish: r.FinishReason,
 		usage: tokenUsage{uint64(len(a.call.prompt)), a.cached, uint64(len(a.output))},
 	}, nil
 }
 
-// judge reads and checks a receipt. It returns what is to be stored in either case.
-func (a *attempt) judge(body []byte) (*store.Receipt, receipt.Receipt, error) {
+// settle stores a good receipt, pays the rest, and tells the provider that its
+// receipt has arrived by closing the stream.
+func (a *attempt) settle(stored *store.Receipt) error {
+	a.metrics.receipts.WithLabelValues("good").Inc()
+	ticket, due, err := a.pay.Finish(stored)
+	if err != nil {
+		_ = a.stream.Reset()
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	if due {
+		err = a.reveal(ticket)
+	}
+	if err = errors.Join(err, a.stream.CloseWrite(), a.stream.Close()); err != nil {
+		// The ticket goes with the next request's opening.
+		a.log.Debug("the provider left before its last ticket", "provider", a.offer.provider, "error", err)
+	}
+	return nil
+}
+
+// judge reads and checks the receipt of an answer that is whole, or failed. It returns what is to be stored in either case.
+func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Receipt, error) {
 	stored := &store.Receipt{
 		ID: receipt.Sum(body), Key: a.call.key, Request: a.call.id, Grant: a.pay.GrantID(),
 		Provider: a.offer.provider, Received: a.now(), Body: body,
@@ -320,7 +327,7 @@ func (a *attempt) judge(body []byte) (*store.Receipt, receipt.Receipt, error) {
 			Temperature: a.request.Temperature, TopP: a.request.TopP, TopK: a.request.TopK,
 			Seed: a.request.Seed, MaxTokens: a.request.MaxTokens,
 		},
-		Price: a.offer.price, Ticket: ticket.Index, Reserved: a.pay.Reserved(),
+		Price: a.offer.price, Ticket: ticket.Index, Failed: failed,
 	}.Check(r)
 	if err != nil {
 		return stored, r, err
@@ -355,35 +362,56 @@ func (a *attempt) convict(stored *store.Receipt, why error) {
 	a.log.Error("provider suspended", "provider", a.offer.provider, "until", until, "receipt", stored.ID, "reason", why, "error", err)
 }
 
-// abandon breaks a stream off. What arrived is settled first, so that the
-// provider learns with the last ticket what it may keep.
+// abandon ends a stream that came to no proper end.
 func (a *attempt) abandon(why error) {
 	var said *inference.Error
 	switch {
 	case errors.Is(why, errClient):
-		if ticket, due, err := a.pay.End(); err == nil && due {
-			_ = a.reveal(ticket)
-		}
-		_ = a.send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Cancel{Cancel: &inferencev1.Cancel{}}})
-		_ = a.stream.Close() // a reset could overtake what was just sent
+		a.leave()
 		return
 	case errors.As(why, &said):
-		a.refused(said)
-	case errors.Is(why, errRecount), errors.Is(why, errProtocol):
-		if err := a.pay.Retire(why.Error()); err != nil {
-			a.log.Error("retiring a grant", "error", err)
+		if said.Code == inference.CodeGrantRefused || said.Code == inference.CodePaymentRequired {
+			a.retire("the provider: " + string(said.Code))
 		}
+		if len(said.Receipt) > 0 && a.failed(said.Receipt) {
+			return
+		}
+	case errors.Is(why, errRecount), errors.Is(why, errProtocol):
+		a.retire(why.Error())
 	}
 	_ = a.stream.Reset()
 }
 
-// refused deals with a provider's own word on why it ended the stream.
-func (a *attempt) refused(said *inference.Error) {
-	switch said.Code {
-	case inference.CodeGrantRefused, inference.CodePaymentRequired:
-		if err := a.pay.Retire("the provider: " + string(said.Code)); err != nil {
-			a.log.Error("retiring a grant", "error", err)
-		}
+// leave stops a generation that nobody reads. The last ticket pays for what was
+// received, and closing without waiting for a receipt tells the provider to
+// claim no more than tickets prove: both sides' books stay the same, whatever
+// was still on its way.
+func (a *attempt) leave() {
+	if ticket, due, err := a.pay.End(); err != nil {
+		a.log.Error("settling with a provider", "provider", a.offer.provider, "error", err)
+	} else if due {
+		_ = a.reveal(ticket)
+	}
+	_ = a.stream.Close() // a reset could overtake the ticket
+}
+
+// failed settles an answer that its provider broke off with a receipt for what
+// it sent. It says whether the receipt was good.
+func (a *attempt) failed(body []byte) bool {
+	stored, _, err := a.judge(body, true)
+	if err != nil {
+		a.convict(stored, err)
+		return false
+	}
+	if err := a.settle(stored); err != nil {
+		a.log.Error("settling with a provider", "provider", a.offer.provider, "error", err)
+	}
+	return true
+}
+
+func (a *attempt) retire(reason string) {
+	if err := a.pay.Retire(reason); err != nil {
+		a.log.Error("retiring a grant", "error", err)
 	}
 }
 

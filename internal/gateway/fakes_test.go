@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -65,6 +66,8 @@ type testLedger struct {
 	balance uint64
 	down    bool
 }
+
+var errLeft = errors.New("the gateway left")
 
 var errDown = errors.New("the ledger is down")
 
@@ -173,8 +176,20 @@ func (n *testNetwork) Open(ctx context.Context, p Peer) (Stream, error) {
 // tcpStream is a connection that behaves like a libp2p stream.
 type tcpStream struct{ *net.TCPConn }
 
+// Close lets what was sent arrive, as libp2p does; TCP by itself would reset a
+// connection on which something is unread.
+func (s tcpStream) Close() error {
+	err := s.CloseWrite()
+	go func() {
+		s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		io.Copy(io.Discard, s.TCPConn)
+		s.TCPConn.Close()
+	}()
+	return err
+}
+
 func (s tcpStream) Reset() error {
-	return errors.Join(s.SetLinger(0), s.Close())
+	return errors.Join(s.SetLinger(0), s.TCPConn.Close())
 }
 
 // scripted is a provider that does as it is told. By default it is honest.
@@ -193,7 +208,7 @@ type scripted struct {
 	pace     func(token int)             // before each token
 	grants   map[receipt.Digest]*account // by grant
 	served   int                         // streams
-	cancels  int                         // streams that the gateway ended
+	broken   int                         // streams that the gateway left
 	requests []inference.Request
 }
 
@@ -220,7 +235,6 @@ type serving struct {
 	prompt  []int32
 	left    chan struct{} // closed when the gateway has closed its side
 	sawEnd  bool          // the gateway closed its side cleanly
-	cancel  bool          // the gateway said Cancel
 }
 
 func newScripted(t testing.TB, name string, price receipt.Price, answer string) *scripted {
@@ -326,10 +340,15 @@ func (p *scripted) serve(stream tcpStream) {
 	if script == nil {
 		script = (*serving).honest
 	}
-	err = script(s)
+	if err = script(s); errors.Is(err, errLeft) {
+		p.set(func(p *scripted) { p.broken++ })
+	}
 	var said *inference.Error
 	if errors.As(err, &said) {
 		s.conn.Send(said.Frame())
+		if said.Receipt != nil {
+			<-s.left // its acknowledgement
+		}
 	}
 }
 
@@ -392,11 +411,6 @@ func (s *serving) listen() {
 		frame, err := s.conn.Receive()
 		if err != nil {
 			s.sawEnd = err.Error() == "EOF"
-			return
-		}
-		if frame.GetCancel() != nil {
-			s.cancel = true
-			s.p.set(func(p *scripted) { p.cancels++ })
 			return
 		}
 		if err := s.reveal(frame.GetReveal()); err != nil {
@@ -491,7 +505,7 @@ func (s *serving) generate(most int) (output []int32, err error) {
 		return output, err
 	}
 	<-s.left
-	if s.sawEnd && !s.cancel {
+	if s.sawEnd {
 		a.mu.Lock()
 		stream.Finish()
 		a.mu.Unlock()
@@ -515,7 +529,7 @@ func (s *serving) wait(stream *inference.Stream) (owed uint64, err error) {
 	defer a.mu.Unlock()
 	for {
 		if s.gone() {
-			return 0, errors.New("the gateway left")
+			return 0, errLeft
 		}
 		wait, err := stream.MustWait()
 		if err != nil {

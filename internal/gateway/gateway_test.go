@@ -385,10 +385,11 @@ func TestDisconnect(t *testing.T) {
 	}
 	leave()
 	response.Body.Close()
-	eventually(t, "the provider hears of it", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.cancels == 1 })
-	close(release)
 	eventually(t, "the key is charged", func() bool { return h.spent(h.keyID) == 11+70 })
 	eventually(t, "the ticket arrives", func() bool { paid, _ := p.paid(); return paid == 100 })
+	close(release)
+	eventually(t, "the generation stops", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.broken == 1 })
+	eventually(t, "the provider claims no more", func() bool { _, owed := p.paid(); return owed <= 11+70 })
 	// The budget is free again: the rest is not held back.
 	eventually(t, "the reservation ends", func() bool {
 		key, err := h.gateway.Store().Key(context.Background(), h.keyID)
@@ -402,6 +403,33 @@ func TestDisconnect(t *testing.T) {
 		rest.Settle(0)
 		return true
 	})
+}
+
+// TestFailureWithReceipt: a provider that fails and signs for what it sent is
+// paid for it.
+func TestFailureWithReceipt(t *testing.T) {
+	p := newScripted(t, "p", testPrice, "To be, or not to be")
+	p.script = func(s *serving) error {
+		output, err := s.generate(5)
+		if err != nil {
+			return err
+		}
+		s.account.mu.Lock()
+		defer s.account.mu.Unlock()
+		return &inference.Error{Code: inference.CodeInternal, Message: "out of memory", Receipt: s.receipt(output, "error")}
+	}
+	h := newHarness(t, p)
+	got := h.chat(hello + `,"stream":true}`)
+	if events := readEvents(t, got.body); field(t, events[len(events)-1], "error.code") != "provider_failed" {
+		t.Errorf("the end: %s", got.body)
+	}
+	if kept := h.receipts(); len(kept) != 1 || kept[0].Problem != "" {
+		t.Errorf("receipts: %+v", kept)
+	}
+	if spent := h.spent(h.keyID); spent != 11+50 {
+		t.Errorf("charged %d", spent)
+	}
+	eventually(t, "the ticket arrives", func() bool { paid, _ := p.paid(); return paid == 100 })
 }
 
 func TestFalseReceipt(t *testing.T) {

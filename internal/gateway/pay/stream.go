@@ -57,14 +57,6 @@ func (s *Stream) Cost() uint64 {
 	return s.metered.Cost()
 }
 
-// Reserved is the most that the whole grant can come to owe with the streams
-// that run now, in ucredit. No honest receipt on the grant claims more.
-func (s *Stream) Reserved() uint64 {
-	s.grant.mu.Lock()
-	defer s.grant.mu.Unlock()
-	return s.grant.meter.Cap() - s.grant.meter.Room()
-}
-
 // Pay makes the next ticket ready to be revealed, if one is due. It returns
 // after the ticket is on disk, together with what the keys have to pay for it.
 func (s *Stream) Pay() (ticket Ticket, due bool, err error) {

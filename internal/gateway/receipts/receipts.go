@@ -30,13 +30,14 @@ type Seen struct {
 	Output      []int32
 	Sampling    receipt.Sampling
 	Price       receipt.Price // the offer's; a receipt may ask for less
-	// Ticket is the highest index revealed; Reserved the most that the grant
-	// can come to owe, in ucredit.
-	Ticket, Reserved uint64
+	Ticket      uint64        // the highest index revealed
+	Failed      bool          // the provider ended the answer with an error
 }
 
-// Check verifies a receipt by itself and against what was seen. The grant's
-// other receipts are checked by [Chain].
+// Check verifies a receipt by itself and against what was seen. What it says is
+// owed on the grant adds up all of the grant's receipts, some of which may have
+// been lost on their way; [Chain] checks it against those that were not. Nothing
+// is paid by it: tickets pay.
 func (s Seen) Check(r receipt.Receipt) error {
 	if err := r.Verify(); err != nil {
 		return fmt.Errorf("%w: %w", ErrFalse, err)
@@ -62,7 +63,6 @@ func (s Seen) Check(r receipt.Receipt) error {
 		{"finish_reason", s.finished(r.FinishReason)},
 		{"price", r.Price.Input <= s.Price.Input && r.Price.Output <= s.Price.Output},
 		{"ticket", r.Ticket <= s.Ticket},
-		{"owed", r.Owed <= s.Reserved},
 	} {
 		if !field.ok {
 			return fmt.Errorf("%w: %s is not what the gateway saw", ErrFalse, field.name)
@@ -76,11 +76,11 @@ func (s Seen) Check(r receipt.Receipt) error {
 func (s Seen) finished(reason string) bool {
 	switch reason {
 	case "stop":
-		return true
+		return !s.Failed
 	case "length":
-		return len(s.Output) == int(s.Sampling.MaxTokens)
+		return !s.Failed && len(s.Output) == int(s.Sampling.MaxTokens)
 	}
-	return false
+	return s.Failed && reason == "error"
 }
 
 // Chain checks a receipt against those of the same grant that are known, in any

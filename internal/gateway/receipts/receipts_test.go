@@ -18,7 +18,7 @@ func seen() Seen {
 		Model: receipt.Sum([]byte("model")), Class: receipt.Exact, Request: receipt.Sum([]byte("{}")),
 		Prompt: []int32{1, 2, 3}, Output: []int32{4, 5},
 		Sampling: receipt.Sampling{Temperature: 1, TopP: 1, Seed: 7, MaxTokens: 2},
-		Price:    receipt.Price{Input: 1e6, Output: 2e6}, Ticket: 3, Reserved: 100,
+		Price:    receipt.Price{Input: 1e6, Output: 2e6}, Ticket: 3,
 	}
 }
 
@@ -73,7 +73,7 @@ func TestEveryLieIsFound(t *testing.T) {
 		"price":             func(r *receipt.Receipt) { r.Price.Output, r.Cost, r.Owed = 3e6, 9, 9 },
 		"cost":              func(r *receipt.Receipt) { r.Cost++; r.Owed++ },
 		"ticket":            func(r *receipt.Receipt) { r.Ticket++ },
-		"owed":              func(r *receipt.Receipt) { r.Owed = 101 },
+		"error":             func(r *receipt.Receipt) { r.FinishReason = "error" },
 	} {
 		s := seen()
 		r := honest(s)
@@ -84,6 +84,11 @@ func TestEveryLieIsFound(t *testing.T) {
 		if err := s.Check(r.Sign(key)); !errors.Is(err, ErrFalse) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	failed := seen()
+	failed.Failed = true
+	if err := failed.Check(honest(failed)); !errors.Is(err, ErrFalse) {
+		t.Errorf("failed, and called complete: %v", err)
 	}
 	other := ed25519.NewKeyFromSeed([]byte("another key's seed of 32 bytes.."))
 	if err := seen().Check(honest(seen()).Sign(other)); !errors.Is(err, ErrFalse) {

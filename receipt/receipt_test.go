@@ -293,6 +293,40 @@ func FuzzReceiptJSON(f *testing.F) {
 	})
 }
 
+func FuzzGrantJSON(f *testing.F) {
+	public := payerKey.Public().(ed25519.PublicKey)
+	signed := sampleGrant().Sign(payerKey)
+	data, err := json.Marshal(signed)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(`{"ticket_value":18446744073709551615,"tickets":2,"expiry":-1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var g SignedGrant
+		if json.Unmarshal(data, &g) != nil || g.Verify(public) != nil {
+			return
+		}
+		if g.ID() != signed.ID() {
+			t.Fatalf("a grant that the payer never signed verifies: %+v", g)
+		}
+		if _, err := g.Cap(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzParseDigest(f *testing.F) {
+	f.Add(Sum(nil).String())
+	f.Add("sha256:")
+	f.Add(strings.ToUpper(Sum(nil).String()))
+	f.Fuzz(func(t *testing.T, text string) {
+		if d, err := ParseDigest(text); err == nil && d.String() != text {
+			t.Fatalf("%q reads as %s: a digest has one text", text, d)
+		}
+	})
+}
+
 func BenchmarkVerifyTicket(b *testing.B) {
 	chain := NewChain([32]byte{1}, 1)
 	last, _ := chain.Ticket(0)

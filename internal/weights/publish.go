@@ -1,0 +1,195 @@
+package weights
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	blocks "github.com/ipfs/go-block-format"
+	"github.com/ipfs/go-cid"
+
+	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/receipt"
+)
+
+// Card is what a file does not say about itself.
+type Card struct {
+	Name, Version string
+	License       string // SPDX identifier; empty takes the file's general.license
+	Class         string // [receipt.Exact] or [receipt.Statistical]
+}
+
+// Publish makes a GGUF file a model version: its manifest goes into the store,
+// its blocks can be fetched, and the version's name is returned. The file is not
+// copied but linked, and must not be changed afterwards; a change would be
+// noticed, and its blocks no longer given out.
+func (s *Store) Publish(ctx context.Context, path string, card Card) (Manifest, receipt.Digest, error) {
+	fail := func(err error) (Manifest, receipt.Digest, error) {
+		return Manifest{}, receipt.Digest{}, fmt.Errorf("publish %s: %w", path, err)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	m, err := describe(f, card)
+	if err != nil {
+		return fail(err)
+	}
+	if m.Weights, err = s.add(path); err != nil {
+		return fail(err)
+	}
+	if m.Vocabulary, err = s.addVocabulary(f); err != nil {
+		return fail(err)
+	}
+	if err := m.Validate(); err != nil {
+		return fail(err)
+	}
+	for _, b := range []Blob{m.Weights, m.Vocabulary} {
+		if err := s.register(b); err != nil {
+			return fail(err)
+		}
+	}
+	digest := m.Digest()
+	c, err := manifestCID(digest)
+	if err != nil {
+		return fail(err)
+	}
+	block, err := blocks.NewBlockWithCid(m.Bytes(), c)
+	if err != nil {
+		return fail(err)
+	}
+	if err := s.Put(ctx, block); err != nil {
+		return fail(err)
+	}
+	return m, digest, nil
+}
+
+// describe fills in what the file's metadata and tensors say.
+func describe(f *gguf.File, card Card) (Manifest, error) {
+	m := Manifest{Format: Format, Name: card.Name, Version: card.Version, Class: card.Class, License: card.License}
+	var err error
+	if m.Architecture, err = f.Text("general.architecture"); err != nil {
+		return m, err
+	}
+	length, err := f.Uint(m.Architecture + ".context_length")
+	if err != nil {
+		return m, err
+	}
+	if length > 1<<31 {
+		return m, fmt.Errorf("%w: context length %d", ErrManifest, length)
+	}
+	m.ContextLength = uint32(length)
+	if m.License == "" {
+		if m.License, err = f.Text("general.license"); err != nil {
+			return m, fmt.Errorf("%w; name the licence", err)
+		}
+	}
+	if f.Has("tokenizer.chat_template") {
+		template, err := f.Text("tokenizer.chat_template")
+		if err != nil {
+			return m, err
+		}
+		m.Template = receipt.Sum([]byte(template))
+	}
+	var most uint64
+	elements := map[gguf.Type]uint64{}
+	for _, t := range f.Tensors() {
+		n := t.Elements()
+		m.Parameters += n
+		elements[t.Type] += n
+		if elements[t.Type] > most {
+			most, m.Quantization = elements[t.Type], t.Type.String()
+		}
+	}
+	return m, nil
+}
+
+// add hashes and splits a file, and links it into the store.
+func (s *Store) add(path string) (Blob, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Blob{}, err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	count := &counter{r: io.TeeReader(f, hash)}
+	root, err := split(count, nodesOnly{s})
+	if err != nil {
+		return Blob{}, err
+	}
+	b := Blob{SHA256: receipt.Digest(hash.Sum(nil)), Size: count.n, CID: root.String()}
+	return b, s.link(path, b)
+}
+
+// link gives a file its name in the store: a hard link where the file system
+// allows, else a symbolic one.
+func (s *Store) link(path string, b Blob) error {
+	if _, ok := s.file(b); ok {
+		return nil // here already, under the name of its content
+	}
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if whole, err = filepath.EvalSymlinks(whole); err != nil {
+		return err
+	}
+	name := s.name(b.SHA256, ".gguf")
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if os.Link(whole, name) == nil {
+		return nil
+	}
+	return os.Symlink(whole, name)
+}
+
+// addVocabulary adds a file without its tensors.
+func (s *Store) addVocabulary(f *gguf.File) (Blob, error) {
+	out, err := os.CreateTemp(s.files(), ".new-*")
+	if err != nil {
+		return Blob{}, err
+	}
+	defer os.Remove(out.Name()) // its link remains
+	err = gguf.VocabularyOnly(out, f)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return Blob{}, err
+	}
+	return s.add(out.Name())
+}
+
+// nodesOnly keeps inner nodes and lets leaves pass: they stay in their file.
+type nodesOnly struct{ *Store }
+
+func (n nodesOnly) Put(ctx context.Context, b blocks.Block) error {
+	if b.Cid().Type() == cid.Raw {
+		return nil
+	}
+	return n.Store.Put(ctx, b)
+}
+
+func (n nodesOnly) PutMany(ctx context.Context, list []blocks.Block) error {
+	for _, b := range list {
+		if err := n.Put(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counter counts what is read.
+type counter struct {
+	r io.Reader
+	n uint64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += uint64(n)
+	return n, err
+}

@@ -1,0 +1,275 @@
+package weights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/ipfs/boxo/blockstore"
+	blocks "github.com/ipfs/go-block-format"
+	"github.com/ipfs/go-cid"
+	ipld "github.com/ipfs/go-ipld-format"
+
+	"github.com/koinon/koinon/receipt"
+)
+
+// Store keeps manifests, the inner nodes of trees, and files on disk:
+//
+//	blocks/CID            a manifest (raw) or an inner node (dag-pb)
+//	files/SHA256.gguf     a whole file that has been checked, or a link to it
+//	files/SHA256.partial  a file on its way; what is in it is checked on resuming
+//
+// Every block is hashed again whenever it is read, so a file that changed on
+// disk is noticed and never given out. It is safe for concurrent use, by one
+// process.
+type Store struct {
+	dir    string
+	mu     sync.RWMutex
+	places map[cid.Cid]place // of leaves that are on disk
+}
+
+// place is where a leaf lies.
+type place struct {
+	path   *string // of the file; changes once, when the file is complete
+	offset int64
+	size   int
+}
+
+var _ blockstore.Blockstore = (*Store)(nil)
+
+// Open opens or creates a store.
+func Open(dir string) (*Store, error) {
+	s := &Store{dir: dir, places: map[cid.Cid]place{}}
+	for _, d := range []string{s.blocks(), s.files()} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, fmt.Errorf("weights: %w", err)
+		}
+	}
+	entries, err := os.ReadDir(s.blocks())
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	for _, e := range entries {
+		c, err := cid.Decode(e.Name())
+		if err != nil || c.Type() != cid.Raw {
+			continue // an inner node, or the leftover of a crash
+		}
+		block, err := s.Get(context.Background(), c)
+		if err != nil {
+			return nil, fmt.Errorf("weights: %s: %w; remove it to fetch it again", e.Name(), err)
+		}
+		m, err := Decode(block.RawData())
+		if err != nil {
+			return nil, fmt.Errorf("weights: %s: %w; remove it", e.Name(), err)
+		}
+		for _, b := range []Blob{m.Weights, m.Vocabulary} {
+			if _, ok := s.file(b); ok {
+				if err := s.register(b); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return s, nil
+}
+
+func (s *Store) blocks() string { return filepath.Join(s.dir, "blocks") }
+func (s *Store) files() string  { return filepath.Join(s.dir, "files") }
+
+func (s *Store) name(sum receipt.Digest, suffix string) string {
+	return filepath.Join(s.files(), fmt.Sprintf("%x%s", sum[:], suffix))
+}
+
+// file says where a whole file is, if it is here.
+func (s *Store) file(b Blob) (path string, ok bool) {
+	path = s.name(b.SHA256, ".gguf")
+	info, err := os.Stat(path)
+	return path, err == nil && info.Mode().IsRegular() && uint64(info.Size()) == b.Size
+}
+
+// register lists a whole file's leaves. Its inner nodes are in the store.
+func (s *Store) register(b Blob) error {
+	leaves, err := walk(context.Background(), b, s.Get)
+	if err != nil {
+		return fmt.Errorf("weights: blocks of %s: %w", b.SHA256, err)
+	}
+	path := s.name(b.SHA256, ".gguf")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range leaves {
+		s.places[l.cid] = place{&path, l.offset, l.size}
+	}
+	return nil
+}
+
+// Manifest reads a manifest that is here; false if it is not.
+func (s *Store) Manifest(d receipt.Digest) (Manifest, bool, error) {
+	c, err := manifestCID(d)
+	if err != nil {
+		return Manifest{}, false, err
+	}
+	block, err := s.Get(context.Background(), c)
+	if ipld.IsNotFound(err) {
+		return Manifest{}, false, nil
+	}
+	if err != nil {
+		return Manifest{}, false, err
+	}
+	m, err := Decode(block.RawData())
+	return m, err == nil, err
+}
+
+// Get returns a block whose hash has been checked. Errors: ipld.ErrNotFound,
+// [ErrMismatch].
+func (s *Store) Get(_ context.Context, c cid.Cid) (blocks.Block, error) {
+	data, err := s.read(c)
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.Prefix().Sum(data)
+	if err != nil {
+		return nil, err
+	}
+	if !got.Equals(c) {
+		return nil, fmt.Errorf("%w: block %s changed on disk", ErrMismatch, c)
+	}
+	return blocks.NewBlockWithCid(data, c)
+}
+
+func (s *Store) read(c cid.Cid) ([]byte, error) {
+	s.mu.RLock()
+	p, ok := s.places[c]
+	var path string
+	if ok {
+		path = *p.path
+	}
+	s.mu.RUnlock()
+	if !ok {
+		data, err := os.ReadFile(filepath.Join(s.blocks(), c.String()))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, ipld.ErrNotFound{Cid: c}
+		}
+		return data, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, ipld.ErrNotFound{Cid: c} // removed behind our back, or just renamed
+	}
+	defer f.Close()
+	data := make([]byte, p.size)
+	if _, err := f.ReadAt(data, p.offset); err != nil {
+		return nil, fmt.Errorf("%w: block %s: %v", ErrMismatch, c, err)
+	}
+	return data, nil
+}
+
+// Has says whether a block is here.
+func (s *Store) Has(ctx context.Context, c cid.Cid) (bool, error) {
+	_, err := s.GetSize(ctx, c)
+	if ipld.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// GetSize is a block's size in bytes. Error: ipld.ErrNotFound.
+func (s *Store) GetSize(_ context.Context, c cid.Cid) (int, error) {
+	s.mu.RLock()
+	p, ok := s.places[c]
+	s.mu.RUnlock()
+	if ok {
+		return p.size, nil
+	}
+	info, err := os.Stat(filepath.Join(s.blocks(), c.String()))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, ipld.ErrNotFound{Cid: c}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int(info.Size()), nil
+}
+
+// Put keeps a manifest or an inner node. Leaves are not put: they are parts of
+// files.
+func (s *Store) Put(_ context.Context, b blocks.Block) error {
+	return writeFile(filepath.Join(s.blocks(), b.Cid().String()), b.RawData())
+}
+
+// PutMany puts each.
+func (s *Store) PutMany(ctx context.Context, list []blocks.Block) error {
+	for _, b := range list {
+		if err := s.Put(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteBlock removes a manifest or an inner node.
+func (s *Store) DeleteBlock(_ context.Context, c cid.Cid) error {
+	return os.Remove(filepath.Join(s.blocks(), c.String()))
+}
+
+// AllKeysChan lists all blocks.
+func (s *Store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
+	entries, err := os.ReadDir(s.blocks())
+	if err != nil {
+		return nil, err
+	}
+	var list []cid.Cid
+	for _, e := range entries {
+		if c, err := cid.Decode(e.Name()); err == nil {
+			list = append(list, c)
+		}
+	}
+	s.mu.RLock()
+	for c := range s.places {
+		list = append(list, c)
+	}
+	s.mu.RUnlock()
+	out := make(chan cid.Cid)
+	go func() {
+		defer close(out)
+		for _, c := range list {
+			select {
+			case out <- c:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// writeFile writes a small file so that after a crash it is whole or absent.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	return errors.Join(err, finish(f, path, err == nil))
+}
+
+// finish closes a file and, if it is good, gives it its name durably.
+func finish(f *os.File, path string, good bool) error {
+	if !good {
+		return f.Close()
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,230 @@
+package weights
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ipfs/boxo/bitswap"
+	"github.com/ipfs/boxo/bitswap/message"
+	"github.com/ipfs/boxo/bitswap/network/bsnet"
+	"github.com/ipfs/boxo/exchange"
+	blocks "github.com/ipfs/go-block-format"
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/koinon/koinon/internal/p2p"
+	"github.com/koinon/koinon/receipt"
+)
+
+// Limits bound what a swarm fetches.
+type Limits struct {
+	// MaxSize is the largest weights file accepted, in bytes. 0 means 1 TiB.
+	MaxSize uint64
+	// Stall is how long to wait for one more block. 0 means 30 s.
+	Stall time.Duration
+}
+
+// Swarm exchanges blocks with other nodes: it serves what its store has, and
+// fetches what others have. It is safe for concurrent use.
+type Swarm struct {
+	host     *p2p.Host
+	store    *Store
+	limits   Limits
+	exchange *bitswap.Bitswap
+
+	mu      sync.Mutex
+	wanted  map[cid.Cid]int              // by how many requests
+	flights map[receipt.Digest]chan bool // files being fetched; each holds one token
+	liars   map[peer.ID]chan struct{}    // peers of a request; closed on a false block
+}
+
+// Join serves a store's blocks to a host's peers until Close.
+func Join(host *p2p.Host, store *Store, limits Limits) *Swarm {
+	if limits.MaxSize == 0 {
+		limits.MaxSize = 1 << 40
+	}
+	if limits.Stall == 0 {
+		limits.Stall = 30 * time.Second
+	}
+	s := &Swarm{
+		host: host, store: store, limits: limits,
+		wanted: map[cid.Cid]int{}, flights: map[receipt.Digest]chan bool{}, liars: map[peer.ID]chan struct{}{},
+	}
+	s.exchange = bitswap.New(context.Background(), bsnet.NewFromIpfsHost(host.Libp2p()), nil, store, bitswap.WithTracer(s))
+	return s
+}
+
+// Close stops serving and fetching.
+func (s *Swarm) Close() error { return s.exchange.Close() }
+
+// MessageReceived notices peers that send what nobody asked for. Bitswap names
+// each block by the hash of its bytes, so false bytes arrive as another block;
+// it would drop them in silence. Called by bitswap.
+func (s *Swarm) MessageReceived(from peer.ID, m message.BitSwapMessage) {
+	for _, b := range m.Blocks() {
+		s.mu.Lock()
+		asked := s.wanted[b.Cid()] > 0
+		lie := s.liars[from]
+		s.mu.Unlock()
+		if asked || lie == nil {
+			continue
+		}
+		if has, err := s.store.Has(context.Background(), b.Cid()); has || err != nil {
+			continue // a second copy, later than another peer's
+		}
+		s.mu.Lock()
+		if s.liars[from] == lie {
+			close(lie)
+			delete(s.liars, from)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// MessageSent is of no interest. Called by bitswap.
+func (s *Swarm) MessageSent(peer.ID, message.BitSwapMessage) {}
+
+// Manifest finds a version's manifest here or at the given peers, and checks it.
+// Refusals: [ErrManifest], [ErrMismatch], [ErrUnavailable].
+func (s *Swarm) Manifest(ctx context.Context, version receipt.Digest, from []p2p.Peer) (Manifest, error) {
+	if m, ok, err := s.store.Manifest(version); ok || err != nil {
+		return m, err
+	}
+	r, err := s.ask(ctx, from)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("manifest %s: %w", version, err)
+	}
+	defer r.close()
+	c, err := manifestCID(version)
+	if err != nil {
+		return Manifest{}, err
+	}
+	block, err := r.one(ctx, c)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("manifest %s: %w", version, err)
+	}
+	m, err := Decode(block.RawData())
+	if err != nil {
+		return Manifest{}, fmt.Errorf("manifest %s: %w", version, err)
+	}
+	return m, s.store.Put(ctx, block)
+}
+
+// request is one conversation with some peers.
+type request struct {
+	swarm   *Swarm
+	session exchange.Fetcher
+	cancel  context.CancelFunc
+	lies    map[peer.ID]chan struct{}
+}
+
+// ask connects to peers, of which one must answer.
+func (s *Swarm) ask(ctx context.Context, from []p2p.Peer) (*request, error) {
+	r := &request{swarm: s, lies: map[peer.ID]chan struct{}{}}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	var last error
+	for _, p := range from {
+		wait.Go(func() {
+			err := s.host.Connect(ctx, p)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				last = err
+				return
+			}
+			id, _ := p2p.PeerID(p.Key) // Connect has made it already
+			s.mu.Lock()
+			if s.liars[id] == nil {
+				s.liars[id] = make(chan struct{})
+			}
+			r.lies[id] = s.liars[id]
+			s.mu.Unlock()
+		})
+	}
+	wait.Wait()
+	if len(r.lies) == 0 {
+		return nil, fmt.Errorf("%w: %d peers were tried: %v", ErrUnavailable, len(from), last)
+	}
+	life, cancel := context.WithCancel(ctx)
+	r.session, r.cancel = s.exchange.NewSession(life), cancel
+	return r, nil
+}
+
+func (r *request) close() { r.cancel() }
+
+// one fetches one block.
+func (r *request) one(ctx context.Context, c cid.Cid) (block blocks.Block, err error) {
+	err = r.many(ctx, []cid.Cid{c}, func(b blocks.Block) error { block = b; return nil })
+	return block, err
+}
+
+// many fetches blocks, whose hashes have been checked, in any order.
+func (r *request) many(ctx context.Context, list []cid.Cid, each func(blocks.Block) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.swarm.want(list, 1)
+	defer r.swarm.want(list, -1)
+	in, err := r.session.GetBlocks(ctx, list)
+	if err != nil {
+		return err
+	}
+	lied := make(chan struct{})
+	go r.watch(ctx, lied)
+	stall := time.NewTimer(r.swarm.limits.Stall)
+	defer stall.Stop()
+	missing := make(map[cid.Cid]bool, len(list))
+	for _, c := range list {
+		missing[c] = true
+	}
+	for len(missing) > 0 {
+		select {
+		case b, ok := <-in:
+			if !ok {
+				return fmt.Errorf("%w: %d blocks are missing: %w", ErrUnavailable, len(missing), context.Cause(ctx))
+			}
+			if err := each(b); err != nil {
+				return err
+			}
+			delete(missing, b.Cid())
+			stall.Reset(r.swarm.limits.Stall)
+		case <-lied:
+			return fmt.Errorf("%w: every peer that was asked sent other bytes; nothing of them was kept", ErrMismatch)
+		case <-stall.C:
+			return fmt.Errorf("%w: no block arrived for %v, %d are missing", ErrUnavailable, r.swarm.limits.Stall, len(missing))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// watch breaks off with each peer that lies, and closes lied when all have.
+func (r *request) watch(ctx context.Context, lied chan<- struct{}) {
+	var honest sync.WaitGroup
+	for id, lie := range r.lies {
+		honest.Go(func() {
+			select {
+			case <-lie:
+				_ = r.swarm.host.Libp2p().Network().ClosePeer(id)
+			case <-ctx.Done():
+			}
+		})
+	}
+	honest.Wait()
+	if ctx.Err() == nil {
+		close(lied)
+	}
+}
+
+func (s *Swarm) want(list []cid.Cid, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range list {
+		if s.wanted[c] += n; s.wanted[c] <= 0 {
+			delete(s.wanted, c)
+		}
+	}
+}

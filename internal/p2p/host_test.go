@@ -18,7 +18,7 @@ import (
 const echo = "/koinon/test/echo/1"
 
 // start runs a host on the given transport of loopback.
-func start(t *testing.T, c Config) *Host {
+func start(t testing.TB, c Config) *Host {
 	t.Helper()
 	if c.Key == nil {
 		_, c.Key, _ = ed25519.GenerateKey(rand.Reader)

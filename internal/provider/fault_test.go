@@ -445,8 +445,7 @@ func TestGatewayThatDoesNotRead(t *testing.T) {
 	w.funded("koinon1alice", 100_000)
 	b := w.buyer("koinon1alice", 50, 1000, nil)
 	c := b.open("hello", 500)
-	c.raw.SetReadBuffer(1)
-	_ = c
+	defer c.leave()
 	// 500 small frames fit the kernel's buffers; the end is never acknowledged.
 	deadline := time.Now().Add(10 * time.Second)
 	for len(w.provider.streams) > 0 || len(w.engine.slots) > 0 {

@@ -338,12 +338,22 @@ func (w wire) Reset() error {
 	return w.TCPConn.Close()
 }
 
+// transport is a gateway's end of a stream.
+type transport interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+	Reset() error
+	SetReadDeadline(time.Time) error
+}
+
 // world is one provider with its ledger and its gateways.
 type world struct {
 	t        *testing.T
 	chain    *chain
 	cable    *cable
 	engine   *script
+	serves   Engine           // instead of engine, if set
+	connect  func() transport // instead of loopback TCP, if set
 	config   Config
 	key      ed25519.PrivateKey
 	model    Model
@@ -394,8 +404,11 @@ func newWorld(t *testing.T, adjust func(*Config)) *world {
 func (w *world) start() {
 	w.t.Helper()
 	w.cable = &cable{chain: w.chain}
+	if w.serves == nil {
+		w.serves = w.engine
+	}
 	p, err := New(w.config, Outside{
-		Ledger: w.cable, Engine: w.engine, Model: w.model, Key: w.key,
+		Ledger: w.cable, Engine: w.serves, Model: w.model, Key: w.key,
 		Addrs: func() []string { return []string{"/ip4/127.0.0.1/tcp/1"} },
 		Log:   w.testLog(),
 	})
@@ -470,8 +483,11 @@ func (w *world) kill() {
 }
 
 // dial opens a stream to the provider.
-func (w *world) dial() *net.TCPConn {
+func (w *world) dial() transport {
 	w.t.Helper()
+	if w.connect != nil {
+		return w.connect()
+	}
 	accepted := make(chan net.Conn, 1)
 	go func() {
 		c, err := w.listener.Accept()
@@ -495,7 +511,7 @@ func (w *world) dial() *net.TCPConn {
 	w.mu.Unlock()
 	go w.provider.Handle(end)
 	w.t.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn)
+	return wire{c.(*net.TCPConn)}
 }
 
 // buyer is an honest gateway's side of one grant.
@@ -538,11 +554,11 @@ func (w *world) funded(payer string, amount uint64) {
 // call is one request under way.
 type call struct {
 	b        *buyer
-	raw      *net.TCPConn
+	raw      transport
 	conn     *inference.GatewayConn
 	metered  *inference.Stream
 	body     []byte
-	prompt   string
+	prompt   int // tokens
 	max      int
 	tokens   []int32
 	pays     bool
@@ -571,11 +587,15 @@ func (b *buyer) ticket() *inferencev1.Reveal {
 func (b *buyer) open(prompt string, max int) *call {
 	b.w.t.Helper()
 	raw := b.w.dial()
-	c := &call{b: b, raw: raw, conn: inference.NewGatewayConn(raw), body: b.request(prompt, max), prompt: prompt, max: max, pays: true}
+	c := &call{b: b, raw: raw, conn: inference.NewGatewayConn(raw), body: b.request(prompt, max), max: max, pays: true}
+	ids, err := b.w.serves.Prompt(inference.Request{Prompt: prompt})
+	if err != nil {
+		b.w.t.Error(err)
+	}
+	c.prompt = len(ids)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var err error
-	if c.metered, err = b.meter.Start(uint64(len(prompt)), uint64(max), b.w.config.Price); err != nil {
+	if c.metered, err = b.meter.Start(uint64(c.prompt), uint64(max), b.w.config.Price); err != nil {
 		b.w.t.Error(err)
 		return c
 	}
@@ -671,7 +691,7 @@ func (c *call) leave() {
 	c.b.mu.Lock()
 	c.metered.Break()
 	c.b.mu.Unlock()
-	wire{c.raw}.Reset()
+	c.raw.Reset()
 }
 
 // check verifies a receipt as a gateway does.
@@ -686,7 +706,7 @@ func (c *call) check(body []byte) error {
 	switch {
 	case r.Request != receipt.Sum(c.body), r.Model != c.b.w.model.Digest, r.Grant != c.b.signed.ID():
 		return errors.New("the receipt is for something else")
-	case r.PromptTokens != uint64(len(c.prompt)), r.CompletionTokens != uint64(len(c.tokens)), r.OutputDigest != receipt.TokensDigest(c.tokens):
+	case r.PromptTokens != uint64(c.prompt), r.CompletionTokens != uint64(len(c.tokens)), r.OutputDigest != receipt.TokensDigest(c.tokens):
 		return errors.New("the receipt's tokens are not those received")
 	}
 	return nil

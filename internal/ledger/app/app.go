@@ -3,6 +3,9 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"runtime"
+	"slices"
 
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 	reflectionv1 "cosmossdk.io/api/cosmos/reflection/v1"
@@ -12,6 +15,7 @@ import (
 	dbm "github.com/cosmos/cosmos-db"
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
+	"github.com/cosmos/cosmos-sdk/baseapp/txnrunner"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/grpc/cmtservice"
 	"github.com/cosmos/cosmos-sdk/client/grpc/node"
@@ -67,6 +71,7 @@ type App struct {
 	Encoding
 	Keepers
 
+	keys         map[string]*storetypes.KVStoreKey
 	modules      *module.Manager
 	basics       module.BasicManager
 	configurator module.Configurator
@@ -85,7 +90,7 @@ func New(logger log.Logger, db dbm.DB, home string, options ...func(*baseapp.Bas
 	base.SetInterfaceRegistry(encoding.Registry)
 	base.SetTxEncoder(encoding.TxConfig.TxEncoder())
 	keys := storetypes.NewKVStoreKeys(storeKeys...)
-	app := &App{BaseApp: base, Encoding: encoding, Keepers: newKeepers(base, encoding, keys, home)}
+	app := &App{BaseApp: base, Encoding: encoding, Keepers: newKeepers(base, encoding, keys, home), keys: keys}
 	app.SetParamStore(app.Consensus.ParamsStore)
 	app.addModules()
 	app.orderModules()
@@ -175,6 +180,19 @@ func (app *App) initChain(ctx sdk.Context, request *abci.RequestInitChain) (*abc
 		return nil, err
 	}
 	return app.modules.InitGenesis(ctx, app.Codec, genesis)
+}
+
+// ExecuteInParallel runs the transactions of a block side by side (Block-STM),
+// and those again that read what an earlier one wrote. It is to be called
+// before the first block. The state it leads to is the same, so that nodes
+// may differ in it.
+func (app *App) ExecuteInParallel() {
+	var keys []storetypes.StoreKey
+	for _, name := range slices.Sorted(maps.Keys(app.keys)) {
+		keys = append(keys, app.keys[name])
+	}
+	denom := func(storetypes.MultiStore) string { return provider.BondDenom }
+	app.SetBlockSTMTxRunner(txnrunner.NewSTMRunner(app.TxConfig.TxDecoder(), keys, runtime.GOMAXPROCS(0), true, denom))
 }
 
 // Export returns the whole state as a genesis.

@@ -26,7 +26,7 @@ import (
 
 // history is what a seed makes of a ledger: two buyers and two providers do
 // what they may, and some of what they may not.
-func history(t *testing.T, seed int64, blocks int) *ledgertest.Ledger {
+func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *ledgertest.Ledger {
 	t.Helper()
 	random := rand.New(rand.NewSource(seed))
 	var people []ledgertest.Account
@@ -35,6 +35,9 @@ func history(t *testing.T, seed int64, blocks int) *ledgertest.Ledger {
 	}
 	buyers, providers, olga := people[:2], people[2:4], people[4]
 	l := ledgertest.New(t, people, nil)
+	for _, f := range prepare {
+		f(l.App)
+	}
 	l.Must(olga, ledgertest.Version(olga, "bard", people[0]))
 	for _, p := range providers {
 		l.Must(p, ledgertest.Registration(p))
@@ -92,6 +95,19 @@ func history(t *testing.T, seed int64, blocks int) *ledgertest.Ledger {
 		l.Block(time.Duration(1+random.Intn(30))*time.Second, txs...)
 	}
 	return l
+}
+
+// TestParallelExecutionSameHashes runs each history one transaction after the
+// other, and side by side.
+func TestParallelExecutionSameHashes(t *testing.T) {
+	for seed := range int64(3) {
+		a, b := history(t, seed, 40), history(t, seed, 40, (*app.App).ExecuteInParallel)
+		for i := range a.Hashes {
+			if !bytes.Equal(a.Hashes[i], b.Hashes[i]) {
+				t.Fatalf("seed %d: block %d has hash %x, executed in parallel %x", seed, i+1, a.Hashes[i], b.Hashes[i])
+			}
+		}
+	}
 }
 
 // TestSameHistorySameHashes runs each history twice: maps, clocks and chance

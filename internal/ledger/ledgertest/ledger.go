@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"slices"
 	"time"
 
 	"cosmossdk.io/log/v2"
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/gogoproto/proto"
 
@@ -90,7 +92,8 @@ type Ledger struct {
 	Issuer Account
 	Height int64
 	Time   time.Time
-	// Hashes are the state's hashes, block by block.
+	// Hashes are those of the state and of the transactions' results, which
+	// all nodes must have alike, joined, block by block.
 	Hashes [][]byte
 	// Events are those of the last block's end.
 	Events []abci.Event
@@ -214,7 +217,7 @@ func (l *Ledger) Block(after time.Duration, txs ...Tx) []*abci.ExecTxResult {
 	if _, err := l.App.Commit(); err != nil {
 		l.tb.Fatalf("block %d: commit: %v", l.Height, err)
 	}
-	l.Hashes = append(l.Hashes, response.AppHash)
+	l.Hashes = append(l.Hashes, slices.Concat(response.AppHash, cmttypes.NewResults(response.TxResults).Hash()))
 	l.Events = response.Events
 	l.Check()
 	return response.TxResults

@@ -80,3 +80,16 @@ func check(t *testing.T, ctx context.Context, c *client.Client, payer string) {
 		t.Errorf("books %+v, %v", books, err)
 	}
 }
+
+func TestExecutionSwitches(t *testing.T) {
+	l := startLedger(t, func(c *node.Config) { c.OptimisticExecution, c.ParallelExecution = true, true })
+	for range 3 {
+		deposit := &escrowv1.MsgDeposit{Payer: l.payer.Address(), Amount: 10, GrantKey: make([]byte, 32)}
+		if _, err := l.client.Send(t.Context(), l.payer, deposit, deposit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e, err := l.client.Escrow(t.Context(), l.payer.Address()); err != nil || e.Available != 60 {
+		t.Errorf("escrow %+v, %v", e, err)
+	}
+}

@@ -1,0 +1,115 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/koinon/koinon/internal/gateway/store"
+)
+
+func TestKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.db")
+	s, err := store.Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, key, err := Create(s, "alice", 500, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Authenticate(context.Background(), s, text)
+	if err != nil || got.ID != key.ID || got.Name != "alice" || got.Budget != 500 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	flipped := text[:len(text)-1] + string("0123456789abcdef"[(strings.IndexByte("0123456789abcdef", text[len(text)-1])+1)%16])
+	for name, wrong := range map[string]string{
+		"empty": "", "another secret": flipped, "cut": text[:len(text)-1], "longer": text + "0", "upper case": strings.ToUpper(text),
+		"the identifier alone": prefix + key.ID, "another kind": "sk-proj-" + text[len(prefix):],
+	} {
+		if _, err := Authenticate(context.Background(), s, wrong); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := Revoke(s, key.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Authenticate(context.Background(), s, text); !errors.Is(err, ErrInvalid) {
+		t.Errorf("revoked: %v", err)
+	}
+	if err := Revoke(s, "nobody", time.Now()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("revoking an unknown key: %v", err)
+	}
+	if _, _, err := Create(s, strings.Repeat("x", maxName+1), 0, time.Now()); !errors.Is(err, ErrName) {
+		t.Errorf("a long name: %v", err)
+	}
+	if all, err := List(context.Background(), s); err != nil || len(all) != 1 || all[0].Revoked.IsZero() {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret := text[len(prefix)+idDigits+1:]; bytes.Contains(data, []byte(secret)) || !bytes.Contains(data, []byte(key.ID)) {
+		t.Error("the database holds the key's secret, or not its row")
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	b, key := NewBudgets(), store.Key{ID: "k", Budget: 100, Spent: 10}
+	first, err := b.Reserve(key, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Reserve(key, 31); !errors.Is(err, ErrBudget) {
+		t.Errorf("more than is left: %v", err)
+	}
+	first.Settle(5)
+	first.Settle(5)
+	second, err := b.Reserve(key, 85)
+	if err != nil {
+		t.Fatalf("after settling at 5, 85 are left: %v", err)
+	}
+	if _, err := b.Reserve(key, 0); !errors.Is(err, ErrBudget) {
+		t.Errorf("nothing is left: %v", err)
+	}
+	second.Settle(85)
+	if _, err := b.Reserve(store.Key{ID: "big", Budget: 1<<63 - 1}, 1<<64-1); !errors.Is(err, ErrBudget) {
+		t.Errorf("an absurd amount: %v", err)
+	}
+	if _, err := b.Reserve(store.Key{ID: "cut", Budget: 5, Spent: 9}, 0); !errors.Is(err, ErrBudget) {
+		t.Errorf("a budget below what was spent: %v", err)
+	}
+}
+
+func TestBudgetsInParallel(t *testing.T) {
+	b, key := NewBudgets(), store.Key{ID: "k", Budget: 1000}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	spent := uint64(0)
+	for range 100 {
+		wg.Go(func() {
+			r, err := b.Reserve(key, 30)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			spent += 20
+			mu.Unlock()
+			r.Settle(20)
+		})
+	}
+	wg.Wait()
+	if spent > 1000 || spent == 0 {
+		t.Errorf("spent %d of 1000", spent)
+	}
+}

@@ -33,7 +33,7 @@ type Store struct {
 
 // place is where a leaf lies.
 type place struct {
-	path   *string // of the file; changes once, when the file is complete
+	path   string // of the whole file
 	offset int64
 	size   int
 }
@@ -100,7 +100,7 @@ func (s *Store) register(b Blob) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range leaves {
-		s.places[l.cid] = place{&path, l.offset, l.size}
+		s.places[l.cid] = place{path, l.offset, l.size}
 	}
 	return nil
 }
@@ -142,10 +142,6 @@ func (s *Store) Get(_ context.Context, c cid.Cid) (blocks.Block, error) {
 func (s *Store) read(c cid.Cid) ([]byte, error) {
 	s.mu.RLock()
 	p, ok := s.places[c]
-	var path string
-	if ok {
-		path = *p.path
-	}
 	s.mu.RUnlock()
 	if !ok {
 		data, err := os.ReadFile(filepath.Join(s.blocks(), c.String()))
@@ -154,9 +150,9 @@ func (s *Store) read(c cid.Cid) ([]byte, error) {
 		}
 		return data, err
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(p.path)
 	if err != nil {
-		return nil, ipld.ErrNotFound{Cid: c} // removed behind our back, or just renamed
+		return nil, ipld.ErrNotFound{Cid: c} // removed behind our back
 	}
 	defer f.Close()
 	data := make([]byte, p.size)

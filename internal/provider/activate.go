@@ -19,27 +19,18 @@ const batch = 16
 // activateLoop sends the activation of every pending grant until the ledger has
 // answered for each.
 func (p *Provider) activateLoop(ctx context.Context) {
-	wait := time.Duration(0)
+	var wait time.Duration // while the ledger is in trouble, the pace to keep to
 	for {
-		var retry <-chan time.Time
-		if wait > 0 {
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			retry = timer.C
-		}
-		if wait > 0 || len(p.inState(pending)) == 0 {
+		switch {
+		case wait > 0:
 			select {
 			case <-ctx.Done():
-				return
-			case <-retry:
+			case <-time.After(wait):
+			}
+		case len(p.inState(pending)) == 0:
+			select {
+			case <-ctx.Done():
 			case <-p.activate:
-				if wait > 0 { // the ledger is in trouble: keep to the pace
-					select {
-					case <-ctx.Done():
-						return
-					case <-retry:
-					}
-				}
 			}
 		}
 		if ctx.Err() != nil {
@@ -53,7 +44,7 @@ func (p *Provider) activateLoop(ctx context.Context) {
 	}
 }
 
-// inState lists the books in a state, oldest expiry first.
+// inState lists the books in a state, the first to expire first.
 func (p *Provider) inState(s state) []*book {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/gateway"
+	"github.com/koinon/koinon/internal/gateway/process"
+)
+
+func newGatewayCommand() *cobra.Command {
+	config := process.Config{Config: gateway.DefaultConfig(), Ledger: "127.0.0.1:9090", Version: version}
+	config.Home = filepath.Join(filepath.Dir(defaultHome()), "gateway")
+	var file, deposit string
+	cmd := &cobra.Command{
+		Use:   "gateway",
+		Short: "Serve OpenAI's API from the providers on the ledger",
+		Long: `Serves OpenAI's API: finds providers on the ledger, pays them from one escrow
+with tickets, checks their receipts, and gives each API key a budget. Make keys
+with 'koinon keys create --gateway-home'.`,
+		Example: `  koinon gateway --ledger 10.0.0.1:9090 --listen 127.0.0.1:8080 --deposit 20
+  koinon gateway --config gateway.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := configure(cmd, file, &config); err != nil {
+				return err
+			}
+			if deposit != "" {
+				amount, err := credit.Parse(deposit)
+				if err != nil {
+					return usageError("--deposit: %w", err)
+				}
+				config.Deposit, config.TopUpBelow = amount, amount/2
+			}
+			return process.Run(cmd.Context(), config, daemonLog(cmd), func(a net.Addr) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "gateway: http://%s/v1\n", a)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&file, "config", "", "YAML file of settings")
+	flags.StringVar(&config.Home, "home", config.Home, "where the gateway's database lives")
+	flags.StringVar(&config.Ledger, "ledger", config.Ledger, "gRPC address of a node")
+	flags.StringVar(&config.KeyFile, "key-file", "", "account that pays (default account.json in home)")
+	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the API")
+	flags.StringVar(&config.App, "app", "", "account of the referring application")
+	flags.StringVar(&deposit, "deposit", "", "dollars that the escrow is filled up to (default 20)")
+	return cmd
+}

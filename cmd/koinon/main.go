@@ -1,0 +1,107 @@
+// Command koinon is the whole of koinon in one program: a network to try on
+// one machine (up), each of its roles (node, provide, gateway), the tools of a
+// buyer (chat, receipt, keys), of an author (train), and of the ledger
+// (query, tx).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// Exit codes, as `koinon --help` documents them.
+const (
+	exitFailure  = 1
+	exitUsage    = 2
+	exitNotFound = 3
+	exitInvalid  = 4
+)
+
+// exitError carries the exit code of a failure that means something to a script.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "koinon: %v\n", err)
+	var coded *exitError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitFailure
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "koinon",
+		Short: "Run, own, govern and pay for generative AI together",
+		Long: `koinon lets people who do not trust each other run, own, govern and pay for
+generative AI together. Begin with a whole network on this machine:
+
+  koinon up
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 checked and found invalid.
+Every command writes data to standard output and talk to standard error;
+--json makes the data JSON.`,
+		Example: `  koinon up                      # a whole network on loopback
+  koinon chat                    # talk to it
+  koinon receipt show ID         # what was run, by whom, what it cost
+  koinon provide model.gguf      # sell inference`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%w\nSee '%s --help'.", err, cmd.CommandPath())
+	})
+	root.AddGroup(
+		&cobra.Group{ID: "use", Title: "Use:"},
+		&cobra.Group{ID: "serve", Title: "Serve:"},
+		&cobra.Group{ID: "make", Title: "Make:"},
+		&cobra.Group{ID: "ledger", Title: "Ledger:"},
+	)
+	grouped := func(id string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = id
+			root.AddCommand(c)
+		}
+	}
+	grouped("use", newUpCommand(), newChatCommand(), newReceiptCommand(), newKeysCommand())
+	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand())
+	grouped("make", newTrainCommand())
+
+	return root
+}

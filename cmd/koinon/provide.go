@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/internal/provider/process"
+	"github.com/koinon/koinon/receipt"
+)
+
+func newProvideCommand() *cobra.Command {
+	config := process.Config{Config: provider.Config{
+		Home: filepath.Join(filepath.Dir(defaultHome()), "provider"), Bond: 100_000_000, RedeemEvery: time.Hour,
+		Price: receipt.Price{Input: 500_000, Output: 2_000_000},
+	}, Ledger: "127.0.0.1:9090"}
+	var file, inputPrice, outputPrice string
+	cmd := &cobra.Command{
+		Use:   "provide [MODEL.gguf]",
+		Short: "Sell inference with a model on this machine",
+		Long: `Serves a model to whoever pays: registers the model version if it is new,
+registers and bonds this provider, offers the model at a price, and redeems what
+it earns. Safe to run again: it changes only what is different. Without a file,
+--model names a registered version, whose weights are fetched from the others
+who offer it. Ctrl-C lets answers end and redeems.`,
+		Example: `  koinon provide model.gguf --name bard --input-price 0.50 --output-price 2
+  koinon provide --model sha256:… --ledger 10.0.0.1:9090
+  koinon provide --config provider.yaml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := configure(cmd, file, &config); err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				config.Weights = args[0]
+			}
+			for _, p := range []struct {
+				text string
+				into *uint64
+			}{{inputPrice, &config.Price.Input}, {outputPrice, &config.Price.Output}} {
+				if p.text == "" {
+					continue
+				}
+				amount, err := credit.Parse(p.text)
+				if err != nil {
+					return usageError("price: %w", err)
+				}
+				*p.into = amount
+			}
+			if config.Policy.ProviderBps == 0 {
+				config.Policy = modelv1.Policy{ProviderBps: 9000, AppBps: 300, TreasuryBps: 700}
+			}
+			return process.Run(cmd.Context(), config, daemonLog(cmd), func(i process.Info) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s serves %s@%s (%s) at %s in, %s out for a million tokens\n", i.Address,
+					i.Model.Name, i.Model.Version, i.Model.Digest, credit.Dollars(config.Price.Input), credit.Dollars(config.Price.Output))
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&file, "config", "", "YAML file of settings")
+	flags.StringVar(&config.Home, "home", config.Home, "where the provider's keys, weights and books live")
+	flags.StringVar(&config.Ledger, "ledger", config.Ledger, "gRPC address of a node")
+	flags.StringVar(&config.KeyFile, "key-file", "", "account (default account.json in home)")
+	flags.StringVar(&config.Model, "model", "", "digest of a registered version to fetch and serve")
+	flags.StringVar(&config.Name, "name", "", "model's name (default the file's)")
+	flags.StringVar(&config.Version, "model-version", "", "model's version (default 1)")
+	flags.StringVar(&config.License, "license", "", "SPDX identifier (default the file's)")
+	flags.StringVar(&config.Moniker, "moniker", "", "name that people see")
+	flags.StringVar(&inputPrice, "input-price", "", "dollars for a million prompt tokens (default 0.50)")
+	flags.StringVar(&outputPrice, "output-price", "", "dollars for a million answer tokens (default 2)")
+	flags.Uint64Var(&config.Bond, "bond", config.Bond, "least bond, in ukoin")
+	flags.IntVar(&config.Slots, "slots", 4, "answers at once")
+	flags.IntVar(&config.Threads, "threads", 0, "threads for each answer (default all cores)")
+	flags.StringSliceVar(&config.Listen, "listen", nil, "libp2p multiaddrs to serve at")
+	flags.DurationVar(&config.RedeemEvery, "redeem-every", config.RedeemEvery, "time between redemptions of a grant")
+	return cmd
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/koinon/koinon/internal/devnet"
+)
+
+func newUpCommand() *cobra.Command {
+	config := devnet.Config{
+		Providers: 3, BlockTime: time.Second, GatewayAddr: "127.0.0.1:8080",
+		RPCAddr: "127.0.0.1:26657", RESTAddr: "127.0.0.1:1317", GRPCAddr: "127.0.0.1:9090", Version: version,
+	}
+	var fresh, asJSON, verbose bool
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run a whole network in one process on this machine",
+		Long: `Runs a ledger, providers of the model that ships, and a gateway, all on
+loopback, and prints how to use them. Ctrl-C stops it; the same command resumes.
+Its log goes to koinon.log in its home. Every flag can be given as a variable:
+--block-time as KOINON_BLOCK_TIME.`,
+		Example: `  koinon up
+  koinon up --fresh --providers 5 --block-time 500ms
+  koinon up --gateway-addr 127.0.0.1:8081 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := configure(cmd, "", &config); err != nil {
+				return err
+			}
+			if config.BlockTime < 10*time.Millisecond {
+				return usageError("--block-time %s is too short: give at least 10ms", config.BlockTime)
+			}
+			if fresh {
+				if err := devnet.Fresh(config.Home); err != nil {
+					return err
+				}
+			}
+			return up(cmd.Context(), config, asJSON, verbose, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&config.Home, "home", defaultHome(), "where the network's state lives")
+	flags.BoolVar(&fresh, "fresh", false, "start over: remove the state first")
+	flags.IntVar(&config.Providers, "providers", config.Providers, "how many providers")
+	flags.DurationVar(&config.BlockTime, "block-time", config.BlockTime, "least time between the ledger's blocks")
+	flags.StringVar(&config.GatewayAddr, "gateway-addr", config.GatewayAddr, "gateway's address")
+	flags.StringVar(&config.RPCAddr, "rpc-addr", config.RPCAddr, "ledger's RPC address")
+	flags.StringVar(&config.RESTAddr, "rest-addr", config.RESTAddr, "ledger's REST address")
+	flags.StringVar(&config.GRPCAddr, "grpc-addr", config.GRPCAddr, "ledger's gRPC address")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object once ready")
+	flags.BoolVar(&verbose, "verbose", false, "log to standard error, too")
+	return cmd
+}
+
+func up(ctx context.Context, c devnet.Config, asJSON, verbose bool, out, talk io.Writer) error {
+	if err := checkPorts(c); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Home, 0o700); err != nil {
+		return fmt.Errorf("cannot make the network's home: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(c.Home, "koinon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	log := io.Writer(file)
+	if verbose {
+		log = io.MultiWriter(file, talk)
+	}
+	c.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+
+	began := time.Now()
+	n, err := devnet.Start(ctx, c, func(step string) {
+		if !asJSON {
+			fmt.Fprintf(talk, "%6s  %s …\n", time.Since(began).Round(100*time.Millisecond), step)
+		}
+	})
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+	if asJSON {
+		err = printJSON(out, n.Info)
+	} else {
+		banner(out, n.Info, time.Since(began))
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-n.Failed():
+		}
+	}
+	if !asJSON {
+		fmt.Fprintln(talk, "\nstopping: answers end, providers redeem …")
+	}
+	return errors.Join(err, n.Stop())
+}
+
+// checkPorts says which port is taken and how to choose another, before
+// anything is started.
+func checkPorts(c devnet.Config) error {
+	for _, port := range []struct{ what, flag, address string }{
+		{"gateway", "gateway-addr", c.GatewayAddr}, {"ledger's RPC", "rpc-addr", c.RPCAddr},
+		{"ledger's REST", "rest-addr", c.RESTAddr}, {"ledger's gRPC", "grpc-addr", c.GRPCAddr},
+	} {
+		listener, err := net.Listen("tcp", port.address)
+		if err != nil {
+			return fmt.Errorf("the %s address %s cannot be used (%w): choose another with --%s, such as --%s 127.0.0.1:0 for any free port",
+				port.what, port.address, err, port.flag, port.flag)
+		}
+		if err := listener.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// banner tells a newcomer all that there is to know.
+func banner(w io.Writer, i devnet.Info, took time.Duration) {
+	fmt.Fprintf(w, `
+  koinon is up (%s)
+
+  Gateway   %s
+  API key   %s
+  Ledger    RPC %s   REST %s   gRPC %s
+  Chain     %s
+`, took.Round(100*time.Millisecond), i.Gateway, i.APIKey, i.RPC, i.REST, i.GRPC, i.ChainID)
+	for _, m := range i.Models {
+		fmt.Fprintf(w, "  Model     %s@%s  %s\n", m.Name, m.Version, m.Digest)
+	}
+	fmt.Fprintf(w, "\n  Accounts (for this network alone: anyone who reads this can spend them)\n")
+	for _, a := range i.Accounts {
+		fmt.Fprintf(w, "    %-11s %s\n                %s\n", a.Name, a.Address, a.Mnemonic)
+	}
+	model := "trivium"
+	if len(i.Models) > 0 {
+		model = i.Models[0].Name
+	}
+	fmt.Fprintf(w, `
+  Try it
+    curl %s/chat/completions -H "Authorization: Bearer %s" \
+      -H "Content-Type: application/json" \
+      -d '{"model":"%s","max_tokens":80,"messages":[{"role":"user","content":"ROMEO:"}]}'
+
+    export OPENAI_BASE_URL=%s OPENAI_API_KEY=%s
+    koinon chat
+
+  Ctrl-C stops it; koinon up resumes.
+`, i.Gateway, i.APIKey, model, i.Gateway, i.APIKey)
+}

@@ -1,0 +1,167 @@
+package devnet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/gateway"
+	"github.com/koinon/koinon/internal/gateway/keys"
+	ledgerapp "github.com/koinon/koinon/internal/ledger/app"
+	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/ledger/node"
+	"github.com/koinon/koinon/receipt"
+)
+
+// The names of accounts: the validator and the issuer of credit, Ada who owns
+// the model, the buyer whom the gateway pays for, the application that refers
+// its requests, and Bob, who has money and no role yet.
+const (
+	validator = "validator"
+	issuer    = "issuer"
+	ada       = "ada"
+	buyer     = "buyer"
+	app       = "app"
+	bob       = "bob"
+)
+
+// chainID names the ledger.
+const chainID = "koinon-devnet-1"
+
+// maxProviders is how many providers a genesis funds, so that a network may be
+// started with more later.
+const maxProviders = 16
+
+func providerName(i int) string { return fmt.Sprintf("provider-%d", i+1) }
+
+func names(providers int) []string {
+	list := []string{validator, issuer, ada, buyer, app, bob}
+	for i := range providers {
+		list = append(list, providerName(i))
+	}
+	return list
+}
+
+func keyFile(home, name string) string { return filepath.Join(home, "accounts", name+".json") }
+
+// loadAccounts reads the accounts' keys, making those that are not there.
+func loadAccounts(folder string, providers int) (map[string]client.Key, error) {
+	if providers > maxProviders {
+		return nil, fmt.Errorf("at most %d providers run in one process, not %d", maxProviders, providers)
+	}
+	accounts := map[string]client.Key{}
+	for _, name := range names(maxProviders) {
+		key, err := client.LoadKey(filepath.Join(folder, name+".json"), name)
+		if err != nil {
+			return nil, err
+		}
+		accounts[name] = key
+	}
+	return accounts, nil
+}
+
+// Times of a devnet are short, so that a whole life of a grant can be watched.
+const (
+	challengeWindow = 60 // seconds
+	grantLifetime   = time.Hour
+)
+
+// initLedger writes the genesis: KOIN for those who provide, credit for those
+// who buy.
+func initLedger(home string, accounts map[string]client.Key) error {
+	consensusKey, _, err := node.Keys(home)
+	if err != nil {
+		return err
+	}
+	const koin, credit = 1_000_000, 1_000_000 // micro-units of one
+	fund := map[string]ledgerapp.Account{
+		validator: {Koin: 1_000 * koin}, issuer: {Koin: 1_000 * koin}, ada: {Koin: 100 * koin},
+		buyer: {Credit: 1_000 * credit}, bob: {Koin: 1_000 * koin, Credit: 100 * credit},
+	}
+	c := ledgerapp.GenesisConfig{
+		Validators: []ledgerapp.Validator{{
+			Operator: accounts[validator].Address(), ConsensusKey: consensusKey, Stake: 10_000 * koin, Moniker: validator,
+		}},
+		Issuer: escrowv1.Issuer{Address: accounts[issuer].Address(), Name: "devnet", Cap: 1_000_000 * credit},
+		Escrow: &escrowv1.Params{
+			WithdrawDelaySeconds: 60, ChallengeWindowSeconds: challengeWindow, RedeemGraceSeconds: 600, MaxTickets: 1 << 17,
+			MaxGrantSeconds: 7 * 24 * 3600, FreeTxsPerWindow: 20, FreeWindowBlocks: 600,
+		},
+		Provider:     &providerv1.Params{MinBond: 10 * koin, UnbondingSeconds: 120, MaxOffersPerProvider: 256},
+		VotingPeriod: 2 * time.Minute,
+	}
+	for _, name := range names(maxProviders) {
+		a, ok := fund[name]
+		if !ok {
+			a = ledgerapp.Account{Koin: 1_000 * koin}
+		}
+		a.Address = accounts[name].Address()
+		c.Accounts = append(c.Accounts, a)
+	}
+	return node.Init(home, chainID, c, time.Now().UTC())
+}
+
+// prices differ, so that the gateway has something to choose.
+var prices = []receipt.Price{
+	{Input: 500_000, Output: 2_000_000}, {Input: 550_000, Output: 2_200_000}, {Input: 600_000, Output: 2_400_000},
+}
+
+// policy gives Ada her royalty.
+func policy(accounts map[string]client.Key) modelv1.Policy {
+	return modelv1.Policy{
+		ProviderBps: 8000, AppBps: 300, TreasuryBps: 500,
+		Owners: []modelv1.Share{{Address: accounts[ada].Address(), Bps: 1200}},
+	}
+}
+
+// keyBudget is what the devnet's API key may spend, in ucredit.
+const keyBudget = 100_000_000
+
+// apiKey returns the devnet's API key, made once and kept beside the gateway,
+// which itself keeps only a hash.
+func apiKey(ctx context.Context, home, gatewayHome string) (string, error) {
+	path := filepath.Join(home, "api_key")
+	if data, err := os.ReadFile(path); err == nil {
+		return string(data), nil
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	store, err := gateway.OpenStore(ctx, gatewayHome)
+	if err != nil {
+		return "", err
+	}
+	text, _, err := keys.Create(store, "devnet", keyBudget, time.Now())
+	if err = errors.Join(err, store.Close()); err != nil {
+		return "", err
+	}
+	return text, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// awaitModels waits until the gateway lists the model, with a provider live.
+func (n *Network) awaitModels(ctx context.Context) error {
+	return n.poll(ctx, func() (bool, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Gateway+"/models", nil)
+		if err != nil {
+			return false, err
+		}
+		request.Header.Set("Authorization", "Bearer "+n.APIKey)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false, err
+		}
+		defer response.Body.Close()
+		var list struct {
+			Data []struct{ ID string } `json:"data"`
+		}
+		err = json.NewDecoder(response.Body).Decode(&list)
+		return len(list.Data) > 0, err
+	})
+}

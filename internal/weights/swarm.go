@@ -18,6 +18,10 @@ import (
 	"github.com/koinon/koinon/receipt"
 )
 
+// maxPast is how many blocks that were asked for are remembered, twice: one that
+// was given up may arrive late, and is no lie.
+const maxPast = 4096
+
 // Limits bound what a swarm fetches.
 type Limits struct {
 	// MaxSize is the largest weights file accepted, in bytes. 0 means 1 TiB.
@@ -36,6 +40,7 @@ type Swarm struct {
 
 	mu      sync.Mutex
 	wanted  map[cid.Cid]int              // by how many requests
+	past    [2]map[cid.Cid]bool          // asked for lately and done with; the older half is dropped when the newer is full
 	flights map[receipt.Digest]chan bool // files being fetched; each holds one token
 	liars   map[peer.ID]chan struct{}    // peers of a request; closed on a false block
 }
@@ -65,7 +70,7 @@ func (s *Swarm) Close() error { return s.exchange.Close() }
 func (s *Swarm) MessageReceived(from peer.ID, m message.BitSwapMessage) {
 	for _, b := range m.Blocks() {
 		s.mu.Lock()
-		asked := s.wanted[b.Cid()] > 0
+		asked := s.wanted[b.Cid()] > 0 || s.past[0][b.Cid()] || s.past[1][b.Cid()]
 		lie := s.liars[from]
 		s.mu.Unlock()
 		if asked || lie == nil {
@@ -223,8 +228,16 @@ func (s *Swarm) want(list []cid.Cid, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range list {
-		if s.wanted[c] += n; s.wanted[c] <= 0 {
-			delete(s.wanted, c)
+		if s.wanted[c] += n; s.wanted[c] > 0 {
+			continue
 		}
+		delete(s.wanted, c)
+		if len(s.past[0]) == maxPast {
+			s.past[0], s.past[1] = nil, s.past[0]
+		}
+		if s.past[0] == nil {
+			s.past[0] = map[cid.Cid]bool{}
+		}
+		s.past[0][c] = true
 	}
 }

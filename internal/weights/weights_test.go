@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ipfs/boxo/bitswap"
+	"github.com/ipfs/boxo/bitswap/message"
 	"github.com/ipfs/boxo/bitswap/network/bsnet"
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
@@ -296,6 +297,38 @@ func TestAFalseManifestIsRefused(t *testing.T) {
 			}
 			leftovers(t, taker.store, 0)
 		})
+	}
+}
+
+// A block that was asked for and given up may still arrive. It is no lie, and
+// bytes that nobody ever asked for are one.
+func TestALateBlockIsNoLie(t *testing.T) {
+	n := newNode(t, Limits{})
+	late, foreign := blocks.NewBlock([]byte("late")), blocks.NewBlock([]byte("foreign"))
+	from, err := p2p.PeerID(newHost(t).Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lie := make(chan struct{})
+	n.liars[from] = lie
+	n.want([]cid.Cid{late.Cid()}, 1)
+	n.want([]cid.Cid{late.Cid()}, -1) // given up
+	receive := func(b blocks.Block) (accused bool) {
+		m := message.New(false)
+		m.AddBlock(b)
+		n.MessageReceived(from, m)
+		select {
+		case <-lie:
+			return true
+		default:
+			return false
+		}
+	}
+	if receive(late) {
+		t.Error("an honest peer is accused of a block that came late")
+	}
+	if !receive(foreign) {
+		t.Error("a false block goes unnoticed")
 	}
 }
 

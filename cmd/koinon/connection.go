@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/devnet"
+	"github.com/koinon/koinon/internal/ledger/cli"
+	"github.com/koinon/koinon/internal/ledger/client"
 )
 
 // connection is where a buyer's commands find a gateway and a ledger. Flags
@@ -74,6 +76,27 @@ func readInfo(home string) (devnet.Info, error) {
 		return info, fmt.Errorf("%s is damaged (%w): run 'koinon up' once to write it anew", filepath.Join(home, devnet.InfoFile), err)
 	}
 	return info, nil
+}
+
+// ledgerTarget finds the ledger of the network that koinon up keeps in home, for
+// koinon query and koinon tx, with its accounts as keys.
+func ledgerTarget(home string) (cli.Target, error) {
+	info, err := readInfo(home)
+	if os.IsNotExist(err) {
+		return cli.Target{}, &exitError{exitNotFound, fmt.Errorf("no network in %s: run 'koinon up', or give --node and --chain-id", home)}
+	}
+	if err != nil {
+		return cli.Target{}, err
+	}
+	target := cli.Target{RPC: strings.TrimPrefix(info.RPC, "http://"), ChainID: info.ChainID}
+	for _, a := range info.Accounts {
+		key, err := client.KeyFromMnemonic(a.Name, a.Mnemonic)
+		if err != nil {
+			return cli.Target{}, err
+		}
+		target.Keys = append(target.Keys, key)
+	}
+	return target, nil
 }
 
 // defaultHome is ~/.koinon/devnet.

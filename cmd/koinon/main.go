@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/koinon/koinon/internal/ledger/cli"
 )
 
 // version is set by the linker.
@@ -102,6 +104,7 @@ Every command writes data to standard output and talk to standard error;
 	grouped("use", newUpCommand(), newChatCommand(), newReceiptCommand(), newKeysCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand())
 	grouped("make", newTrainCommand())
+	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)
 
 	return root
 }

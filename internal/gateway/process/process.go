@@ -11,15 +11,11 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"time"
 
-	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/gateway"
-	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/weights"
-	"github.com/koinon/koinon/receipt"
 )
 
 // Config is a gateway on its own.
@@ -72,56 +68,6 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(net.Addr)) 
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
 	return gateway.Run(ctx, c.Config, gateway.Surroundings{
-		Ledger: gateway.OnLedger(ledger, key), Network: network{host}, Vocabularies: vocabularies{swarm}, Log: log, Version: c.Version,
+		Ledger: gateway.OnLedger(ledger, key), Network: gateway.OnNetwork(host), Vocabularies: gateway.FromFiles(swarm), Log: log, Version: c.Version,
 	}, ready)
-}
-
-// network opens streams over libp2p.
-type network struct{ host *p2p.Host }
-
-func (n network) Open(ctx context.Context, p gateway.Peer) (gateway.Stream, error) {
-	return n.host.Open(ctx, p2p.Peer(p), inference.Protocol)
-}
-
-func (n network) Probe(ctx context.Context, p gateway.Peer) (time.Duration, error) {
-	return n.host.Ping(ctx, p2p.Peer(p))
-}
-
-// vocabularies fetches them by content address.
-type vocabularies struct{ swarm *weights.Swarm }
-
-func (v vocabularies) Vocabulary(ctx context.Context, model receipt.Digest, from []gateway.Peer) (gateway.Vocabulary, error) {
-	peers := make([]p2p.Peer, len(from))
-	for i, p := range from {
-		peers[i] = p2p.Peer(p)
-	}
-	path, err := v.swarm.Vocabulary(ctx, model, peers)
-	if err != nil {
-		return nil, err
-	}
-	opened, err := engine.OpenVocabulary(path)
-	if err != nil {
-		return nil, err
-	}
-	return vocabulary{opened}, nil
-}
-
-// vocabulary is the reference engine's, so that a recount is the provider's count.
-type vocabulary struct{ *engine.Vocabulary }
-
-func (v vocabulary) Chat(messages []inference.Message) ([]int32, error) {
-	list := make([]engine.Message, len(messages))
-	for i, m := range messages {
-		list[i] = engine.Message{Role: m.Role, Content: m.Content}
-	}
-	return v.Vocabulary.Chat(list)
-}
-
-func (v vocabulary) Text(s string) ([]int32, error) { return v.Prompt(s), nil }
-
-func (v vocabulary) Piece(id int32) ([]byte, bool) {
-	if id < 0 || int(id) >= v.Size() {
-		return nil, false
-	}
-	return v.Vocabulary.Piece(id), true
 }

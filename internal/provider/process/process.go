@@ -190,7 +190,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	}
 	p, err := provider.New(c.Config, provider.Outside{
 		Ledger: onledger.New(ledger, key), Model: model, Key: identity, Addrs: host.Addrs, Log: log, Metrics: registry,
-		Engine: reference{engine.New(loaded, engine.Options{Slots: slots, Queue: queue, Threads: threads})},
+		Engine: provider.Reference(engine.New(loaded, engine.Options{Slots: slots, Queue: queue, Threads: threads})),
 	})
 	if err != nil {
 		return err

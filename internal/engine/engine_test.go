@@ -247,13 +247,25 @@ func TestChatTemplate(t *testing.T) {
 	if got, want := string(m.Decode(ids)), "user: the thing \nassistant:"; got != want {
 		t.Errorf("chat is %q, want %q (the control token is one token)", got, want)
 	}
-	for _, hostile := range []string{"{{ raise_exception('no') }}", "{% for", "{% for i in range(10000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxx' * 1000 }}{% endfor %}", "{% for i in range(100000000) %}{% endfor %}"} {
+	for _, hostile := range []string{"{{ raise_exception('no') }}", "{% for", "{% for i in range(10000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxx' * 1000 }}{% endfor %}", "{% for i in range(100000000) %}{% endfor %}",
+		"{% for i in range(999) %}{% for j in range(999) %}{% for k in range(999) %}{% endfor %}{% endfor %}{% endfor %}",
+		"{% include '/etc/hostname' %}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"} {
 		parsed, err := parseTemplate(hostile)
 		if err != nil {
 			continue
 		}
 		if _, err := parsed.render([]Message{{"user", "hi"}}, "", ""); !errors.Is(err, ErrTemplate) {
 			t.Errorf("%q: %v", hostile, err)
+		}
+	}
+}
+
+// However small the temperature, the most likely token is drawn, not nonsense.
+func TestTinyTemperatures(t *testing.T) {
+	for _, temperature := range []float32{1e-3, 1e-30, 1e-45} {
+		s := sampler{temperature: temperature, topP: 1}
+		if id := s.draw([]float32{1, 7, -3, 6}, 0); id != 1 {
+			t.Errorf("temperature %g drew token %d", temperature, id)
 		}
 	}
 }

@@ -36,8 +36,9 @@ type layer struct {
 
 // Bounds of shapes, so that a hostile file cannot ask for absurd memory.
 const (
-	maxContext = 1 << 20
+	maxContext = 1 << 18
 	maxLayers  = 1 << 10
+	maxHead    = 256
 )
 
 // Load reads a model's weights from a GGUF file.
@@ -97,6 +98,8 @@ func (m *Model) readShape(f *gguf.File) error {
 		return fmt.Errorf("%w: %d heads, %d for keys and values, in width %d", ErrModel, m.heads, m.kvHeads, m.dim)
 	case rotated != m.headDim:
 		return fmt.Errorf("%w: rotary embedding of %d of %d elements", ErrModel, rotated, m.headDim)
+	case m.headDim > maxHead:
+		return fmt.Errorf("%w: heads of %d elements, at most %d are supported", ErrModel, m.headDim, maxHead)
 	case m.ContextLength > maxContext || len(m.layers) > maxLayers:
 		return fmt.Errorf("%w: context of %d tokens, %d layers", ErrModel, m.ContextLength, len(m.layers))
 	}

@@ -14,8 +14,8 @@ import (
 //
 //  1. candidates are sorted by logit, the largest first, equals by token id;
 //  2. temperature 0 takes the first. Else only the first TopK stay (0: all);
-//  3. their probabilities are Softmax(logit/temperature), and of them the
-//     shortest beginning that sums to at least TopP stays;
+//  3. their probabilities are Softmax((logit − the largest)/temperature), and of
+//     them the shortest beginning that sums to at least TopP stays;
 //  4. with u = uniform(seed, step) times the sum of what stays, the first whose
 //     running sum exceeds u is drawn, else the last.
 type sampler struct {
@@ -54,7 +54,7 @@ func (s *sampler) draw(logits []float32, step uint64) int32 {
 	}
 	p := s.probabilities[:len(kept)]
 	for i, id := range kept {
-		p[i] = logits[id] / s.temperature
+		p[i] = (logits[id] - logits[kept[0]]) / s.temperature
 	}
 	tensor.Softmax(p)
 	var sum float32

@@ -6,6 +6,9 @@ import (
 
 	"github.com/nikolalohinski/gonja/v2"
 	"github.com/nikolalohinski/gonja/v2/exec"
+	"github.com/nikolalohinski/gonja/v2/loaders"
+	"github.com/nikolalohinski/gonja/v2/nodes"
+	"github.com/nikolalohinski/gonja/v2/parser"
 )
 
 // ErrTemplate is returned when a model's chat template cannot be used.
@@ -31,11 +34,63 @@ func parseTemplate(source string) (t *template, err error) {
 			t, err = nil, fmt.Errorf("%w: %v", ErrTemplate, r)
 		}
 	}()
-	parsed, err := gonja.FromString(source)
+	loader, err := loaders.NewMemoryLoader(map[string]string{"/chat": source})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	}
+	parsed, err := exec.NewTemplate("/chat", gonja.DefaultConfig, loader, environment)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
 	return &template{parsed}, nil
+}
+
+// environment is what a template may use: no other file, and no macro, whose
+// recursion would end the process.
+var environment = &exec.Environment{
+	Context: gonja.DefaultContext, Filters: gonja.DefaultEnvironment.Filters,
+	Tests: gonja.DefaultEnvironment.Tests, Methods: gonja.DefaultEnvironment.Methods,
+	ControlStructures: controlStructures(),
+}
+
+func controlStructures() *exec.ControlStructureSet {
+	allowed := map[string]parser.ControlStructureParser{}
+	for _, name := range []string{"if", "set", "with", "raw", "do", "break", "continue"} {
+		if parse, ok := gonja.DefaultEnvironment.ControlStructures.Get(name); ok {
+			allowed[name] = parse
+		}
+	}
+	parseFor, _ := gonja.DefaultEnvironment.ControlStructures.Get("for")
+	allowed["for"] = func(p, args *parser.Parser) (nodes.ControlStructure, error) {
+		loop, err := parseFor(p, args)
+		if err != nil {
+			return nil, err
+		}
+		return countedLoop{loop.(exec.ControlStructure)}, nil
+	}
+	return exec.NewControlStructureSet(allowed)
+}
+
+// maxLoops is how many loops one rendering may begin, and loopsLeft the name
+// under which the rest is kept, which no template can write.
+const (
+	maxLoops  = 1024
+	loopsLeft = " loops left"
+)
+
+// countedLoop is a loop that may only begin while some are left, so that loops
+// in loops end.
+type countedLoop struct{ exec.ControlStructure }
+
+// Execute runs the loop.
+func (l countedLoop) Execute(r *exec.Renderer, block *nodes.ControlStructureBlock) error {
+	value, _ := r.Environment.Context.Get(loopsLeft)
+	left, ok := value.(*int)
+	if !ok || *left == 0 {
+		return fmt.Errorf("it begins more than %d loops", maxLoops)
+	}
+	*left--
+	return l.ControlStructure.Execute(r, block)
 }
 
 func (t *template) render(messages []Message, bos, eos string) (text string, err error) {
@@ -49,9 +104,10 @@ func (t *template) render(messages []Message, bos, eos string) (text string, err
 		list[i] = map[string]any{"role": m.Role, "content": m.Content}
 	}
 	var out limited
+	loops := maxLoops
 	err = t.parsed.Execute(&out, exec.NewContext(map[string]any{
 		"messages": list, "bos_token": bos, "eos_token": eos, "add_generation_prompt": true,
-		"range":           boundedRange,
+		"range": boundedRange, loopsLeft: &loops,
 		"raise_exception": func(message string) (string, error) { return "", errors.New(message) },
 	}))
 	if err != nil {
@@ -61,7 +117,7 @@ func (t *template) render(messages []Message, bos, eos string) (text string, err
 }
 
 // maxRange is the longest range that a template may count through.
-const maxRange = 10_000
+const maxRange = 1000
 
 // boundedRange is Jinja's range for short ranges: the library's makes a list of
 // any length before the first step.

@@ -29,7 +29,7 @@ func llamacpp(t *testing.T, model string, continuations [][]int32) (ids [][]int3
 		t.Skip("SKIPPED: npm is absent, so llama.cpp is not here to compare with")
 	}
 	folder := filepath.Join("testdata", "llamacpp")
-	install := exec.Command(npm, "install", "--no-save", "--no-package-lock", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
+	install := exec.Command(npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test check proto bench fuzz soak clean
+.PHONY: up build test check proto bench fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up

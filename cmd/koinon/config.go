@@ -34,7 +34,8 @@ func configure(cmd *cobra.Command, file string, config any) error {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, ok := said[f.Name]
 		if !ok {
-			value, ok = os.LookupEnv(variable(f.Name))
+			value = os.Getenv(variable(f.Name))
+			ok = value != ""
 		}
 		if !ok || failed != nil {
 			return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Writer collects a file. Metadata keeps the order in which it was set.
@@ -147,14 +148,37 @@ func padded(n uint64) uint64 { return (n + defaultAlignment - 1) / defaultAlignm
 // VocabularyOnly writes f's metadata without its tensors: all that is needed to
 // turn text into tokens and messages into text, for those who only recount.
 func VocabularyOnly(out io.Writer, f *File) error {
-	var w Writer
-	for _, key := range f.keys {
-		if key == "general.alignment" {
-			continue // without tensors it says nothing
+	_, err := f.metadata("general.alignment").WriteTo(out) // without tensors it says nothing
+	return err
+}
+
+// Convert writes f with its matrices stored as another type; vectors, such as
+// norms, stay in float32.
+func Convert(out io.Writer, f *File, kind Type) error {
+	w := f.metadata("general.alignment", "general.file_type")
+	for _, t := range f.Tensors() {
+		values, err := t.Floats()
+		if err != nil {
+			return err
 		}
-		w.entries++
-		w.meta = append(w.meta, f.meta[key].entry...)
+		as := kind
+		if len(t.Shape) == 1 {
+			as = F32
+		}
+		w.Tensor(t.Name, as, values, t.Shape...)
 	}
 	_, err := w.WriteTo(out)
 	return err
+}
+
+// metadata begins a file with f's metadata but for some keys.
+func (f *File) metadata(without ...string) *Writer {
+	w := new(Writer)
+	for _, key := range f.keys {
+		if !slices.Contains(without, key) {
+			w.entries++
+			w.meta = append(w.meta, f.meta[key].entry...)
+		}
+	}
+	return w
 }

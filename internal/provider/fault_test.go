@@ -35,15 +35,16 @@ func TestKilledBetweenStoringAndActing(t *testing.T) {
 			}
 			hit := make(chan struct{})
 			var once sync.Once
-			w.provider.reached = func(at string) {
+			doomed := w.provider
+			w.reach(func(at string) {
 				if at == point {
 					once.Do(func() { close(hit) })
-					<-w.provider.base.Done()
+					<-doomed.base.Done()
 				}
-			}
+			})
 			asked := make(chan error, 1)
 			if point == "redemption sent" {
-				go func() { w.provider.redeemDue(context.Background(), true); asked <- nil }()
+				go func() { doomed.redeemDue(context.Background(), true); asked <- nil }()
 			} else {
 				go func() { _, err := b.ask("secret question", 60); asked <- err }()
 			}
@@ -143,11 +144,11 @@ func TestLedgerDownServesWithinExposure(t *testing.T) {
 		w.chain.refuse = func(m proto.Message) error { return nil }
 	})
 	// The escrow was read; then nothing answers.
-	w.provider.reached = func(point string) {
+	w.reach(func(point string) {
 		if point == "grant stored" {
 			w.chain.set(func() { w.chain.down = true })
 		}
-	}
+	})
 	c, err := b.ask("hello", 150)
 	if !errors.Is(err, &inference.Error{Code: inference.CodeGrantRefused}) {
 		t.Fatalf("%v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -362,7 +363,7 @@ type world struct {
 	ended    chan error
 	log      *logBook
 	listener net.Listener
-	reached  func(string)
+	hook     atomic.Pointer[func(string)] // see reach
 
 	mu   sync.Mutex
 	ends []wire // the provider's ends of its streams
@@ -415,8 +416,10 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.reached != nil {
-		p.reached = w.reached
+	p.reached = func(point string) {
+		if at := w.hook.Load(); at != nil {
+			(*at)(point)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.provider, w.stop, w.ended = p, cancel, make(chan error, 1)
@@ -439,6 +442,10 @@ func (w *world) testLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// reach has the provider call at, at each named point of its work, until it is
+// killed.
+func (w *world) reach(at func(point string)) { w.hook.Store(&at) }
+
 // halt stops the provider as Ctrl-C does.
 func (w *world) halt() {
 	w.t.Helper()
@@ -457,17 +464,8 @@ func (w *world) halt() {
 func (w *world) kill() {
 	w.t.Helper()
 	old, stop, ended := w.provider, w.stop, w.ended
-	home := w.t.TempDir()
-	for _, name := range []string{"provider.db-wal", "provider.db"} {
-		b, err := os.ReadFile(filepath.Join(w.config.Home, name))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			w.t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(home, name), b, 0o600); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	w.config.Home = home
+	w.hook.Store(nil)
+	w.config.Home = w.snapshot()
 	w.cable.cut.Store(true)
 	w.mu.Lock()
 	for _, end := range w.ends {
@@ -480,6 +478,37 @@ func (w *world) kill() {
 	<-ended
 	old.Close()
 	w.provider = nil
+}
+
+// snapshot copies the database while it is written. An open read keeps SQLite
+// from moving anything newer than the copied log into the database file before
+// that is copied too: the two halves would be of different moments.
+func (w *world) snapshot() (home string) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.config.Home, "provider.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	read, err := db.Begin()
+	if err == nil {
+		defer read.Rollback()
+		err = read.QueryRow(`SELECT count(*) FROM grants`).Scan(new(int))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	home = w.t.TempDir()
+	for _, name := range []string{"provider.db-wal", "provider.db"} {
+		b, err := os.ReadFile(filepath.Join(w.config.Home, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, name), b, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return home
 }
 
 // dial opens a stream to the provider.

@@ -34,6 +34,8 @@ var (
 	// offline: mechanisms and kernels are judged by reading them, so they stand on
 	// the standard library alone.
 	offline []string
+	// durable files appear whole or not at all.
+	durable = []string{"github.com/google/renameio"}
 	// services are what every role stands on.
 	services = []string{
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
@@ -43,7 +45,7 @@ var (
 	// the ledger through ledger/client and to its peers through p2p.
 	server = append([]string{
 		"modernc.org/sqlite", "github.com/prometheus", "go.opentelemetry.io", "golang.org/x/",
-		"github.com/spf13", "gopkg.in/yaml", "go.yaml.in/yaml", "sigs.k8s.io/yaml",
+		"github.com/google/renameio", "github.com/spf13", "gopkg.in/yaml", "go.yaml.in/yaml", "sigs.k8s.io/yaml",
 	}, wire...)
 	roles  = []string{"internal/provider", "internal/gateway", "internal/trainer", "internal/auditor", "internal/indexer"}
 	ledger = []string{"internal/ledger", "internal/ledger/client", "internal/ledger/cli", "internal/ledger/ledgertest"}
@@ -57,12 +59,12 @@ var areas = []area{
 	{"internal/tensor", nil, []string{"golang.org/x/sys"}},
 	{"internal/mechanism", []string{"receipt"}, offline},
 	{"api", []string{}, anything},
-	{"models", nil, offline},
+	{"models", nil, durable},
 
 	{"internal/engine", []string{"internal/tensor", "receipt"}, anything},
 	{"internal/inference", []string{"api", "receipt"}, wire},
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
-	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},
+	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},
 	{"internal/ledger", []string{"internal/mechanism", "receipt", "api"}, anything},
 	{"internal/ledger/client", []string{"internal/ledger", "internal/mechanism", "receipt", "api"}, anything},
 	{"internal/ledger/cli", ledger, anything},

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/koinon/koinon/internal/gateway"
 	gatewayprocess "github.com/koinon/koinon/internal/gateway/process"
 	"github.com/koinon/koinon/internal/ledger/client"
@@ -329,9 +331,5 @@ func (n *Network) writeInfo() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(n.config.Home, InfoFile)
-	if err := os.WriteFile(path+".part", append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".part", path)
+	return renameio.WriteFile(filepath.Join(n.config.Home, InfoFile), append(data, '\n'), 0o600)
 }

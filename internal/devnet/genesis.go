@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -142,7 +144,7 @@ func apiKey(ctx context.Context, home, gatewayHome string) (string, error) {
 	if err = errors.Join(err, store.Close()); err != nil {
 		return "", err
 	}
-	return text, os.WriteFile(path, []byte(text), 0o600)
+	return text, renameio.WriteFile(path, []byte(text), 0o600)
 }
 
 // awaitModels waits until the gateway lists the model, with a provider live.

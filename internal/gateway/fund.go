@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/koinon/koinon/internal/credit"
 )
 
@@ -24,7 +26,7 @@ func grantKey(home string) (ed25519.PrivateKey, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		seed = make([]byte, ed25519.SeedSize)
 		rand.Read(seed) // never fails
-		if err := writeOnce(path, seed); err != nil {
+		if err := renameio.WriteFile(path, seed, 0o600); err != nil {
 			return nil, fmt.Errorf("making the grant key: %w", err)
 		}
 	} else if err != nil {
@@ -34,19 +36,6 @@ func grantKey(home string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("the grant key in %s has %d bytes, not %d: restore it, or move it away to have a new one made", path, len(seed), ed25519.SeedSize)
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
-}
-
-// writeOnce puts a secret in place whole or not at all.
-func writeOnce(path string, data []byte) error {
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
 
 // errUnfunded says that no provider could be paid.

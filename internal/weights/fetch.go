@@ -126,7 +126,7 @@ func (s *Swarm) complete(ctx context.Context, r *request, b Blob, progress Progr
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	good = true
-	return finish(f, s.store.name(b.SHA256, ".gguf"), true)
+	return finish(f, s.store.name(b.SHA256, ".gguf"))
 }
 
 // survey hashes what an earlier fetch left: only what has its digest counts, so

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/google/renameio/v2"
 	"github.com/ipfs/boxo/blockstore"
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
@@ -192,7 +193,7 @@ func (s *Store) GetSize(_ context.Context, c cid.Cid) (int, error) {
 // Put keeps a manifest or an inner node. Leaves are not put: they are parts of
 // files.
 func (s *Store) Put(_ context.Context, b blocks.Block) error {
-	return writeFile(filepath.Join(s.blocks(), b.Cid().String()), b.RawData())
+	return renameio.WriteFile(filepath.Join(s.blocks(), b.Cid().String()), b.RawData(), 0o600)
 }
 
 // PutMany puts each.
@@ -241,22 +242,8 @@ func (s *Store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
 	return out, nil
 }
 
-// writeFile writes a small file so that after a crash it is whole or absent.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	return errors.Join(err, finish(f, path, err == nil))
-}
-
-// finish closes a file and, if it is good, gives it its name durably.
-func finish(f *os.File, path string, good bool) error {
-	if !good {
-		return f.Close()
-	}
+// finish closes a file and gives it its name durably.
+func finish(f *os.File, path string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/google/renameio/v2"
 )
 
 // Name is the model's name, as in its file.
@@ -23,25 +25,7 @@ func Install(dir string) (string, error) {
 	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, weights) {
 		return path, nil
 	}
-	file, err := os.CreateTemp(dir, Name+".*")
-	if err != nil {
-		return "", fmt.Errorf("cannot install the model: %w", err)
-	}
-	defer os.Remove(file.Name()) // in vain once it is renamed
-	_, err = file.Write(weights)
-	if err == nil {
-		err = file.Chmod(0o644)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
+	if err := renameio.WriteFile(path, weights, 0o644); err != nil {
 		return "", fmt.Errorf("cannot install the model: %w", err)
 	}
 	return path, nil

@@ -11,6 +11,7 @@ import (
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	bip39 "github.com/cosmos/go-bip39"
+	"github.com/google/renameio/v2"
 
 	"github.com/koinon/koinon/internal/ledger/app"
 )
@@ -91,9 +92,5 @@ func (k Key) Save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	part := path + ".part"
-	if err := os.WriteFile(part, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
+	return renameio.WriteFile(path, append(data, '\n'), 0o600)
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/google/renameio/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/koinon/koinon/internal/engine"
@@ -224,9 +225,6 @@ func Identity(path string) (ed25519.PrivateKey, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	part := path + ".part"
-	if err := os.WriteFile(part, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: seed}), 0o600); err != nil {
-		return nil, err
-	}
-	return ed25519.NewKeyFromSeed(seed), os.Rename(part, path)
+	file := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: seed})
+	return ed25519.NewKeyFromSeed(seed), renameio.WriteFile(path, file, 0o600)
 }

@@ -41,7 +41,7 @@ func (h holdings) total() uint64 {
 	return sum
 }
 
-func take(t *testing.T, ctx context.Context, n *devnet.Network) holdings {
+func take(t *testing.T, ctx context.Context, n devnet.Info) holdings {
 	t.Helper()
 	ledger, err := client.Dial(ctx, n.GRPC, n.ChainID)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestAPromptAnsweredPaidAndSettled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := take(t, ctx, n)
+	before := take(t, ctx, n.Info)
 	spent := ask(t, ctx, n)
 
 	// Providers redeem when they stop; what they did is there after a restart.
@@ -96,7 +96,7 @@ func TestAPromptAnsweredPaidAndSettled(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	after := take(t, ctx, n)
+	after := take(t, ctx, n.Info)
 	if before.total() != after.total() {
 		t.Errorf("%d ucredit became %d", before.total(), after.total())
 	}

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	cmtservice "github.com/cosmos/cosmos-sdk/client/grpc/cmtservice"
+	nodeservice "github.com/cosmos/cosmos-sdk/client/grpc/node"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
@@ -176,11 +176,12 @@ func (c *Client) Treasury(ctx context.Context, denom string) (uint64, error) {
 	return r.Pool.AmountOf(denom).TruncateInt().Uint64(), nil
 }
 
-// Height returns the number of the latest block.
+// Height returns the number of the latest block whose state can be asked for:
+// one that is decided may not be executed yet.
 func (c *Client) Height(ctx context.Context) (int64, error) {
-	r, err := cmtservice.NewServiceClient(c.conn).GetLatestBlock(ctx, &cmtservice.GetLatestBlockRequest{})
+	r, err := nodeservice.NewServiceClient(c.conn).Status(ctx, &nodeservice.StatusRequest{})
 	if err != nil {
 		return 0, asked(err)
 	}
-	return r.SdkBlock.Header.Height, nil
+	return int64(r.Height), nil
 }

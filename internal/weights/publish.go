@@ -18,9 +18,10 @@ import (
 
 // Card is what a file does not say about itself.
 type Card struct {
-	Name, Version string
-	License       string // SPDX identifier; empty takes the file's general.license
-	Class         string // [receipt.Exact] or [receipt.Statistical]
+	Name    string // empty takes the file's general.name
+	Version string
+	License string // SPDX identifier; empty takes the file's general.license
+	Class   string // [receipt.Exact] or [receipt.Statistical]
 }
 
 // Publish makes a GGUF file a model version: its manifest goes into the store,
@@ -73,6 +74,11 @@ func (s *Store) Publish(ctx context.Context, path string, card Card) (Manifest, 
 func describe(f *gguf.File, card Card) (Manifest, error) {
 	m := Manifest{Format: Format, Name: card.Name, Version: card.Version, Class: card.Class, License: card.License}
 	var err error
+	if m.Name == "" {
+		if m.Name, err = f.Text("general.name"); err != nil {
+			return m, fmt.Errorf("%w; name the model", err)
+		}
+	}
 	if m.Architecture, err = f.Text("general.architecture"); err != nil {
 		return m, err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/p2p"
+	"github.com/koinon/koinon/models/trivium"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -382,5 +384,24 @@ func TestAStoreOpensAgain(t *testing.T) {
 	}
 	if _, again, err := s.Publish(t.Context(), path, card); err != nil || again == digest {
 		t.Errorf("another file has the same name: %v", err)
+	}
+}
+
+func TestAFileNamesItself(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unnamed := card
+	unnamed.Name = ""
+	path, err := trivium.Install(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, _, err := s.Publish(t.Context(), path, unnamed); err != nil || m.Name != trivium.Name {
+		t.Errorf("published as %q, %v", m.Name, err)
+	}
+	if _, _, err := s.Publish(t.Context(), modelFile(t), unnamed); err == nil || !strings.Contains(err.Error(), "name the model") {
+		t.Errorf("a file without a name: %v", err)
 	}
 }

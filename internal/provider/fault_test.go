@@ -168,6 +168,29 @@ func TestLedgerDownServesWithinExposure(t *testing.T) {
 	}
 }
 
+// Asked to stop before the ledger has taken the grant, a provider waits for it:
+// what it served within the exposure is paid.
+func TestStoppedBeforeItsGrantIsActive(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 100_000)
+	b := w.buyer("koinon1alice", 50, 1000, nil)
+	w.reach(func(point string) {
+		if point == "grant stored" {
+			w.chain.set(func() { w.chain.down = true })
+		}
+	})
+	if _, err := b.ask("hello", 20); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.chain.set(func() { w.chain.down = false })
+	w.halt()
+	w.verify(b)
+	if w.chain.paid != b.meter.Paid() || w.chain.paid == 0 {
+		t.Fatalf("the ledger paid %d of %d", w.chain.paid, b.meter.Paid())
+	}
+}
+
 func TestActivationRefusedMidAnswer(t *testing.T) {
 	w := newWorld(t, nil)
 	w.funded("koinon1alice", 100_000)

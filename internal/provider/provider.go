@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -171,8 +172,35 @@ func (p *Provider) Run(ctx context.Context) error {
 	}
 	final, done := context.WithTimeout(context.WithoutCancel(ctx), p.config.DrainTimeout)
 	defer done()
-	p.redeemDue(final, true)
+	p.settle(final)
 	return nil
+}
+
+// settle collects what was earned. What was served before its grant was active,
+// perhaps a moment ago, waits for the activation.
+func (p *Provider) settle(ctx context.Context) {
+	p.redeemDue(ctx, true)
+	if !p.earnedPending() {
+		return
+	}
+	for wait := 250 * time.Millisecond; !p.activatePending(ctx); wait = min(2*wait, 5*time.Second) {
+		select {
+		case <-ctx.Done():
+			p.log.Warn("stopped before the ledger took a grant: start again before it expires to be paid")
+			return
+		case <-time.After(wait):
+		}
+	}
+	p.redeemDue(ctx, true)
+}
+
+// earnedPending says whether a grant that is not active yet holds earnings.
+func (p *Provider) earnedPending() bool {
+	return slices.ContainsFunc(p.inState(pending), func(b *book) bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.unredeemed() > 0
+	})
 }
 
 // drain refuses new requests and waits for those that run.

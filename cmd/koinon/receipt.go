@@ -230,7 +230,8 @@ func (c *connection) load(ctx context.Context, name string) (receipt.Receipt, er
 		return receipt.Receipt{}, err
 	}
 	var k kept
-	return k.Receipt, c.get(ctx, "/receipts/"+url.PathEscape(name), &k)
+	err := c.get(ctx, "/receipts/"+url.PathEscape(name), &k)
+	return k.Receipt, err
 }
 
 // get reads JSON from the gateway.

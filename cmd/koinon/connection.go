@@ -73,17 +73,18 @@ func readInfo(home string) (devnet.Info, error) {
 		return info, err
 	}
 	if err := json.Unmarshal(data, &info); err != nil {
-		return info, fmt.Errorf("%s is damaged (%w): run 'koinon up' once to write it anew", filepath.Join(home, devnet.InfoFile), err)
+		return info, fmt.Errorf("%s is damaged (%w): start its network again to write it anew", filepath.Join(home, devnet.InfoFile), err)
 	}
 	return info, nil
 }
 
-// ledgerTarget finds the ledger of the network that koinon up keeps in home, for
-// koinon query and koinon tx, with its accounts as keys.
+// ledgerTarget finds the ledger of the network that koinon up, or of the node
+// that koinon node, keeps in home, for koinon query and koinon tx, with its
+// accounts as keys.
 func ledgerTarget(home string) (cli.Target, error) {
 	info, err := readInfo(home)
 	if os.IsNotExist(err) {
-		return cli.Target{}, &exitError{exitNotFound, fmt.Errorf("no network in %s: run 'koinon up', or give --node and --chain-id", home)}
+		return cli.Target{}, &exitError{exitNotFound, fmt.Errorf("no network in %s: run 'koinon up', give a node's --home, or give --node and --chain-id", home)}
 	}
 	if err != nil {
 		return cli.Target{}, err

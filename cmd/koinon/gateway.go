@@ -16,12 +16,14 @@ func newGatewayCommand() *cobra.Command {
 	config := process.Config{Config: gateway.DefaultConfig(), Ledger: "127.0.0.1:9090", Version: version}
 	config.Home = filepath.Join(filepath.Dir(defaultHome()), "gateway")
 	var file, deposit string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "gateway",
 		Short: "Serve OpenAI's API from the providers on the ledger",
 		Long: `Serves OpenAI's API: finds providers on the ledger, pays them from one escrow
-with tickets, checks their receipts, and gives each API key a budget. Make keys
-with 'koinon keys create --gateway-home'.`,
+with tickets, checks their receipts, and gives each API key a budget. The account
+that pays is made at the first start and named; send it credit, and it pays. Make
+keys with 'koinon keys create --gateway-home'.`,
 		Example: `  koinon gateway --ledger 10.0.0.1:9090 --listen 127.0.0.1:8080 --deposit 20
   koinon gateway --config gateway.yaml`,
 		Args: cobra.NoArgs,
@@ -36,9 +38,20 @@ with 'koinon keys create --gateway-home'.`,
 				}
 				config.Deposit, config.TopUpBelow = amount, amount/2
 			}
-			return process.Run(cmd.Context(), config, daemonLog(cmd), func(a net.Addr) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "gateway: http://%s/v1\n", a)
-			})
+			if config.Home == "" {
+				return usageError("--home must be a folder")
+			}
+			payer, err := config.Account()
+			if err != nil {
+				return err
+			}
+			return ended(cmd.Context(), process.Run(cmd.Context(), config, daemonLog(cmd), func(a net.Addr) {
+				url := "http://" + a.String() + "/v1"
+				fmt.Fprintf(cmd.ErrOrStderr(), "gateway %s pays from %s\n", url, payer.Address())
+				if asJSON {
+					printJSON(cmd.OutOrStdout(), map[string]string{"gateway": url, "address": payer.Address()})
+				}
+			}))
 		},
 	}
 	flags := cmd.Flags()
@@ -49,5 +62,6 @@ with 'koinon keys create --gateway-home'.`,
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the API")
 	flags.StringVar(&config.App, "app", "", "account of the referring application")
 	flags.StringVar(&deposit, "deposit", "", "dollars that the escrow is filled up to (default 20)")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object once requests are taken")
 	return cmd
 }

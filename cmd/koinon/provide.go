@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,8 @@ func newProvideCommand() *cobra.Command {
 		Price: receipt.Price{Input: 500_000, Output: 2_000_000},
 	}, Ledger: "127.0.0.1:9090"}
 	var file, inputPrice, outputPrice string
+	var owners []string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "provide [MODEL.gguf]",
 		Short: "Sell inference with a model on this machine",
@@ -27,8 +31,10 @@ func newProvideCommand() *cobra.Command {
 registers and bonds this provider, offers the model at a price, and redeems what
 it earns. Safe to run again: it changes only what is different. Without a file,
 --model names a registered version, whose weights are fetched from the others
-who offer it. Ctrl-C lets answers end and redeems.`,
+who offer it. The account is made at the first start and named; it needs KOIN for
+the bond. Ctrl-C lets answers end and redeems.`,
 		Example: `  koinon provide model.gguf --name bard --input-price 0.50 --output-price 2
+  koinon provide model.gguf --owner koinon1…=1200      # 12% of the revenue to its author
   koinon provide --model sha256:… --ledger 10.0.0.1:9090
   koinon provide --config provider.yaml`,
 		Args: cobra.MaximumNArgs(1),
@@ -55,10 +61,18 @@ who offer it. Ctrl-C lets answers end and redeems.`,
 			if config.Policy.ProviderBps == 0 {
 				config.Policy = modelv1.Policy{ProviderBps: 9000, AppBps: 300, TreasuryBps: 700}
 			}
-			return process.Run(cmd.Context(), config, daemonLog(cmd), func(i process.Info) {
+			if err := addOwners(&config.Policy, owners); err != nil {
+				return err
+			}
+			return ended(cmd.Context(), process.Run(cmd.Context(), config, daemonLog(cmd), func(i process.Info) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s serves %s@%s (%s) at %s in, %s out for a million tokens\n", i.Address,
 					i.Model.Name, i.Model.Version, i.Model.Digest, credit.Dollars(config.Price.Input), credit.Dollars(config.Price.Output))
-			})
+				if asJSON {
+					printJSON(cmd.OutOrStdout(), map[string]string{
+						"address": i.Address, "name": i.Model.Name, "version": i.Model.Version, "digest": i.Model.Digest.String(),
+					})
+				}
+			}))
 		},
 	}
 	flags := cmd.Flags()
@@ -73,10 +87,27 @@ who offer it. Ctrl-C lets answers end and redeems.`,
 	flags.StringVar(&config.Moniker, "moniker", "", "name that people see")
 	flags.StringVar(&inputPrice, "input-price", "", "dollars for a million prompt tokens (default 0.50)")
 	flags.StringVar(&outputPrice, "output-price", "", "dollars for a million answer tokens (default 2)")
+	flags.StringSliceVar(&owners, "owner", nil, "whom the model's revenue goes to, too: ADDRESS=BPS, basis points out of the provider's share; for a version not yet registered")
 	flags.Uint64Var(&config.Bond, "bond", config.Bond, "least bond, in ukoin")
 	flags.IntVar(&config.Slots, "slots", 4, "answers at once")
 	flags.IntVar(&config.Threads, "threads", 0, "threads for each answer (default all cores)")
 	flags.StringSliceVar(&config.Listen, "listen", nil, "libp2p multiaddrs to serve at")
 	flags.DurationVar(&config.RedeemEvery, "redeem-every", config.RedeemEvery, "time between redemptions of a grant")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object once the model is loaded")
 	return cmd
+}
+
+// addOwners gives owners their parts, written ADDRESS=BPS, of what would be the
+// provider's.
+func addOwners(policy *modelv1.Policy, owners []string) error {
+	for _, o := range owners {
+		address, bps, ok := strings.Cut(o, "=")
+		part, err := strconv.ParseUint(bps, 10, 32)
+		if !ok || address == "" || err != nil || part == 0 || part > uint64(policy.ProviderBps) {
+			return usageError("--owner %q: give ADDRESS=BPS, with at most %d basis points (hundredths of a percent)", o, policy.ProviderBps)
+		}
+		policy.ProviderBps -= uint32(part)
+		policy.Owners = append(policy.Owners, modelv1.Share{Address: address, Bps: uint32(part)})
+	}
+	return nil
 }

@@ -68,8 +68,8 @@ type Model struct {
 	Digest  string `json:"digest"`
 }
 
-// InfoFile is where, in its home, a devnet writes its Info for other commands.
-const InfoFile = "devnet.json"
+// InfoFile is where, in its home, a network writes its Info for other commands.
+const InfoFile = "network.json"
 
 // Network is a running devnet.
 type Network struct {
@@ -119,7 +119,7 @@ func Start(ctx context.Context, c Config, progress func(string)) (_ *Network, er
 	if err := n.awaitModels(ctx); err != nil {
 		return nil, err
 	}
-	return n, n.writeInfo()
+	return n, WriteInfo(c.Home, n.Info)
 }
 
 // takeHome makes the home and locks it for this process.
@@ -326,10 +326,12 @@ func (n *Network) poll(ctx context.Context, ask func() (bool, error)) error {
 	}
 }
 
-func (n *Network) writeInfo() error {
-	data, err := json.MarshalIndent(n.Info, "", "  ")
+// WriteInfo tells the commands that are given a home where its network is. The
+// file has the accounts' words, so that only its owner can read it.
+func WriteInfo(home string, i Info) error {
+	data, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(n.config.Home, InfoFile), append(data, '\n'), 0o600)
+	return renameio.WriteFile(filepath.Join(home, InfoFile), append(data, '\n'), 0o600)
 }

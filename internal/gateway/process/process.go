@@ -30,17 +30,22 @@ type Config struct {
 	Version string `yaml:"-"`
 }
 
+// Account is the account that pays; it is made if it is not there.
+func (c Config) Account() (client.Key, error) {
+	file := c.KeyFile
+	if file == "" {
+		file = filepath.Join(c.Home, "account.json")
+	}
+	return client.LoadKey(file, "gateway")
+}
+
 // Run serves until the context ends. Ready, if not nil, is called with the
 // address once requests are taken.
 func Run(ctx context.Context, c Config, log *slog.Logger, ready func(net.Addr)) (err error) {
 	if c.Home == "" {
 		return fmt.Errorf("%w: home must be a directory", gateway.ErrConfig)
 	}
-	file := c.KeyFile
-	if file == "" {
-		file = filepath.Join(c.Home, "account.json")
-	}
-	key, err := client.LoadKey(file, "gateway")
+	key, err := c.Account()
 	if err != nil {
 		return err
 	}

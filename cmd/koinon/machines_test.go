@@ -84,13 +84,18 @@ func TestThreeMachinesBehaveAsOneProcess(t *testing.T) {
 
 // askOneProcess asks a network in one process.
 func askOneProcess(b *bench) answers {
-	home := b.TempDir()
 	var info devnet.Info
-	up := b.start("koinon up", home, &info, "up", "--providers", "1", "--block-time", "100ms",
-		"--gateway-addr", anyPort, "--rpc-addr", anyPort, "--rest-addr", anyPort, "--grpc-addr", anyPort)
+	up := b.startUp(&info)
 	got := ask(b, buyer{Gateway: info.Gateway, Key: info.APIKey}, info.Models[0].Digest)
 	b.stop(up)
 	return got
+}
+
+// startUp starts a whole network in one process.
+func (b *bench) startUp(info *devnet.Info) *role {
+	b.Helper()
+	return b.start("koinon up", b.TempDir(), info, "up", "--providers", "1", "--block-time", "100ms",
+		"--gateway-addr", anyPort, "--rpc-addr", anyPort, "--rest-addr", anyPort, "--grpc-addr", anyPort)
 }
 
 // startNode starts a node on a machine.

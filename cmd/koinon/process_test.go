@@ -121,6 +121,8 @@ func tail(log string) string {
 // poll asks until there is no error. That a process ends meanwhile fails the test.
 func (b *bench) poll(what string, ask func() error) {
 	b.Helper()
+	began := time.Now()
+	defer func() { b.Logf("%6.1fs for %s", time.Since(began).Seconds(), what) }()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {

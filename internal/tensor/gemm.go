@@ -3,6 +3,8 @@ package tensor
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/koinon/koinon/internal/tensor/block"
 )
 
 // tileRows is how many rows a kernel computes at once; a matter of speed alone.
@@ -115,12 +117,21 @@ type kernel struct {
 	name      string
 	four, one func(t *tile, row int)
 	exp       func(dst, src []float32)
+	// products are kernels of formats; the portable ones stand in for the rest.
+	products map[block.Format]panelKernel
+}
+
+func (k kernel) product(f block.Format) panelKernel {
+	if fast, ok := k.products[f]; ok {
+		return fast
+	}
+	return goProducts[f]
 }
 
 // kernels lists what this processor can run, best first; the last is portable.
 // active is the index of the one in use, changed only by tests.
 var (
-	kernels = append(vectorKernels(), kernel{"go", fourGo, oneGo, expGo})
+	kernels = append(vectorKernels(), kernel{"go", fourGo, oneGo, expGo, nil})
 	active  = 0
 )
 

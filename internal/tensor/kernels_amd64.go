@@ -7,10 +7,10 @@ import "simd/archsimd"
 func vectorKernels() []kernel {
 	var found []kernel
 	if archsimd.X86.AVX512() {
-		found = append(found, kernel{"avx512", four512, one512, exp512})
+		found = append(found, kernel{"avx512", four512, one512, exp512, vnniProducts()})
 	}
 	if archsimd.X86.AVX2() {
-		found = append(found, kernel{"avx2", four256, one256, exp256})
+		found = append(found, kernel{"avx2", four256, one256, exp256, nil})
 	}
 	return found
 }

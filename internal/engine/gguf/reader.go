@@ -48,11 +48,14 @@ func (t Tensor) Elements() uint64 {
 	return n
 }
 
+// Data is the tensor's elements as the file has them, valid until it is closed.
+func (t Tensor) Data() []byte { return t.data }
+
 // Floats converts the whole tensor to float32. Elements that are no numbers
 // are refused: no sound model has them, and they would poison an answer.
 func (t Tensor) Floats() ([]float32, error) {
 	values := make([]float32, t.Elements())
-	readElements(values, t.data, t.Type)
+	t.Type.Decode(values, t.data)
 	for i, v := range values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 			return nil, fmt.Errorf("%w: tensor %s: element %d is %g", ErrFormat, t.Name, i, v)

@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -94,15 +95,11 @@ func (w *Writer) Tensor(name string, kind Type, values []float32, shape ...uint6
 		w.err = fmt.Errorf("tensor %s: %d values do not have shape %v", name, len(values), shape)
 		return
 	}
-	if _, err := kind.Bytes(shape[0]); err != nil && w.err == nil {
-		w.err = fmt.Errorf("tensor %s: %w", name, err)
+	if _, err := kind.Bytes(shape[0]); err != nil {
+		w.err = cmp.Or(w.err, fmt.Errorf("tensor %s: %w", name, err))
 		return
 	}
-	data, err := appendElements(nil, values, kind)
-	if err != nil && w.err == nil {
-		w.err = err
-	}
-	w.tensors = append(w.tensors, pending{name, shape, kind, data})
+	w.tensors = append(w.tensors, pending{name, shape, kind, kind.Append(nil, values)})
 }
 
 // WriteTo writes the file.

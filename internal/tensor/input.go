@@ -123,7 +123,7 @@ func (x *Input) bytes(o *operand, row, group, n, r int) {
 		}
 		var sum int32
 		for i, v := range run {
-			k := nearest(v * inverse)
+			k := nearest(float32(v * inverse))
 			q[((b*32+i)/4*n+r)*4+i%4] = int8(k)
 			sum += k
 		}
@@ -148,7 +148,7 @@ func (x *Input) supers(o *operand, row, group, n, r int) {
 		for s := range 16 {
 			var sum int32
 			for i, v := range run[16*s:][:16] {
-				k := min(127, nearest(v*inverse))
+				k := min(127, nearest(float32(v*inverse)))
 				q[((b*256+16*s+i)/4*n+r)*4+i%4] = int8(k)
 				sum += k
 			}

@@ -50,8 +50,8 @@ func decodeMinimum(dst []float32, src []byte, pair func(g, i int) (low, high byt
 	d, dmin := Half(order.Uint16(src)), Half(order.Uint16(src[2:]))
 	scales, mins := Scales(src[4:16])
 	for g := range 4 {
-		lowScale, lowMin := d*float32(scales[2*g]), dmin*float32(mins[2*g])
-		highScale, highMin := d*float32(scales[2*g+1]), dmin*float32(mins[2*g+1])
+		lowScale, lowMin := d*float32(scales[2*g]), float32(dmin*float32(mins[2*g]))
+		highScale, highMin := d*float32(scales[2*g+1]), float32(dmin*float32(mins[2*g+1]))
 		for i := range 32 {
 			low, high := pair(g, i)
 			dst[64*g+i] = float32(lowScale*float32(low)) - lowMin
@@ -99,7 +99,7 @@ func encodeMinimum(dst []byte, src []float32, top int) (q [256]byte) {
 	for s := range 8 {
 		scale[s] = byte(min(63, int(float32(scales[s]*inverse)+0.5)))
 		minimum[s] = byte(min(63, int(float32(mins[s]*inverseMin)+0.5)))
-		step, low := d*float32(scale[s]), dmin*float32(minimum[s])
+		step, low := d*float32(scale[s]), float32(dmin*float32(minimum[s]))
 		if step == 0 {
 			continue
 		}
@@ -123,11 +123,12 @@ func fit(values []float32, top int) (scale, minimum float32) {
 	}
 	best := float32(math.Inf(1))
 	for try := range 9 { // from 5/6 to a little over the full range
-		step := (high - low) / (float32(top) * (1.15 - float32(0.04*float32(try))))
+		part := float32(0.04 * float32(try))
+		step := (high - low) / (float32(top) * (1.15 - part))
 		var sum float32
 		for _, v := range values {
 			q := max(0, min(top, int(float32((v-low)/step)+0.5)))
-			e := float32(step*float32(q)) + low - v
+			e := float32(float32(step*float32(q)) + low) - v
 			sum += float32(e * e)
 		}
 		if sum < best {

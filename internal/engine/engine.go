@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -47,10 +48,7 @@ func (e *Engine) Model() *Model { return e.model }
 type Request struct {
 	Prompt      []int32
 	MaxTokens   int // at least 1; cut to what the context leaves
-	Temperature float32
-	TopP        float32 // 1 for all
-	TopK        int     // 0 for all
-	Seed        uint64
+	Sampling    sampling.Params
 	Stop        []string
 	TopLogprobs int
 }
@@ -99,8 +97,11 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error
 }
 
 func (e *Engine) check(r Request) error {
-	if len(r.Prompt) == 0 || r.MaxTokens < 1 || !(r.Temperature >= 0) || !(r.TopP > 0) || r.TopK < 0 {
-		return fmt.Errorf("%w: it needs a prompt, room for a token, a temperature of at least 0, top_p above 0 and top_k of at least 0", ErrRequest)
+	if len(r.Prompt) == 0 || r.MaxTokens < 1 {
+		return fmt.Errorf("%w: it needs a prompt and room for a token", ErrRequest)
+	}
+	if err := r.Sampling.Validate(e.model.Size()); err != nil {
+		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	for _, id := range r.Prompt {
 		if id < 0 || int(id) >= e.model.Size() {
@@ -115,7 +116,10 @@ func (e *Engine) check(r Request) error {
 
 func (e *Engine) generate(ctx context.Context, r Request, emit func(Token) error) (string, error) {
 	s := e.model.newSequence(e.threads)
-	draw := sampler{temperature: r.Temperature, topP: r.TopP, topK: r.TopK, seed: r.Seed}
+	sampler, err := sampling.New(r.Sampling, e.model.Size(), r.Prompt)
+	if err != nil {
+		return "", err
+	}
 	stops := stopFinder{stops: r.Stop}
 	limit := min(r.MaxTokens, e.model.ContextLength-len(r.Prompt))
 	var logits []float32
@@ -128,10 +132,11 @@ func (e *Engine) generate(ctx context.Context, r Request, emit func(Token) error
 	}
 	var buffer []byte
 	for step := range limit {
-		id := draw.draw(logits, uint64(step))
+		id := sampler.Draw(logits, uint64(step), nil)
 		if id == e.model.EOS() {
 			return FinishStop, nil
 		}
+		sampler.Accept(id)
 		token := Token{ID: id, Logprob: logProbabilities(logits, []int32{id})[0]}
 		if r.TopLogprobs > 0 {
 			token.Top = topLogprobs(logits, r.TopLogprobs)
@@ -155,7 +160,7 @@ func (e *Engine) generate(ctx context.Context, r Request, emit func(Token) error
 }
 
 func topLogprobs(logits []float32, n int) []TokenLogprob {
-	ids := largest(logits, n)
+	ids := sampling.Largest(logits, n)
 	list := make([]TokenLogprob, len(ids))
 	for i, p := range logProbabilities(logits, ids) {
 		list[i] = TokenLogprob{ids[i], p}

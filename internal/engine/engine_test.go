@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/engine/tokenizer"
 	"github.com/koinon/koinon/receipt"
 )
@@ -141,7 +142,7 @@ func answer(t *testing.T, e *Engine, r Request) ([]Token, string) {
 
 func TestAnAnswerIsFixedByItsSeed(t *testing.T) {
 	m := load(t, writeModel(t, gguf.Q8_0, 4, true))
-	r := Request{Prompt: m.Prompt("the thing"), MaxTokens: 24, Temperature: 0.9, TopP: 0.95, TopK: 40, Seed: 11, TopLogprobs: 3}
+	r := Request{Prompt: m.Prompt("the thing"), MaxTokens: 24, Sampling: sampling.Params{Temperature: 0.9, TopP: 0.95, TopK: 40, Seed: 11}, TopLogprobs: 3}
 	first, _ := answer(t, New(m, Options{Threads: 1}), r)
 	again, _ := answer(t, New(m, Options{Threads: 2}), r)
 	for i := range first {
@@ -149,7 +150,7 @@ func TestAnAnswerIsFixedByItsSeed(t *testing.T) {
 			t.Fatalf("step %d differs", i)
 		}
 	}
-	r.Seed++
+	r.Sampling.Seed++
 	if other, _ := answer(t, New(m, Options{}), r); slices.EqualFunc(first, other, func(a, b Token) bool { return a.ID == b.ID }) {
 		t.Error("another seed gave the same answer")
 	}
@@ -175,7 +176,7 @@ func TestAnAnswerIsFixedByItsSeed(t *testing.T) {
 func TestStopAndLength(t *testing.T) {
 	m := load(t, writeModel(t, gguf.F32, 4, true))
 	e := New(m, Options{})
-	r := Request{Prompt: m.Prompt("the"), MaxTokens: 30, Temperature: 0, TopP: 1}
+	r := Request{Prompt: m.Prompt("the"), MaxTokens: 30, Sampling: sampling.Params{TopP: 1}}
 	whole, finish := answer(t, e, r)
 	if finish != FinishLength || len(whole) != 30 {
 		t.Fatalf("%d tokens, %s", len(whole), finish)
@@ -194,7 +195,7 @@ func TestStopAndLength(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	m := load(t, writeModel(t, gguf.F32, 4, true))
 	e := New(m, Options{Slots: 1})
-	good := Request{Prompt: m.Prompt("the"), MaxTokens: 5, TopP: 1}
+	good := Request{Prompt: m.Prompt("the"), MaxTokens: 5, Sampling: sampling.Params{TopP: 1}}
 	none := func(Token) error { return nil }
 	for name, c := range map[string]struct {
 		spoil func(*Request)
@@ -203,7 +204,7 @@ func TestRefusals(t *testing.T) {
 		"no prompt":   {func(r *Request) { r.Prompt = nil }, ErrRequest},
 		"bad token":   {func(r *Request) { r.Prompt = []int32{99999} }, ErrRequest},
 		"no room":     {func(r *Request) { r.Prompt = slices.Repeat([]int32{1}, 256) }, ErrContextLength},
-		"temperature": {func(r *Request) { r.Temperature = -1 }, ErrRequest},
+		"temperature": {func(r *Request) { r.Sampling.Temperature = -1 }, ErrRequest},
 		"no tokens":   {func(r *Request) { r.MaxTokens = 0 }, ErrRequest},
 	} {
 		r := good
@@ -256,16 +257,6 @@ func TestChatTemplate(t *testing.T) {
 		}
 		if _, err := parsed.render([]Message{{"user", "hi"}}, "", ""); !errors.Is(err, ErrTemplate) {
 			t.Errorf("%q: %v", hostile, err)
-		}
-	}
-}
-
-// However small the temperature, the most likely token is drawn, not nonsense.
-func TestTinyTemperatures(t *testing.T) {
-	for _, temperature := range []float32{1e-3, 1e-30, 1e-45} {
-		s := sampler{temperature: temperature, topP: 1}
-		if id := s.draw([]float32{1, 7, -3, 6}, 0); id != 1 {
-			t.Errorf("temperature %g drew token %d", temperature, id)
 		}
 	}
 }

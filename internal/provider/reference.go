@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/inference"
 )
 
@@ -29,8 +30,8 @@ func (r reference) Prompt(q inference.Request) ([]int32, error) {
 
 func (r reference) Generate(ctx context.Context, job Job, emit func(Token) error) (string, error) {
 	finish, err := r.engine.Generate(ctx, engine.Request{
-		Prompt: job.Prompt, MaxTokens: job.MaxTokens, Temperature: job.Temperature, TopP: job.TopP, TopK: job.TopK,
-		Seed: job.Seed, Stop: job.Stop, TopLogprobs: job.Logprobs,
+		Prompt: job.Prompt, MaxTokens: job.MaxTokens, Stop: job.Stop, TopLogprobs: job.Logprobs,
+		Sampling: sampling.Params{Temperature: job.Temperature, TopP: job.TopP, TopK: job.TopK, Seed: job.Seed},
 	}, func(t engine.Token) error {
 		token := Token{ID: t.ID, Logprob: t.Logprob, Leaf: t.Leaf}
 		for _, top := range t.Top {

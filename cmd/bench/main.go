@@ -1,0 +1,154 @@
+// Command bench measures koinon on this machine: the engine, the checks of
+// tickets and receipts, what the gateway adds to a request, what a network
+// costs while nobody uses it, and how soon it is ready. docs/bench.md says how
+// each number is taken.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// sections are what can be measured, in the order of the report.
+var sections = []string{"engine", "tickets", "gateway", "idle", "start"}
+
+// options are a run's flags.
+type options struct {
+	binary string
+	only   []string
+	quick  bool
+	asJSON bool
+}
+
+// wants says whether a section is to be measured.
+func (o options) wants(section string) bool {
+	return len(o.only) == 0 || slices.Contains(o.only, section)
+}
+
+// errUsage marks a command line that makes no sense.
+var errUsage = errors.New("wrong usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := newCommand().ExecuteContext(ctx)
+	stop()
+	switch {
+	case err == nil:
+		return
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
+	default:
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+	}
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func newCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure koinon on this machine",
+		Long: `Measures koinon on this machine and prints the machine's name first, for no
+number means anything without it. The sections:
+
+  engine   prefill and decode tokens per second of the model that ships
+  tickets  tickets and receipts checked per second
+  gateway  what the gateway adds to a request, against its provider asked directly
+  idle     CPU and memory of a network that nobody uses
+  start    time from the program's start until it serves
+
+The last three run "koinon up" of --binary in a folder of their own, on free
+ports, and remove it. Progress goes to standard error. Exit codes: 0 measured,
+whether targets are met or not, 1 failed, 2 wrong usage.`,
+		Example: `  go run ./cmd/bench --binary bin/koinon
+  go run ./cmd/bench --binary bin/koinon --quick --json
+  go run ./cmd/bench --only engine,tickets`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return bench(cmd.Context(), o)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w: see --help", errUsage, err)
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&o.binary, "binary", "bin/koinon", "the program to run a network with")
+	flags.StringSliceVar(&o.only, "only", nil, "measure these sections alone: "+strings.Join(sections, ", "))
+	flags.BoolVar(&o.quick, "quick", false, "fewer and shorter runs: a look, not a result")
+	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// check says what is wrong with a command line before anything takes time.
+func (o options) check() error {
+	for _, name := range o.only {
+		if !slices.Contains(sections, name) {
+			return fmt.Errorf("%w: --only %s is none of %s", errUsage, name, strings.Join(sections, ", "))
+		}
+	}
+	if !o.wants("gateway") && !o.wants("idle") && !o.wants("start") {
+		return nil
+	}
+	if info, err := os.Stat(o.binary); err != nil || info.IsDir() {
+		return fmt.Errorf("%w: --binary %s is not a program: run make build first", errUsage, o.binary)
+	}
+	return nil
+}
+
+// bench measures what is wanted and prints it.
+func bench(ctx context.Context, o options) error {
+	began := time.Now()
+	progress := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%6s  %s …\n", time.Since(began).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
+	}
+	r := report{Machine: thisMachine(), Quick: o.quick}
+	if !o.asJSON {
+		r.Machine.print(os.Stdout)
+	}
+	if err := measure(ctx, o, &r, progress); err != nil {
+		return err
+	}
+	if o.asJSON {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	r.print(os.Stdout)
+	return nil
+}
+
+func measure(ctx context.Context, o options, r *report, progress func(string, ...any)) (err error) {
+	if o.wants("engine") {
+		if r.Engine, err = measureEngine(ctx, o.quick, progress); err != nil {
+			return fmt.Errorf("engine: %w", err)
+		}
+	}
+	if o.wants("tickets") {
+		progress("checking tickets and receipts")
+		if r.Checks, err = measureChecks(ctx, o.quick); err != nil {
+			return fmt.Errorf("tickets: %w", err)
+		}
+	}
+	if o.wants("gateway") || o.wants("idle") || o.wants("start") {
+		return measureNetwork(ctx, o, r, progress)
+	}
+	return nil
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"runtime"
 	"time"
 
+	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -13,6 +15,10 @@ import (
 type checkSpeed struct {
 	// Tickets are checked one after the other, as while an answer streams.
 	Tickets spread `json:"tickets_per_second"`
+	// AfterKernels are tickets checked on a thread on which the engine's kernels
+	// ran before, as in a provider. It should be no slower: a kernel that leaves
+	// the processor's wide vector registers in use slows down SHA-256 behind it.
+	AfterKernels spread `json:"tickets_after_kernels_per_second"`
 	// Jumps are tickets 100 after the last, as when a provider catches up.
 	Jumps spread `json:"tickets_100_ahead_per_second"`
 	// Receipts are checked for form, cost and signature.
@@ -24,8 +30,20 @@ const (
 	jump         = 100
 )
 
-// measureChecks runs each check on one goroutine.
-func measureChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
+// measureChecks runs each check on one thread of its own, on which nothing ran
+// before. The thread ends with its goroutine, as that never unlocks it.
+func measureChecks(ctx context.Context, quick bool) (speed *checkSpeed, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		speed, err = runChecks(ctx, quick)
+	}()
+	<-done
+	return speed, err
+}
+
+func runChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
 	runs, length := 9, 500*time.Millisecond
 	if quick {
 		runs, length = 3, 100*time.Millisecond
@@ -53,6 +71,11 @@ func measureChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
 				}
 			}
 			return n, nil
+		}},
+		{&speed.AfterKernels, func() (int, error) { // last, for what it leaves behind
+			var values [1 << 10]float32
+			tensor.ExpAll(values[:], values[:])
+			return verifyTickets(tickets, 1)
 		}},
 	} {
 		rates := make([]float64, runs)

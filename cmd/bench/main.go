@@ -123,28 +123,29 @@ func bench(ctx context.Context, o options) error {
 	if !o.asJSON {
 		r.Machine.print(os.Stdout)
 	}
-	if err := measure(ctx, o, &r, progress); err != nil {
+	err := measure(ctx, o, &r, progress)
+	if !o.asJSON {
+		r.print(os.Stdout) // a section that fails does not take the others along
 		return err
 	}
-	if o.asJSON {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
+	if err != nil {
+		return err // no object at all rather than half of one
 	}
-	r.print(os.Stdout)
-	return nil
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
 }
 
 func measure(ctx context.Context, o options, r *report, progress func(string, ...any)) (err error) {
-	if o.wants("engine") {
-		if r.Engine, err = measureEngine(ctx, o.quick, progress); err != nil {
-			return fmt.Errorf("engine: %w", err)
-		}
-	}
 	if o.wants("tickets") {
 		progress("checking tickets and receipts")
 		if r.Checks, err = measureChecks(ctx, o.quick); err != nil {
 			return fmt.Errorf("tickets: %w", err)
+		}
+	}
+	if o.wants("engine") {
+		if r.Engine, err = measureEngine(ctx, o.quick, progress); err != nil {
+			return fmt.Errorf("engine: %w", err)
 		}
 	}
 	if o.wants("gateway") || o.wants("idle") || o.wants("start") {

@@ -32,6 +32,7 @@ func (r report) print(w io.Writer) {
 	if r.Checks != nil {
 		title(w, "checks per second, on one core")
 		row(w, "tickets, one after the other", r.Checks.Tickets, "%.0f")
+		row(w, "tickets, after the engine's kernels", r.Checks.AfterKernels, "%.0f")
 		row(w, fmt.Sprintf("tickets, %d after the last", jump), r.Checks.Jumps, "%.0f")
 		row(w, "receipts (Ed25519)", r.Checks.Receipts, "%.0f")
 	}
@@ -40,8 +41,8 @@ func (r report) print(w io.Writer) {
 	}
 	if r.Idle != nil {
 		title(w, fmt.Sprintf("idle network, over %.0f s", r.Idle.Seconds))
-		fmt.Fprintf(w, "  %-34s %10.1f %%    target below %.0f %%: %s\n", "CPU, of one core", r.Idle.CPUPercent, r.Idle.CPUTarget, verdict(r.Idle.CPUOK))
-		fmt.Fprintf(w, "  %-34s %10.0f MiB  target below %d MiB: %s\n", "memory (RSS)",
+		fmt.Fprintf(w, "  %-36s %10.1f %%    target below %.0f %%: %s\n", "CPU, of one core", r.Idle.CPUPercent, r.Idle.CPUTarget, verdict(r.Idle.CPUOK))
+		fmt.Fprintf(w, "  %-36s %10.0f MiB  target below %d MiB: %s\n", "memory (RSS)",
 			float64(r.Idle.RSS)/(1<<20), r.Idle.RSSTarget>>20, verdict(r.Idle.RSSOK))
 	}
 	if r.Start != nil {
@@ -56,7 +57,7 @@ func title(w io.Writer, text string) { fmt.Fprintf(w, "\n%s\n", text) }
 
 // row writes a median with how far its runs lie apart.
 func row(w io.Writer, name string, s spread, format string) {
-	fmt.Fprintf(w, "  %-34s %10s    %s to %s in %d runs\n", name,
+	fmt.Fprintf(w, "  %-36s %10s    %s to %s in %d runs\n", name,
 		fmt.Sprintf(format, s.Median), fmt.Sprintf(format, s.Low), fmt.Sprintf(format, s.High), s.Runs)
 }
 
@@ -82,16 +83,16 @@ func (o *overhead) print(w io.Writer) {
 		name string
 		l    latencies
 	}{{"first token", o.First}, {"whole answer", o.Total}} {
-		fmt.Fprintf(w, "  %-34s %10s %10s\n", part.name, "p50", "p95")
+		fmt.Fprintf(w, "  %-36s %10s %10s\n", part.name, "p50", "p95")
 		for _, way := range []struct {
 			name string
 			t    tail
 		}{{"engine alone", part.l.Engine}, {"provider directly", part.l.Direct}, {"gateway", part.l.Gateway}} {
-			fmt.Fprintf(w, "    %-32s %10.2f %10.2f\n", way.name, way.t.P50, way.t.P95)
+			fmt.Fprintf(w, "    %-34s %10.2f %10.2f\n", way.name, way.t.P50, way.t.P95)
 		}
-		fmt.Fprintf(w, "    %-32s %10.3f %10.3f\n", "gateway / directly", part.l.Ratio, part.l.RatioP95)
-		fmt.Fprintf(w, "    %-32s %10.2f %10.2f\n", "gateway − directly, by request", part.l.Difference.P50, part.l.Difference.P95)
-		fmt.Fprintf(w, "    %-32s %10.2f to %.2f%s\n", "  95 % interval of its median", part.l.Interval[0], part.l.Interval[1], within(part.l.Interval))
+		fmt.Fprintf(w, "    %-34s %10.3f %10.3f\n", "gateway / directly", part.l.Ratio, part.l.RatioP95)
+		fmt.Fprintf(w, "    %-34s %10.2f %10.2f\n", "gateway − directly, by request", part.l.Difference.P50, part.l.Difference.P95)
+		fmt.Fprintf(w, "    %-34s %10.2f to %.2f%s\n", "  95 % interval of its median", part.l.Interval[0], part.l.Interval[1], within(part.l.Interval))
 	}
 	if o.Moved > 0 {
 		fmt.Fprintf(w, "  %d rounds were left out: the gateway chose another provider\n", o.Moved)

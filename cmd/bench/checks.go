@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"runtime"
 	"time"
 
 	"github.com/koinon/koinon/internal/tensor"
@@ -15,9 +14,9 @@ import (
 type checkSpeed struct {
 	// Tickets are checked one after the other, as while an answer streams.
 	Tickets spread `json:"tickets_per_second"`
-	// AfterKernels are tickets checked on a thread on which the engine's kernels
-	// ran before, as in a provider. It should be no slower: a kernel that leaves
-	// the processor's wide vector registers in use slows down SHA-256 behind it.
+	// AfterKernels are tickets checked right after one of the engine's kernels, as
+	// in a provider. It should be no slower: whatever leaves the processor's wide
+	// vector registers in use slows down SHA-256 behind it.
 	AfterKernels spread `json:"tickets_after_kernels_per_second"`
 	// Jumps are tickets 100 after the last, as when a provider catches up.
 	Jumps spread `json:"tickets_100_ahead_per_second"`
@@ -30,20 +29,8 @@ const (
 	jump         = 100
 )
 
-// measureChecks runs each check on one thread of its own, on which nothing ran
-// before. The thread ends with its goroutine, as that never unlocks it.
-func measureChecks(ctx context.Context, quick bool) (speed *checkSpeed, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		speed, err = runChecks(ctx, quick)
-	}()
-	<-done
-	return speed, err
-}
-
-func runChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
+// measureChecks runs each check on one goroutine.
+func measureChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
 	runs, length := 9, 500*time.Millisecond
 	if quick {
 		runs, length = 3, 100*time.Millisecond
@@ -57,12 +44,15 @@ func runChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
 		return nil, err
 	}
 	var speed checkSpeed
+	// The Go runtime, too, leaves wide registers in use when it preempts a
+	// goroutine, so they are cleared before each batch: a batch of tickets takes
+	// about a millisecond.
 	for _, part := range []struct {
 		into  *spread
 		batch func() (int, error)
 	}{
-		{&speed.Tickets, func() (int, error) { return verifyTickets(tickets, 1) }},
-		{&speed.Jumps, func() (int, error) { return verifyTickets(tickets, jump) }},
+		{&speed.Tickets, func() (int, error) { clearVectors(); return verifyTickets(tickets, 1) }},
+		{&speed.Jumps, func() (int, error) { clearVectors(); return verifyTickets(tickets, jump) }},
 		{&speed.Receipts, func() (int, error) {
 			const n = 50
 			for range n {
@@ -72,7 +62,7 @@ func runChecks(ctx context.Context, quick bool) (*checkSpeed, error) {
 			}
 			return n, nil
 		}},
-		{&speed.AfterKernels, func() (int, error) { // last, for what it leaves behind
+		{&speed.AfterKernels, func() (int, error) {
 			var values [1 << 10]float32
 			tensor.ExpAll(values[:], values[:])
 			return verifyTickets(tickets, 1)

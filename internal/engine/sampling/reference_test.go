@@ -245,6 +245,23 @@ func TestPlainDrawsAreAsEver(t *testing.T) {
 	})
 }
 
+// A long tail of unlikely tokens counts.
+func TestNothingThatCountsIsLeftOut(t *testing.T) {
+	for _, tail := range []float32{-6, -11, -14, -17, -18} {
+		logits := make([]float32, 100_000)
+		for i := range logits[1:] {
+			logits[i+1] = tail
+		}
+		p := Params{Temperature: 1, TopP: 1, Seed: 5}
+		s := sampler(t, p, len(logits))
+		for step := range uint64(40) {
+			if got, want := s.Draw(logits, step, nil), plain(logits, p, step); got != want {
+				t.Fatalf("a tail at %g, step %d: token %d, by sorting everything %d", tail, step, got, want)
+			}
+		}
+	}
+}
+
 func TestDrawsAreAsSpecified(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		logits := logitsOf(t)

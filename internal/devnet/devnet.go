@@ -115,8 +115,8 @@ func Start(ctx context.Context, c Config, progress func(string)) (_ *Network, er
 	if err := n.startGateway(ctx, accounts); err != nil {
 		return nil, err
 	}
-	progress("waiting for the first offer")
-	if err := n.awaitModels(ctx); err != nil {
+	progress("waiting until a provider can be paid")
+	if err := n.awaitReady(ctx); err != nil {
 		return nil, err
 	}
 	return n, WriteInfo(c.Home, n.Info)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -147,23 +148,20 @@ func apiKey(ctx context.Context, home, gatewayHome string) (string, error) {
 	return text, renameio.WriteFile(path, []byte(text), 0o600)
 }
 
-// awaitModels waits until the gateway lists the model, with a provider live.
-func (n *Network) awaitModels(ctx context.Context) error {
+// awaitReady waits until the gateway can pay a provider that it can reach.
+func (n *Network) awaitReady(ctx context.Context) error {
 	return n.poll(ctx, func() (bool, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Gateway+"/models", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(n.Gateway, "/v1")+"/readyz", nil)
 		if err != nil {
 			return false, err
 		}
-		request.Header.Set("Authorization", "Bearer "+n.APIKey)
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			return false, err
 		}
 		defer response.Body.Close()
-		var list struct {
-			Data []struct{ ID string } `json:"data"`
-		}
-		err = json.NewDecoder(response.Body).Decode(&list)
-		return len(list.Data) > 0, err
+		var status struct{ Providers int }
+		err = json.NewDecoder(response.Body).Decode(&status)
+		return response.StatusCode == http.StatusOK && status.Providers > 0, err
 	})
 }

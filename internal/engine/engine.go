@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/receipt"
@@ -21,23 +22,34 @@ var (
 type Options struct {
 	Slots   int // answers at once
 	Queue   int // more that wait for a slot
-	Threads int // for each answer
+	Threads int // for all of them together
 }
 
-// Engine generates answers with one model. It is safe for concurrent use.
+// Engine generates answers with one model, many at once. It is safe for
+// concurrent use.
 type Engine struct {
-	model   *Model
-	threads int
-	places  chan struct{} // slots and queue
-	slots   chan struct{}
+	model  *Model
+	slots  int
+	places chan struct{} // slots and queue
+
+	mu      sync.Mutex
+	waiting []*answer // in the order in which they came
+	looping bool
+	wake    chan struct{} // something changed that the loop waits for
+
+	// The loop's own.
+	forward *forward
+	pages   *pages
+	running []*answer
 }
 
 // New makes an engine.
 func New(m *Model, o Options) *Engine {
 	slots := max(1, o.Slots)
+	perAnswer := (m.ContextLength + pageTokens - 1) / pageTokens
 	return &Engine{
-		model: m, threads: max(1, o.Threads),
-		places: make(chan struct{}, slots+max(0, o.Queue)), slots: make(chan struct{}, slots),
+		model: m, slots: slots, places: make(chan struct{}, slots+max(0, o.Queue)), wake: make(chan struct{}, 1),
+		forward: m.newForward(o.Threads), pages: newPages(m, slots*perAnswer),
 	}
 }
 
@@ -87,13 +99,26 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error
 	default:
 		return "", ErrBusy
 	}
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return "", ctx.Err()
+	a, err := newAnswer(ctx, r, e.model)
+	if err != nil {
+		return "", err
 	}
-	return e.generate(ctx, r, emit)
+	e.submit(a)
+	defer e.leave(a)
+	for {
+		select {
+		case step := <-a.steps:
+			e.poke()
+			if step.finish != "" {
+				return step.finish, nil
+			}
+			if err := emit(step.token); err != nil {
+				return "", err
+			}
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
 }
 
 func (e *Engine) check(r Request) error {
@@ -112,51 +137,6 @@ func (e *Engine) check(r Request) error {
 		return fmt.Errorf("%w: it has %d tokens, the context %d", ErrContextLength, len(r.Prompt), e.model.ContextLength)
 	}
 	return nil
-}
-
-func (e *Engine) generate(ctx context.Context, r Request, emit func(Token) error) (string, error) {
-	s := e.model.newSequence(e.threads)
-	sampler, err := sampling.New(r.Sampling, e.model.Size(), r.Prompt)
-	if err != nil {
-		return "", err
-	}
-	stops := stopFinder{stops: r.Stop}
-	limit := min(r.MaxTokens, e.model.ContextLength-len(r.Prompt))
-	var logits []float32
-	for rest := r.Prompt; len(rest) > 0; {
-		n := min(prefillChunk, len(rest))
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		logits, rest = s.extend(rest[:n]), rest[n:]
-	}
-	var buffer []byte
-	for step := range limit {
-		id := sampler.Draw(logits, uint64(step), nil)
-		if id == e.model.EOS() {
-			return FinishStop, nil
-		}
-		sampler.Accept(id)
-		token := Token{ID: id, Logprob: logProbabilities(logits, []int32{id})[0]}
-		if r.TopLogprobs > 0 {
-			token.Top = topLogprobs(logits, r.TopLogprobs)
-		}
-		buffer = bitsOf(buffer, logits)
-		token.Leaf = receipt.Leaf(uint64(step), id, receipt.Sum(buffer))
-		if err := emit(token); err != nil {
-			return "", err
-		}
-		if stops.found(e.model.Piece(id)) {
-			return FinishStop, nil
-		}
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		if step+1 < limit {
-			logits = s.extend([]int32{id})
-		}
-	}
-	return FinishLength, nil
 }
 
 func topLogprobs(logits []float32, n int) []TokenLogprob {

@@ -2,40 +2,59 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/engine/tokenizer"
+	"github.com/koinon/koinon/internal/tensor/block"
 	"github.com/koinon/koinon/receipt"
 )
 
 const testTemplate = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
 
-// writeModel writes a small model with random weights, its matrices of a type.
+// shape is a small model with random weights.
+type shape struct {
+	architecture string    // llama if empty
+	kind         gguf.Type // of its matrices
+	kvHeads      int
+	tied, biases bool
+	dim, hidden  int // 64 and 96 if zero
+}
+
+// writeModel writes a small model of architecture llama, its matrices of a type.
 func writeModel(t testing.TB, kind gguf.Type, kvHeads int, tied bool) string {
 	t.Helper()
-	const dim, hidden, heads, layers, context = 64, 96, 4, 2, 256
-	rng := rand.New(rand.NewPCG(7, uint64(kvHeads)))
+	return shape{kind: kind, kvHeads: kvHeads, tied: tied}.write(t)
+}
+
+func (s shape) write(t testing.TB) string {
+	t.Helper()
+	const heads, layers, context = 4, 2, 256
+	s.architecture = cmp.Or(s.architecture, "llama")
+	dim, hidden := uint64(cmp.Or(s.dim, 64)), uint64(cmp.Or(s.hidden, 96))
+	rng := rand.New(rand.NewPCG(7, uint64(s.kvHeads)))
 	w := new(gguf.Writer)
-	w.Text("general.architecture", "llama")
+	w.Text("general.architecture", s.architecture)
 	w.Text("general.name", "test")
-	w.Uint32("llama.context_length", context)
-	w.Uint32("llama.embedding_length", dim)
-	w.Uint32("llama.block_count", layers)
-	w.Uint32("llama.feed_forward_length", hidden)
-	w.Uint32("llama.attention.head_count", heads)
-	w.Uint32("llama.attention.head_count_kv", uint32(kvHeads))
-	w.Float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
-	w.Uint32("llama.rope.dimension_count", dim/heads)
-	w.Float32("llama.rope.freq_base", 10000)
+	for key, n := range map[string]uint32{
+		"context_length": context, "embedding_length": uint32(dim), "block_count": layers, "feed_forward_length": uint32(hidden),
+		"attention.head_count": heads, "attention.head_count_kv": uint32(s.kvHeads), "rope.dimension_count": uint32(dim) / heads,
+	} {
+		w.Uint32(s.architecture+"."+key, n)
+	}
+	w.Float32(s.architecture+".attention.layer_norm_rms_epsilon", 1e-5)
+	w.Float32(s.architecture+".rope.freq_base", 10000)
 	var tokens, merges []string
 	var types []int32
 	for b := range 256 {
@@ -66,12 +85,17 @@ func writeModel(t testing.TB, kind gguf.Type, kvHeads int, tied bool) string {
 		}
 		w.Tensor(name, kind, values, shape...)
 	}
-	kv := uint64(dim / heads * kvHeads)
-	random("token_embd.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
-	random("output_norm.weight", gguf.F32, 1, 0.2, dim)
-	if !tied {
-		random("output.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+	kind, kv := s.kind, dim/heads*uint64(s.kvHeads)
+	if kind == gguf.TQ1_0 || kind == gguf.TQ2_0 { // as the files of such models are
+		random("token_embd.weight", gguf.F16, 0, 0.5, dim, uint64(len(tokens)))
+		random("output.weight", gguf.Q6_K, 0, 0.5, dim, uint64(len(tokens)))
+	} else {
+		random("token_embd.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+		if !s.tied {
+			random("output.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+		}
 	}
+	random("output_norm.weight", gguf.F32, 1, 0.2, dim)
 	for i := range layers {
 		b := fmt.Sprintf("blk.%d.", i)
 		random(b+"attn_norm.weight", gguf.F32, 1, 0.2, dim)
@@ -83,6 +107,15 @@ func writeModel(t testing.TB, kind gguf.Type, kvHeads int, tied bool) string {
 		random(b+"ffn_gate.weight", kind, 0, 0.3, dim, hidden)
 		random(b+"ffn_up.weight", kind, 0, 0.3, dim, hidden)
 		random(b+"ffn_down.weight", kind, 0, 0.3, hidden, dim)
+		if s.biases {
+			random(b+"attn_q.bias", gguf.F32, 0, 0.3, dim)
+			random(b+"attn_k.bias", gguf.F32, 0, 0.3, kv)
+			random(b+"attn_v.bias", gguf.F32, 0, 0.3, kv)
+		}
+		if s.architecture == "qwen3" {
+			random(b+"attn_q_norm.weight", gguf.F32, 1, 0.3, dim/heads)
+			random(b+"attn_k_norm.weight", gguf.F32, 1, 0.3, dim/heads)
+		}
 	}
 	var file bytes.Buffer
 	if _, err := w.WriteTo(&file); err != nil {
@@ -104,14 +137,31 @@ func load(t testing.TB, path string) *Model {
 	return m
 }
 
+// shapes are models of every architecture and every format.
+func shapes() map[string]shape {
+	all := map[string]shape{
+		"llama, tied, F16":       {kind: gguf.F16, kvHeads: 2, tied: true},
+		"llama with biases, F32": {kind: gguf.F32, kvHeads: 4, biases: true},
+		"qwen2, F32":             {architecture: "qwen2", kind: gguf.F32, kvHeads: 2, tied: true, biases: true},
+		"qwen3, F32":             {architecture: "qwen3", kind: gguf.F32, kvHeads: 1},
+		"qwen3, Q8_0":            {architecture: "qwen3", kind: gguf.Q8_0, kvHeads: 2},
+	}
+	for _, kind := range block.Formats() {
+		all[kind.String()] = shape{kind: kind, kvHeads: 2, dim: 256, hidden: 512}
+	}
+	return all
+}
+
+const reading = "In the beginning was the thing, and the thing was singing: 0101 and so on, and on, and on and on until the end of the reading of it."
+
 // The bits of every logit do not depend on threads, nor on how the prompt is cut.
 func TestLogitsAreTheSameBitsHoweverComputed(t *testing.T) {
-	for _, kind := range []gguf.Type{gguf.F32, gguf.F16, gguf.Q8_0} {
-		t.Run(kind.String(), func(t *testing.T) {
-			m := load(t, writeModel(t, kind, 2, kind == gguf.F16))
-			prompt := m.Prompt("In the beginning was the thing, and the thing was singing: 0101 and so on, and on, and on and on until the end of the reading of it.")
+	for name, shape := range shapes() {
+		t.Run(name, func(t *testing.T) {
+			m := load(t, shape.write(t))
+			prompt := m.Prompt(reading)
 			want := receipt.Sum(bitsOf(nil, m.newSequence(1).extend(prompt)))
-			for _, workers := range []int{1, 2, 3} {
+			for _, workers := range []int{1, 3} {
 				for _, cut := range []int{1, 7, len(prompt)} {
 					s := m.newSequence(workers)
 					var logits []float32
@@ -127,7 +177,70 @@ func TestLogitsAreTheSameBitsHoweverComputed(t *testing.T) {
 	}
 }
 
-func answer(t *testing.T, e *Engine, r Request) ([]Token, string) {
+// Nor do they depend on what else is in the batch, or on whether the beginning
+// of a prompt was computed for somebody else.
+func TestAnswersAreTheSameBitsInAnyCompany(t *testing.T) {
+	m := load(t, writeModel(t, gguf.Q8_0, 2, true))
+	ask := func(i int) Request {
+		prompt := m.Prompt(reading)
+		return Request{Prompt: prompt[:20+10*i], MaxTokens: 30, Sampling: sampling.Params{Temperature: 1, TopP: 1, Seed: uint64(i)}}
+	}
+	var alone [8][]Token
+	for i := range alone {
+		alone[i], _ = generated(t, New(m, Options{Threads: 1}), ask(i))
+	}
+	e := New(m, Options{Slots: 5, Queue: 8, Threads: 2})
+	for round := range 2 { // the second finds the prompts of the first
+		var all sync.WaitGroup
+		for i := range alone {
+			all.Go(func() {
+				tokens, _ := generated(t, e, ask(i))
+				if !slices.EqualFunc(tokens, alone[i], func(a, b Token) bool { return a.Leaf == b.Leaf }) {
+					t.Errorf("round %d, answer %d: in company other bits than alone", round, i)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if len(e.pages.index) == 0 {
+		t.Error("no prompt was kept")
+	}
+}
+
+// Pages come back: after answers that end, break off or never begin, all are free.
+func TestPagesComeBack(t *testing.T) {
+	m := load(t, writeModel(t, gguf.F32, 4, true))
+	e := New(m, Options{Slots: 2, Queue: 20, Threads: 1})
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			n := 0
+			_, _ = e.Generate(ctx, Request{Prompt: m.Prompt(reading[i:]), MaxTokens: 100, Sampling: sampling.Params{TopP: 1}}, func(Token) error {
+				if n++; n == 5*i {
+					cancel()
+				}
+				return ctx.Err()
+			})
+		})
+	}
+	all.Wait()
+	for { // the loop ends by itself
+		e.mu.Lock()
+		looping := e.looping
+		e.mu.Unlock()
+		if !looping {
+			break
+		}
+		runtime.Gosched()
+	}
+	if idle := e.pages.idle.Len() + len(e.pages.free); idle != e.pages.count {
+		t.Errorf("%d of %d pages came back", idle, e.pages.count)
+	}
+}
+
+func generated(t *testing.T, e *Engine, r Request) ([]Token, string) {
 	t.Helper()
 	var tokens []Token
 	finish, err := e.Generate(t.Context(), r, func(token Token) error {
@@ -143,15 +256,15 @@ func answer(t *testing.T, e *Engine, r Request) ([]Token, string) {
 func TestAnAnswerIsFixedByItsSeed(t *testing.T) {
 	m := load(t, writeModel(t, gguf.Q8_0, 4, true))
 	r := Request{Prompt: m.Prompt("the thing"), MaxTokens: 24, Sampling: sampling.Params{Temperature: 0.9, TopP: 0.95, TopK: 40, Seed: 11}, TopLogprobs: 3}
-	first, _ := answer(t, New(m, Options{Threads: 1}), r)
-	again, _ := answer(t, New(m, Options{Threads: 2}), r)
+	first, _ := generated(t, New(m, Options{Threads: 1}), r)
+	again, _ := generated(t, New(m, Options{Threads: 2}), r)
 	for i := range first {
 		if first[i].Leaf != again[i].Leaf {
 			t.Fatalf("step %d differs", i)
 		}
 	}
 	r.Sampling.Seed++
-	if other, _ := answer(t, New(m, Options{}), r); slices.EqualFunc(first, other, func(a, b Token) bool { return a.ID == b.ID }) {
+	if other, _ := generated(t, New(m, Options{}), r); slices.EqualFunc(first, other, func(a, b Token) bool { return a.ID == b.ID }) {
 		t.Error("another seed gave the same answer")
 	}
 	// What was drawn is what scoring says.
@@ -177,7 +290,7 @@ func TestStopAndLength(t *testing.T) {
 	m := load(t, writeModel(t, gguf.F32, 4, true))
 	e := New(m, Options{})
 	r := Request{Prompt: m.Prompt("the"), MaxTokens: 30, Sampling: sampling.Params{TopP: 1}}
-	whole, finish := answer(t, e, r)
+	whole, finish := generated(t, e, r)
 	if finish != FinishLength || len(whole) != 30 {
 		t.Fatalf("%d tokens, %s", len(whole), finish)
 	}
@@ -186,7 +299,7 @@ func TestStopAndLength(t *testing.T) {
 		text = append(text, m.Piece(token.ID)...)
 	}
 	r.Stop = []string{string(text[10:14])}
-	cut, finish := answer(t, e, r)
+	cut, finish := generated(t, e, r)
 	if finish != FinishStop || len(cut) >= len(whole) {
 		t.Errorf("with a stop string: %d tokens, %s", len(cut), finish)
 	}
@@ -271,10 +384,10 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
 			s := m.newSequence(threads)
 			for b.Loop() {
-				if s.length == m.ContextLength {
+				if len(s.history.tokens) == m.ContextLength {
 					s = m.newSequence(threads)
 				}
-				s.extend([]int32{int32(s.length % m.Size())})
+				s.extend([]int32{int32(len(s.history.tokens) % m.Size())})
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 		})

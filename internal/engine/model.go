@@ -3,6 +3,10 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/tensor"
@@ -23,22 +27,39 @@ type Model struct {
 	dim, hidden, heads, kvHeads, headDim int
 	eps                                  float32
 	rope                                 *tensor.RoPE
-	embedding                            []float32 // [vocabulary, dim]
+	embedding                            *tensor.Matrix // [vocabulary, dim]
 	norm                                 []float32
-	output                               *tensor.Panels
+	output                               *tensor.Matrix // may be the embedding
 	layers                               []layer
 }
 
+// layer is one decoder layer; biases and norms of heads only where the
+// architecture has them.
 type layer struct {
-	attnNorm, ffnNorm          []float32
-	q, k, v, o, gate, up, down *tensor.Panels
+	attnNorm, ffnNorm, qNorm, kNorm, qBias, kBias, vBias []float32
+	q, k, v, o, gate, up, down                           *tensor.Matrix
+}
+
+// family is what sets an architecture apart from the others.
+type family struct {
+	halves    bool // rotary pairs are halves of a head apart, not adjacent
+	headNorms bool // queries and keys are normalised in each head
+}
+
+// families by GGUF's general.architecture. Mistral's and SmolLM's files say
+// llama.
+var families = map[string]family{
+	"llama": {},
+	"qwen2": {halves: true},
+	"qwen3": {halves: true, headNorms: true},
 }
 
 // Bounds of shapes, so that a hostile file cannot ask for absurd memory.
 const (
 	maxContext = 1 << 18
 	maxLayers  = 1 << 10
-	maxHead    = 256
+	maxHead    = 512
+	maxHeads   = 1 << 10
 )
 
 // Load reads a model's weights from a GGUF file.
@@ -66,8 +87,8 @@ func (m *Model) readShape(f *gguf.File) error {
 	if m.Architecture, err = f.Text("general.architecture"); err != nil {
 		return err
 	}
-	if m.Architecture != "llama" {
-		return fmt.Errorf("%w: architecture %q; llama is supported", ErrModel, m.Architecture)
+	if _, known := families[m.Architecture]; !known {
+		return fmt.Errorf("%w: general.architecture is %q; known are %v", ErrModel, m.Architecture, slices.Sorted(maps.Keys(families)))
 	}
 	number := func(key string, fallback uint64) int {
 		n, failed := f.Uint(m.Architecture + "." + key)
@@ -87,25 +108,34 @@ func (m *Model) readShape(f *gguf.File) error {
 		return err
 	}
 	m.kvHeads = number("attention.head_count_kv", uint64(m.heads))
-	m.headDim = m.dim / m.heads
+	m.headDim = number("attention.key_length", uint64(max(1, m.dim/m.heads)))
 	eps, failed := f.Float(m.Architecture + ".attention.layer_norm_rms_epsilon")
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	m.eps = float32(eps)
 	switch rotated := number("rope.dimension_count", uint64(m.headDim)); {
-	case m.dim%m.heads != 0 || m.heads%m.kvHeads != 0 || m.headDim%2 != 0:
-		return fmt.Errorf("%w: %d heads, %d for keys and values, in width %d", ErrModel, m.heads, m.kvHeads, m.dim)
-	case rotated != m.headDim:
-		return fmt.Errorf("%w: rotary embedding of %d of %d elements", ErrModel, rotated, m.headDim)
-	case m.headDim > maxHead:
-		return fmt.Errorf("%w: heads of %d elements, at most %d are supported", ErrModel, m.headDim, maxHead)
+	case err != nil:
+		return err
+	case m.heads%m.kvHeads != 0 || m.headDim%2 != 0:
+		return fmt.Errorf("%w: %d heads of %d elements, %d for keys and values", ErrModel, m.heads, m.headDim, m.kvHeads)
+	case rotated != m.headDim || number("attention.value_length", uint64(m.headDim)) != m.headDim:
+		return fmt.Errorf("%w: rotary embedding of %d of %d elements, or values of another length", ErrModel, rotated, m.headDim)
+	case m.headDim > maxHead || m.heads > maxHeads:
+		return fmt.Errorf("%w: %d heads of %d elements, at most %d of %d are supported", ErrModel, m.heads, m.headDim, maxHeads, maxHead)
 	case m.ContextLength > maxContext || len(m.layers) > maxLayers:
-		return fmt.Errorf("%w: context of %d tokens, %d layers", ErrModel, m.ContextLength, len(m.layers))
+		return fmt.Errorf("%w: context of %d tokens, %d layers; at most %d and %d are supported", ErrModel, m.ContextLength, len(m.layers), maxContext, maxLayers)
 	}
-	for _, key := range []string{"rope.scaling.type", "rope.scaling.factor"} {
-		if f.Has(m.Architecture + "." + key) {
-			return fmt.Errorf("%w: %s.%s", ErrModel, m.Architecture, key)
+	return m.readRotation(f)
+}
+
+// readRotation prepares the rotary embedding; scaling that is not written here
+// is refused rather than ignored.
+func (m *Model) readRotation(f *gguf.File) error {
+	var err error
+	if key := m.Architecture + ".rope.scaling.type"; f.Has(key) {
+		if kind, err := f.Text(key); err != nil || kind != "none" {
+			return errors.Join(err, fmt.Errorf("%w: %s is %q; none is supported", ErrModel, key, kind))
 		}
 	}
 	base := 10000.0
@@ -114,57 +144,117 @@ func (m *Model) readShape(f *gguf.File) error {
 			return errors.Join(err, fmt.Errorf("%w: %s is %g", ErrModel, key, base))
 		}
 	}
-	m.rope = tensor.NewRoPE(m.headDim, m.ContextLength, base)
+	var factors []float32
+	if f.HasTensor("rope_freqs.weight") { // of Llama 3.1 and later
+		if factors, err = readFloats(f, "rope_freqs.weight", uint64(m.headDim/2)); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(factors, func(v float32) bool { return !(v >= 1e-3) }) {
+			return fmt.Errorf("%w: rope_freqs.weight has factors that are not positive", ErrModel)
+		}
+	}
+	m.rope = tensor.NewRoPE(m.headDim, base, families[m.Architecture].halves, factors)
 	m.Name, _ = f.Text("general.name") // may be absent
 	m.License, _ = f.Text("general.license")
 	return nil
 }
 
+// readFloats reads a tensor that stays in float32.
+func readFloats(f *gguf.File, name string, shape ...uint64) ([]float32, error) {
+	t, err := f.Tensor(name, shape...)
+	if err != nil {
+		return nil, err
+	}
+	return t.Floats()
+}
+
+// weightReader reads tensors; the first failure stays.
+type weightReader struct {
+	file   *gguf.File
+	count  uint64 // elements read
+	failed error
+}
+
+func (r *weightReader) vector(name string, n int) []float32 {
+	if r.failed != nil {
+		return nil
+	}
+	values, err := readFloats(r.file, name, uint64(n))
+	r.failed = err
+	r.count += uint64(len(values))
+	return values
+}
+
+// optional is vector, or nil if the file has no such tensor.
+func (r *weightReader) optional(name string, n int) []float32 {
+	if !r.file.HasTensor(name) {
+		return nil
+	}
+	return r.vector(name, n)
+}
+
+func (r *weightReader) matrix(name string, out, in int) *tensor.Matrix {
+	if r.failed != nil {
+		return nil
+	}
+	t, err := r.file.Tensor(name, uint64(in), uint64(out))
+	if err != nil {
+		r.failed = err
+		return nil
+	}
+	r.count += t.Elements()
+	m, err := tensor.NewMatrix(t.Type, t.Data(), out, in)
+	if err != nil {
+		r.failed = fmt.Errorf("tensor %s: %w", name, err)
+	}
+	t.Forget()
+	return m
+}
+
 func (m *Model) readWeights(f *gguf.File) error {
-	var failed error
-	floats := func(name string, shape ...uint64) []float32 {
-		if failed != nil {
-			return nil
-		}
-		t, err := f.Tensor(name, shape...)
-		if err != nil {
-			failed = err
-			return nil
-		}
-		m.Parameters += t.Elements()
-		var values []float32
-		values, failed = t.Floats()
-		return values
-	}
-	matrix := func(name string, out, in int) *tensor.Panels {
-		w := floats(name, uint64(in), uint64(out))
-		if failed != nil {
-			return nil
-		}
-		return tensor.Pack(w, out, in)
-	}
-	m.embedding = floats("token_embd.weight", uint64(m.dim), uint64(m.Size()))
-	m.norm = floats("output_norm.weight", uint64(m.dim))
+	r := &weightReader{file: f}
+	m.embedding = r.matrix("token_embd.weight", m.Size(), m.dim)
+	m.norm = r.vector("output_norm.weight", m.dim)
+	m.output = m.embedding
 	if f.HasTensor("output.weight") {
-		m.output = matrix("output.weight", m.Size(), m.dim)
-	} else if failed == nil {
-		m.output = tensor.Pack(m.embedding, m.Size(), m.dim)
+		m.output = r.matrix("output.weight", m.Size(), m.dim)
 	}
-	kv := m.kvHeads * m.headDim
+	q, kv := m.heads*m.headDim, m.kvHeads*m.headDim
 	for i := range m.layers {
 		block := fmt.Sprintf("blk.%d.", i)
-		m.layers[i] = layer{
-			attnNorm: floats(block+"attn_norm.weight", uint64(m.dim)), ffnNorm: floats(block+"ffn_norm.weight", uint64(m.dim)),
-			q: matrix(block+"attn_q.weight", m.dim, m.dim), k: matrix(block+"attn_k.weight", kv, m.dim),
-			v: matrix(block+"attn_v.weight", kv, m.dim), o: matrix(block+"attn_output.weight", m.dim, m.dim),
-			gate: matrix(block+"ffn_gate.weight", m.hidden, m.dim), up: matrix(block+"ffn_up.weight", m.hidden, m.dim),
-			down: matrix(block+"ffn_down.weight", m.dim, m.hidden),
+		l := layer{
+			attnNorm: r.vector(block+"attn_norm.weight", m.dim), ffnNorm: r.vector(block+"ffn_norm.weight", m.dim),
+			q: r.matrix(block+"attn_q.weight", q, m.dim), k: r.matrix(block+"attn_k.weight", kv, m.dim),
+			v: r.matrix(block+"attn_v.weight", kv, m.dim), o: r.matrix(block+"attn_output.weight", m.dim, q),
+			gate: r.matrix(block+"ffn_gate.weight", m.hidden, m.dim), up: r.matrix(block+"ffn_up.weight", m.hidden, m.dim),
+			down:  r.matrix(block+"ffn_down.weight", m.dim, m.hidden),
+			qBias: r.optional(block+"attn_q.bias", q), kBias: r.optional(block+"attn_k.bias", kv), vBias: r.optional(block+"attn_v.bias", kv),
+		}
+		if families[m.Architecture].headNorms {
+			l.qNorm, l.kNorm = r.vector(block+"attn_q_norm.weight", m.headDim), r.vector(block+"attn_k_norm.weight", m.headDim)
+		}
+		if r.failed == nil && ((l.qBias == nil) != (l.kBias == nil) || (l.qBias == nil) != (l.vBias == nil)) {
+			r.failed = fmt.Errorf("%w: layer %d has some of the biases of attention", ErrModel, i)
+		}
+		m.layers[i] = l
+	}
+	if r.failed != nil {
+		return r.failed
+	}
+	m.Parameters = r.count
+	m.Quantization = m.layers[0].q.Format().String()
+	return m.refuseUnknown(f)
+}
+
+// refuseUnknown refuses a file with tensors that were not read: a model that
+// leaves out part of its weights would answer, and answer wrongly.
+func (m *Model) refuseUnknown(f *gguf.File) error {
+	known := regexp.MustCompile(`^(token_embd|output|output_norm|rope_freqs|blk\.\d+\.(attn_(norm|q|k|v|output|q_norm|k_norm)|ffn_(norm|gate|up|down)))\.(weight|bias)$`)
+	for _, t := range f.Tensors() {
+		if bias := strings.HasSuffix(t.Name, ".bias"); !known.MatchString(t.Name) ||
+			bias && !strings.HasSuffix(t.Name, "attn_q.bias") && !strings.HasSuffix(t.Name, "attn_k.bias") && !strings.HasSuffix(t.Name, "attn_v.bias") {
+			return fmt.Errorf("%w: tensor %s is none of architecture %s", ErrModel, t.Name, m.Architecture)
 		}
 	}
-	if failed != nil {
-		return failed
-	}
-	t, err := f.Tensor("blk.0.attn_q.weight")
-	m.Quantization = t.Type.String()
-	return err
+	return nil
 }

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"fmt"
-
-	"github.com/koinon/koinon/internal/tensor"
-)
+import "fmt"
 
 // Score returns the log-probability of each token but the first, given those
 // before it: what an answer's likelihood is judged by.
@@ -17,15 +13,19 @@ func (m *Model) Score(tokens []int32, threads int) ([]float32, error) {
 			return nil, fmt.Errorf("%w: token %d of %d", ErrRequest, id, m.Size())
 		}
 	}
-	s := m.newSequence(max(1, threads))
+	s := m.newSequence(threads)
 	scores := make([]float32, 0, len(tokens)-1)
+	rows := make([]int, 0, prefillChunk)
 	for at := 0; at < len(tokens)-1; at += prefillChunk {
 		n := min(prefillChunk, len(tokens)-1-at)
 		s.chunk(tokens[at : at+n])
+		rows = rows[:0]
 		for i := range n {
-			tensor.RMSNorm(s.normed[:s.dim], s.x[i*s.dim:][:s.dim], s.norm, s.eps)
-			tensor.MatMul(s.logits, s.normed[:s.dim], s.output, 1, s.workers)
-			scores = append(scores, logProbabilities(s.logits, tokens[at+i+1:at+i+2])[0])
+			rows = append(rows, i)
+		}
+		logits := s.predict(rows)
+		for i := range n {
+			scores = append(scores, logProbabilities(logits[i*m.Size():][:m.Size()], tokens[at+i+1:at+i+2])[0])
 		}
 	}
 	return scores, nil

@@ -265,6 +265,8 @@ func (g *Gateway) exhausted(j *job, busy int, last error) error {
 		return openai.Invalid("max_tokens", "The request may cost more than this gateway pays one provider at once (%s). Please ask for fewer tokens.", credit.Dollars(g.config.GrantCap))
 	case busy == len(j.order):
 		return openai.Unavailable("overloaded", time.Second, "Every provider of the model '%s' is busy. Please try again in a moment.", j.version.label())
+	case !g.funded.Load() && stale(last):
+		return openai.Unavailable("unfunded", 5*time.Second, "This gateway has no credit yet to pay providers with. Please try again in a moment.")
 	}
 	return openai.Unavailable("no_provider", g.config.Probe, "No provider of the model '%s' could serve the request. Please try again later.", j.version.label())
 }

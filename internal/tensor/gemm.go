@@ -48,6 +48,17 @@ func Gemm(c []float32, stride int, a Left, rows int, b *Panels, cols, depth int,
 	Parallel(panels*blocks, workers, unit)
 }
 
+// Strip computes, with one thread, the columns of c that a single panel of
+// width columns gives: panel has shape [depth, 32], whatever the width. Else it
+// is [Gemm].
+func Strip(c []float32, stride int, a Left, rows int, panel []float32, width, depth int, accumulate bool) {
+	t := tile{
+		c: c, stride: stride, a: a.Data, row: a.Row, col: a.Col,
+		panel: panel[:depth*panelWidth], depth: depth, width: width, accumulate: accumulate,
+	}
+	t.rows(0, rows)
+}
+
 // Parallel calls do(0) … do(n-1), at most workers at a time. The order is not
 // fixed: do must write only what belongs to its index.
 func Parallel(n, workers int, do func(i int)) {

@@ -1,5 +1,9 @@
 package tensor
 
+// PanelWidth is how many outputs a panel holds side by side, for those who lay
+// panels out themselves and use [Strip].
+const PanelWidth = panelWidth
+
 // panelWidth is how many outputs a panel holds side by side: two 512-bit or
 // four 256-bit vectors. It is a matter of speed alone.
 const panelWidth = 32

@@ -1,45 +1,75 @@
 package tensor
 
 // RoPE turns pairs of a head's elements by angles that grow with the position
-// (Su et al., 2021, section 3.2.2). Pairs are adjacent, as files of
-// architecture "llama" store them: (0,1), (2,3), …
+// (Su et al., 2021, section 3.2.2).
 type RoPE struct {
-	dim      int
-	cos, sin []float32 // [positions, dim/2]
+	halves      bool
+	frequencies []float64 // radians a position, by pair
 }
 
-// NewRoPE prepares positions 0 to positions−1 for heads of dim elements, dim
-// even. The angle of pair i at position p is p·base^(−2i/dim).
-func NewRoPE(dim, positions int, base float64) *RoPE {
-	half := dim / 2
-	r := &RoPE{dim: dim, cos: make([]float32, positions*half), sin: make([]float32, positions*half)}
+// NewRoPE prepares heads of dim elements, dim even. The angle of pair i at
+// position p is p·base^(−2i/dim). Pairs are adjacent, (0,1), (2,3), …, as files
+// of architecture "llama" store them; or, with halves, an element of the first
+// half and its counterpart in the second, (0,dim/2), (1,dim/2+1), …. Factors, if
+// any, divide the angles of each pair, to stretch them over longer contexts.
+func NewRoPE(dim int, base float64, halves bool, factors []float32) *RoPE {
+	r := &RoPE{halves: halves, frequencies: make([]float64, dim/2)}
 	logBase := Log(base)
-	for i := range half {
-		frequency := exp64(float64(-2*float64(i)/float64(dim)) * logBase)
-		for p := range positions {
-			sin, cos := SinCos(float64(p) * frequency)
-			r.sin[p*half+i], r.cos[p*half+i] = float32(sin), float32(cos)
+	for i := range r.frequencies {
+		r.frequencies[i] = exp64(float64(-2*float64(i)/float64(dim)) * logBase)
+		if factors != nil {
+			r.frequencies[i] /= float64(factors[i])
 		}
 	}
 	return r
 }
 
-// Apply turns every head in x, of shape [heads, dim], for the position.
-func (r *RoPE) Apply(x []float32, position int) { r.turn(x, position, 1) }
+// Turn is the rotation of one position.
+type Turn struct {
+	halves   bool
+	cos, sin []float32
+}
+
+// At computes a position's rotation, for positions below 2²⁰.
+func (r *RoPE) At(position int) Turn {
+	n := len(r.frequencies)
+	both := make([]float32, 2*n)
+	t := Turn{halves: r.halves, cos: both[:n], sin: both[n:]}
+	for i, frequency := range r.frequencies {
+		sin, cos := SinCos(float64(float64(position) * frequency))
+		t.cos[i], t.sin[i] = float32(cos), float32(sin)
+	}
+	return t
+}
+
+// Turns computes the rotations of positions 0 to n−1.
+func (r *RoPE) Turns(n int) []Turn {
+	list := make([]Turn, n)
+	for p := range list {
+		list[p] = r.At(p)
+	}
+	return list
+}
+
+// Apply turns every head in x, of shape [heads, dim].
+func (t Turn) Apply(x []float32) { t.turn(x, 1) }
 
 // Undo turns back: the inverse of Apply and, as rotations are orthogonal, its
 // gradient.
-func (r *RoPE) Undo(x []float32, position int) { r.turn(x, position, -1) }
+func (t Turn) Undo(x []float32) { t.turn(x, -1) }
 
-func (r *RoPE) turn(x []float32, position int, sign float32) {
-	half := r.dim / 2
-	cos, sin := r.cos[position*half:][:half], r.sin[position*half:][:half]
-	for ; len(x) >= r.dim; x = x[r.dim:] {
-		for i, c := range cos {
-			s := sign * sin[i]
-			a, b := x[2*i], x[2*i+1]
-			x[2*i] = float32(a*c) - float32(b*s)
-			x[2*i+1] = float32(a*s) + float32(b*c)
+func (t Turn) turn(x []float32, sign float32) {
+	n := len(t.cos)
+	for ; len(x) >= 2*n; x = x[2*n:] {
+		for i, c := range t.cos {
+			s := sign * t.sin[i]
+			first, second := 2*i, 2*i+1
+			if t.halves {
+				first, second = i, n+i
+			}
+			a, b := x[first], x[second]
+			x[first] = float32(a*c) - float32(b*s)
+			x[second] = float32(a*s) + float32(b*c)
 		}
 	}
 }

@@ -130,17 +130,19 @@ func TestFloat64FunctionsAgreeWithMath(t *testing.T) {
 }
 
 func TestRoPEUndoes(t *testing.T) {
-	rope := NewRoPE(8, 100, 10000)
-	x := random(rand.New(rand.NewPCG(5, 6)), 24)
-	y := slices.Clone(x)
-	rope.Apply(y, 77)
-	if differs(x, y) < 0 {
-		t.Fatal("Apply changed nothing")
-	}
-	rope.Undo(y, 77)
-	for i := range x {
-		if math.Abs(float64(x[i]-y[i])) > 1e-6 {
-			t.Fatalf("element %d came back as %g, was %g", i, y[i], x[i])
+	for _, halves := range []bool{false, true} {
+		turn := NewRoPE(8, 10000, halves, nil).At(77)
+		x := random(rand.New(rand.NewPCG(5, 6)), 24)
+		y := slices.Clone(x)
+		turn.Apply(y)
+		if differs(x, y) < 0 {
+			t.Fatal("Apply changed nothing")
+		}
+		turn.Undo(y)
+		for i := range x {
+			if math.Abs(float64(x[i]-y[i])) > 1e-6 {
+				t.Fatalf("element %d came back as %g, was %g", i, y[i], x[i])
+			}
 		}
 	}
 }

@@ -38,8 +38,9 @@ func (d *decoder) backwardLayer(s *layerState, w, g layerWeights) {
 	d.linearBack(d.dAttn, g.o, d.dx, s.attn, w.o, d.Dim, d.Dim)
 	d.attentionBack(s)
 	tensor.Parallel(d.seqs*d.length, d.workers, func(i int) {
-		d.rope.Undo(d.dQ[i*d.Dim:][:d.Dim], i%d.length)
-		d.rope.Undo(d.dK[i*d.kvDim():][:d.kvDim()], i%d.length)
+		turn := d.turns[i%d.length]
+		turn.Undo(d.dQ[i*d.Dim:][:d.Dim])
+		turn.Undo(d.dK[i*d.kvDim():][:d.kvDim()])
 	})
 	clear(d.dn)
 	d.linearBack(d.dn, g.q, d.dQ, s.attnIn, w.q, d.Dim, d.Dim)

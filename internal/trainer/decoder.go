@@ -10,7 +10,7 @@ import (
 type decoder struct {
 	Architecture
 	workers int
-	rope    *tensor.RoPE
+	turns   []tensor.Turn // by position
 	w, grad *weights
 
 	seqs, length int       // shape of the batch
@@ -46,7 +46,7 @@ func newDecoder(a Architecture, w, grad *weights, seqs, length, workers int) *de
 	n := seqs * length
 	floats := func(width int) []float32 { return make([]float32, n*width) }
 	d := &decoder{
-		Architecture: a, workers: workers, rope: tensor.NewRoPE(a.headDim(), a.Context, ropeBase),
+		Architecture: a, workers: workers, turns: tensor.NewRoPE(a.headDim(), ropeBase, false, nil).Turns(a.Context),
 		w: w, grad: grad, seqs: seqs, length: length,
 		final: floats(a.Dim), x: floats(a.Dim), finalScale: floats(1), logits: floats(a.Vocab), losses: floats(1),
 		dx: floats(a.Dim), dn: floats(a.Dim), dAttn: floats(a.Dim), dQ: floats(a.Dim), dK: floats(a.kvDim()), dV: floats(a.kvDim()),
@@ -89,8 +89,9 @@ func (d *decoder) forwardLayer(s *layerState, w layerWeights) {
 	d.linear(s.k, s.attnIn, w.k, d.kvDim(), d.Dim)
 	d.linear(s.v, s.attnIn, w.v, d.kvDim(), d.Dim)
 	tensor.Parallel(d.seqs*d.length, d.workers, func(i int) {
-		d.rope.Apply(s.q[i*d.Dim:][:d.Dim], i%d.length)
-		d.rope.Apply(s.k[i*d.kvDim():][:d.kvDim()], i%d.length)
+		turn := d.turns[i%d.length]
+		turn.Apply(s.q[i*d.Dim:][:d.Dim])
+		turn.Apply(s.k[i*d.kvDim():][:d.kvDim()])
 	})
 	d.attention(s)
 	d.linear(d.x, s.attn, w.o, d.Dim, d.Dim)

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"os"
 	"syscall"
+	"unsafe"
 )
 
 var order = binary.LittleEndian
@@ -36,7 +37,9 @@ type Tensor struct {
 	Name  string
 	Type  Type
 	Shape []uint64
-	data  []byte
+
+	data   []byte
+	mapped bool
 }
 
 // Elements is the number of elements.
@@ -50,6 +53,19 @@ func (t Tensor) Elements() uint64 {
 
 // Data is the tensor's elements as the file has them, valid until it is closed.
 func (t Tensor) Data() []byte { return t.data }
+
+// Forget tells the system that the file's pages of the tensor are no longer
+// needed in memory, once its data has been converted.
+func (t Tensor) Forget() {
+	size := uintptr(os.Getpagesize())
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(t.data)))
+	skip := (size - start%size) % size
+	if t.mapped && uintptr(len(t.data)) > skip+size {
+		inside := t.data[skip:]
+		inside = inside[:uintptr(len(inside))/size*size]
+		_ = syscall.Madvise(inside, syscall.MADV_DONTNEED) // advice: refusing it costs memory, nothing else
+	}
+}
 
 // Floats converts the whole tensor to float32. Elements that are no numbers
 // are refused: no sound model has them, and they would poison an answer.
@@ -88,6 +104,10 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f.mapped = true
+	for name, t := range f.tensors {
+		t.mapped = true
+		f.tensors[name] = t
+	}
 	return f, nil
 }
 

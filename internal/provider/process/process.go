@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -135,6 +136,23 @@ func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights
 	if err != nil {
 		return "", provider.Model{}, fmt.Errorf("%w: give weights, a GGUF file, or model, a version's digest: %w", provider.ErrConfig, err)
 	}
+	// Whoever has the weights may be starting, too, and the ledger may not know
+	// yet where they are now.
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		path, m, err := fetch(ctx, c, ledger, swarm, digest, log)
+		if !errors.Is(err, weights.ErrUnavailable) {
+			return path, m, err
+		}
+		log.Warn("the weights cannot be fetched yet; trying again", "wait", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return "", provider.Model{}, errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+func fetch(ctx context.Context, c Config, ledger *client.Client, swarm *weights.Swarm, digest receipt.Digest, log *slog.Logger) (string, provider.Model, error) {
 	peers, err := offering(ctx, ledger, c.Model)
 	if err != nil {
 		return "", provider.Model{}, err

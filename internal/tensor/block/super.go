@@ -128,7 +128,7 @@ func fit(values []float32, top int) (scale, minimum float32) {
 		var sum float32
 		for _, v := range values {
 			q := max(0, min(top, int(float32((v-low)/step)+0.5)))
-			e := float32(float32(step*float32(q)) + low) - v
+			e := float32(float32(step*float32(q))+low) - v
 			sum += float32(e * e)
 		}
 		if sum < best {

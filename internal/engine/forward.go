@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/koinon/koinon/internal/tensor"
+)
+
+// span is a run of tokens to be computed, at the end of one history.
+type span struct {
+	history *history
+	tokens  []int32
+	first   int // row in the batch, set by forward
+}
+
+// forward runs a model over batches of spans. What a span gives does not depend
+// on what else is in its batch. It is not safe for concurrent use.
+type forward struct {
+	*Model
+	workers int
+
+	rows                                          int
+	x, normed, q, k, v, attn, proj, gate, up, act []float32
+	input                                         tensor.Input
+	turns                                         []tensor.Turn
+	scores                                        sync.Pool // of *[]float32
+
+	selected, logits []float32
+}
+
+func (m *Model) newForward(workers int) *forward {
+	f := &forward{Model: m, workers: max(1, workers)}
+	f.scores.New = func() any { return new([]float32) }
+	return f
+}
+
+func resize(s *[]float32, n int) []float32 {
+	if cap(*s) < n {
+		*s = make([]float32, n)
+	}
+	*s = (*s)[:n]
+	return *s
+}
+
+// run computes the spans, whose histories have room for them, and appends their
+// tokens. The last states of all rows are then in x.
+func (f *forward) run(spans []span) {
+	f.rows = 0
+	f.turns = f.turns[:0]
+	for i := range spans {
+		spans[i].first = f.rows
+		f.rows += len(spans[i].tokens)
+		for j := range spans[i].tokens {
+			f.turns = append(f.turns, f.rope.At(len(spans[i].history.tokens)+j))
+		}
+	}
+	for _, buffer := range []*[]float32{&f.x, &f.normed, &f.proj} {
+		resize(buffer, f.rows*f.dim)
+	}
+	for _, buffer := range []*[]float32{&f.q, &f.attn} {
+		resize(buffer, f.rows*f.heads*f.headDim)
+	}
+	for _, buffer := range []*[]float32{&f.k, &f.v} {
+		resize(buffer, f.rows*f.kvHeads*f.headDim)
+	}
+	for _, buffer := range []*[]float32{&f.gate, &f.up, &f.act} {
+		resize(buffer, f.rows*f.hidden)
+	}
+	for _, s := range spans {
+		for i, token := range s.tokens {
+			f.embedding.Row(f.x[(s.first+i)*f.dim:][:f.dim], int(token))
+		}
+	}
+	for i := range f.layers {
+		f.attention(i, spans)
+		f.feedForward(&f.layers[i])
+	}
+	for _, s := range spans {
+		s.history.append(s.tokens)
+	}
+}
+
+// each calls do for every row.
+func (f *forward) each(do func(row int)) { tensor.Parallel(f.rows, f.workers, do) }
+
+func (f *forward) normalise(w []float32) {
+	f.each(func(row int) {
+		tensor.RMSNorm(f.normed[row*f.dim:][:f.dim], f.x[row*f.dim:][:f.dim], w, f.eps)
+	})
+	f.input.Set(f.normed, f.rows, f.dim)
+}
+
+// add ends a half of a layer: proj is added to x.
+func (f *forward) add() { tensor.Add(f.x, f.proj) }
+
+func (f *forward) attention(index int, spans []span) {
+	l := &f.layers[index]
+	f.normalise(l.attnNorm)
+	l.q.Mul(f.q, &f.input, f.workers)
+	l.k.Mul(f.k, &f.input, f.workers)
+	l.v.Mul(f.v, &f.input, f.workers)
+	qWidth, kvWidth := f.heads*f.headDim, f.kvHeads*f.headDim
+	f.each(func(row int) {
+		q, k, v := f.q[row*qWidth:][:qWidth], f.k[row*kvWidth:][:kvWidth], f.v[row*kvWidth:][:kvWidth]
+		f.prepare(l, q, k, v, f.turns[row])
+	})
+	for _, s := range spans {
+		f.store(index, s)
+	}
+	tensor.Parallel(len(spans)*f.kvHeads, f.workers, func(i int) { f.attend(index, i%f.kvHeads, spans[i/f.kvHeads]) })
+	f.input.Set(f.attn, f.rows, qWidth)
+	l.o.Mul(f.proj, &f.input, f.workers)
+	f.add()
+}
+
+// prepare finishes one row's queries, keys and values: biases, norms of heads,
+// and rotation, as far as the architecture has them.
+func (f *forward) prepare(l *layer, q, k, v []float32, turn tensor.Turn) {
+	if l.qBias != nil {
+		tensor.Add(q, l.qBias)
+		tensor.Add(k, l.kBias)
+		tensor.Add(v, l.vBias)
+	}
+	if l.qNorm != nil {
+		for at := 0; at < len(q); at += f.headDim {
+			tensor.RMSNorm(q[at:at+f.headDim], q[at:at+f.headDim], l.qNorm, f.eps)
+		}
+		for at := 0; at < len(k); at += f.headDim {
+			tensor.RMSNorm(k[at:at+f.headDim], k[at:at+f.headDim], l.kNorm, f.eps)
+		}
+	}
+	turn.Apply(q)
+	turn.Apply(k)
+}
+
+// store puts a span's keys and values into its pages.
+func (f *forward) store(index int, s span) {
+	width := f.kvHeads * f.headDim
+	for i := range s.tokens {
+		position := len(s.history.tokens) + i
+		slot := position % pageTokens
+		for head := range f.kvHeads {
+			at := (s.first+i)*width + head*f.headDim
+			keys, values := s.history.pages[position/pageTokens].head(f.Model, index, head)
+			for j, v := range f.k[at:][:f.headDim] {
+				keys[j*pageTokens+slot] = v
+			}
+			for j := 0; j < f.headDim; j += tensor.PanelWidth {
+				n := min(tensor.PanelWidth, f.headDim-j)
+				copy(values[j*pageTokens+slot*tensor.PanelWidth:], f.v[at+j:][:n])
+			}
+		}
+	}
+}
+
+// attend computes the attention of a span's tokens, each over itself and all
+// before it, for the query heads that share one head of keys and values. Scores
+// are dot products over the head's elements in ascending order, times
+// 1/sqrt(elements); their softmax weighs the values in the order of positions.
+func (f *forward) attend(index, kvHead int, s span) {
+	group, width := f.heads/f.kvHeads, f.heads*f.headDim
+	first := s.first*width + kvHead*group*f.headDim
+	if len(s.tokens) == 1 { // the heads of a group side by side
+		f.attendRows(index, kvHead, s, first, f.headDim, group, 0)
+		return
+	}
+	for g := range group {
+		f.attendRows(index, kvHead, s, first+g*f.headDim, width, len(s.tokens), 1)
+	}
+}
+
+// attendRows attends from rows that lie stride apart in q, the first at first;
+// each sees step positions more than the one before.
+func (f *forward) attendRows(index, kvHead int, s span, first, stride, rows, step int) {
+	start := len(s.history.tokens)
+	positions := start + len(s.tokens)
+	used := (positions + pageTokens - 1) / pageTokens
+	buffer := f.scores.Get().(*[]float32)
+	defer f.scores.Put(buffer)
+	across := used * pageTokens
+	scores := resize(buffer, rows*across)
+	for i, p := range s.history.pages[:used] {
+		keys, _ := p.head(f.Model, index, kvHead)
+		tensor.Strip(scores[i*pageTokens:], across, tensor.Left{Data: f.q[first:], Row: stride, Col: 1}, rows, keys, pageTokens, f.headDim, false)
+	}
+	scale := 1 / tensor.Sqrt(float32(f.headDim))
+	for r := range rows {
+		row := scores[r*across:][:positions]
+		sees := start + 1 + r*step
+		tensor.Scale(row[:sees], scale)
+		tensor.Softmax(row[:sees])
+		clear(row[sees:]) // adding zeros changes no bit of a sum that began at zero
+	}
+	for i, p := range s.history.pages[:used] {
+		_, values := p.head(f.Model, index, kvHead)
+		for j := 0; j < f.headDim; j += tensor.PanelWidth {
+			n := min(tensor.PanelWidth, f.headDim-j)
+			tensor.Strip(f.attn[first+j:], stride, tensor.Left{Data: scores[i*pageTokens:], Row: across, Col: 1}, rows,
+				values[j*pageTokens:], n, min(pageTokens, positions-i*pageTokens), i > 0)
+		}
+	}
+}
+
+func (f *forward) feedForward(l *layer) {
+	f.normalise(l.ffnNorm)
+	l.gate.Mul(f.gate, &f.input, f.workers)
+	l.up.Mul(f.up, &f.input, f.workers)
+	f.each(func(row int) {
+		at := row * f.hidden
+		tensor.SwiGLU(f.act[at:at+f.hidden], f.gate[at:at+f.hidden], f.up[at:at+f.hidden])
+	})
+	f.input.Set(f.act, f.rows, f.hidden)
+	l.down.Mul(f.proj, &f.input, f.workers)
+	f.add()
+}
+
+// predict returns the logits of what follows each of the given rows of the last
+// run, valid until the next.
+func (f *forward) predict(rows []int) []float32 {
+	selected := resize(&f.selected, len(rows)*f.dim)
+	for i, row := range rows {
+		tensor.RMSNorm(selected[i*f.dim:][:f.dim], f.x[row*f.dim:][:f.dim], f.norm, f.eps)
+	}
+	f.input.Set(selected, len(rows), f.dim)
+	logits := resize(&f.logits, len(rows)*f.Size())
+	f.output.Mul(logits, &f.input, f.workers)
+	return logits
+}

@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/koinon/koinon/internal/engine/sampling"
+	"github.com/koinon/koinon/internal/tensor"
+	"github.com/koinon/koinon/receipt"
+)
+
+// ahead is how many tokens the engine may be ahead of who takes them: a slow
+// reader, or one who waits to be paid, stops its own answer and no other.
+const ahead = 2
+
+// answer is one request being generated.
+type answer struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	request Request
+	sampler *sampling.Sampler
+	stops   stopFinder
+	limit   int // most tokens
+	step    int // tokens drawn
+	steps   chan step
+	history history
+	pending []int32 // to be computed before the next token is drawn
+	buffer  []byte  // of a step's logits
+}
+
+// step is a token, or why there are no more.
+type step struct {
+	token  Token
+	finish string
+}
+
+func newAnswer(ctx context.Context, r Request, m *Model) (*answer, error) {
+	sampler, err := sampling.New(r.Sampling, m.Size(), r.Prompt)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{
+		ctx: ctx, request: r, sampler: sampler,
+		stops: stopFinder{stops: r.Stop}, limit: min(r.MaxTokens, m.ContextLength-len(r.Prompt)),
+		steps: make(chan step, ahead+1), pending: r.Prompt,
+	}, nil
+}
+
+// submit hands an answer to the loop, which runs while there are any.
+func (e *Engine) submit(a *answer) {
+	ctx, cancel := context.WithCancel(a.ctx)
+	a.ctx, a.cancel = ctx, cancel
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiting = append(e.waiting, a)
+	if !e.looping {
+		e.looping = true
+		go e.loop()
+	}
+	e.poke()
+}
+
+// leave ends an answer that is over or no longer wanted.
+func (e *Engine) leave(a *answer) {
+	a.cancel()
+	e.poke()
+}
+
+func (e *Engine) poke() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop computes one batch after the other: the next token of every answer that
+// is being written and, beside them, a chunk of the prompts of those that are
+// not, so that a long prompt does not hold up the others.
+func (e *Engine) loop() {
+	for e.admit() {
+		batch := e.batch()
+		if len(batch) == 0 {
+			<-e.wake
+			continue
+		}
+		spans := make([]span, len(batch))
+		for i, p := range batch {
+			spans[i] = span{history: &p.answer.history, tokens: p.answer.pending[:p.tokens]}
+		}
+		e.forward.run(spans)
+		e.draw(batch, spans)
+	}
+}
+
+// admit lets go of answers that are over and takes on those that wait, oldest
+// first, as far as there are slots. It is false when nothing is left to do.
+func (e *Engine) admit() bool {
+	e.running = slices.DeleteFunc(e.running, func(a *answer) bool {
+		if a.ctx.Err() != nil {
+			a.history.release()
+			return true
+		}
+		return false
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.waiting) > 0 && len(e.running) < e.slots {
+		a := e.waiting[0]
+		e.waiting = e.waiting[1:]
+		if a.ctx.Err() != nil {
+			continue
+		}
+		a.history = history{store: e.pages}
+		a.pending = a.history.adopt(a.pending)
+		e.running = append(e.running, a)
+	}
+	e.looping = len(e.running) > 0
+	return e.looping
+}
+
+// part is what a batch computes of one answer: the first tokens of its pending.
+type part struct {
+	answer *answer
+	tokens int
+}
+
+// batch chooses what to compute next. Prompts share the chunk in turns: the one
+// that was served moves to the end.
+func (e *Engine) batch() []part {
+	var batch []part
+	var prompts []*answer
+	for _, a := range e.running {
+		switch {
+		case len(a.pending) == 0 || len(a.steps) >= ahead:
+		case a.step > 0:
+			batch = append(batch, part{a, len(a.pending)})
+		default:
+			prompts = append(prompts, a)
+		}
+	}
+	left := prefillChunk
+	for i, a := range prompts {
+		n := min(len(a.pending), max(1, left/(len(prompts)-i)))
+		if n > left {
+			break
+		}
+		batch = append(batch, part{a, n})
+		left -= n
+	}
+	return slices.DeleteFunc(batch, func(p part) bool { return !p.answer.history.grow(p.tokens) })
+}
+
+// draw draws the next token of every answer in a batch whose pending tokens are
+// all computed.
+func (e *Engine) draw(batch []part, spans []span) {
+	var ready []*answer
+	var rows []int
+	for i, p := range batch {
+		a := p.answer
+		if a.pending = a.pending[p.tokens:]; len(a.pending) == 0 {
+			ready, rows = append(ready, a), append(rows, spans[i].first+p.tokens-1)
+		}
+	}
+	if len(ready) == 0 {
+		return
+	}
+	logits := e.forward.predict(rows)
+	size := e.model.Size()
+	tensor.Parallel(len(ready), e.forward.workers, func(i int) { ready[i].next(e.model, logits[i*size:][:size]) })
+}
+
+// next draws a token from its logits and says what is to be computed after it.
+func (a *answer) next(m *Model, logits []float32) {
+	id := a.sampler.Draw(logits, uint64(a.step), nil)
+	if id == m.EOS() {
+		a.steps <- step{finish: FinishStop}
+		return
+	}
+	a.sampler.Accept(id)
+	token := Token{ID: id, Logprob: logProbabilities(logits, []int32{id})[0]}
+	if a.request.TopLogprobs > 0 {
+		token.Top = topLogprobs(logits, a.request.TopLogprobs)
+	}
+	a.buffer = bitsOf(a.buffer, logits)
+	token.Leaf = receipt.Leaf(uint64(a.step), id, receipt.Sum(a.buffer))
+	a.steps <- step{token: token}
+	a.step++
+	switch {
+	case a.stops.found(m.Piece(id)):
+		a.steps <- step{finish: FinishStop}
+	case a.step == a.limit:
+		a.steps <- step{finish: FinishLength}
+	default:
+		a.pending = []int32{id}
+	}
+}

@@ -42,6 +42,7 @@ func exp512(dst, src []float32) {
 		src, dst = src[16:], dst[16:]
 	}
 	expGo(dst, src)
+	archsimd.ClearAVXUpperBits()
 }
 
 // exp256 is exp512 on eight lanes.
@@ -81,4 +82,5 @@ func exp256(dst, src []float32) {
 		src, dst = src[8:], dst[8:]
 	}
 	expGo(dst, src)
+	archsimd.ClearAVXUpperBits()
 }

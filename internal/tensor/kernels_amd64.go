@@ -4,6 +4,10 @@ package tensor
 
 import "simd/archsimd"
 
+// The vector kernels end by clearing the wide registers: on some processors
+// SHA-256's instructions are fifty times slower while those hold anything, and
+// every step's logits are hashed.
+
 func vectorKernels() []kernel {
 	var found []kernel
 	if archsimd.X86.AVX512() {
@@ -52,6 +56,7 @@ func four512(t *tile, row int) {
 	d1.StoreSlice(c2[16:])
 	e0.StoreSlice(c3)
 	e1.StoreSlice(c3[16:])
+	archsimd.ClearAVXUpperBits()
 }
 
 //go:norace
@@ -70,6 +75,7 @@ func one512(t *tile, row int) {
 	}
 	a0.StoreSlice(c)
 	a1.StoreSlice(c[16:])
+	archsimd.ClearAVXUpperBits()
 }
 
 // four256 computes a panel's columns in two halves, as the accumulators of a
@@ -115,6 +121,7 @@ func four256(t *tile, row int) {
 		e0.StoreSlice(c3)
 		e1.StoreSlice(c3[8:])
 	}
+	archsimd.ClearAVXUpperBits()
 }
 
 //go:norace
@@ -138,4 +145,5 @@ func one256(t *tile, row int) {
 	a1.StoreSlice(c[8:])
 	a2.StoreSlice(c[16:])
 	a3.StoreSlice(c[24:])
+	archsimd.ClearAVXUpperBits()
 }

@@ -119,6 +119,7 @@ func (m *Matrix) Mul(y []float32, x *Input, workers int) {
 	if m.in != x.width {
 		panic(fmt.Sprintf("tensor: a row of %d for a matrix of %d×%d", x.width, m.out, m.in))
 	}
+	workers = worth(workers, m.out*m.in*x.rows)
 	if m.floats != nil {
 		MatMul(y, x.values, m.floats, x.rows, workers)
 		return
@@ -133,6 +134,12 @@ func (m *Matrix) Mul(y []float32, x *Input, workers int) {
 		p := product{panel: m.panels[i*size:][:size], blocks: blocks, operand: operand, width: m.in}
 		p.each(y[first:], m.out, min(panelWidth, m.out-first), x.rows, kernel)
 	})
+}
+
+// worth bounds workers by the multiplications there are: waking one takes as
+// long as some hundred thousand of them.
+func worth(workers, multiplications int) int {
+	return min(workers, 1+multiplications/(1<<18))
 }
 
 // product is one panel times all rows.

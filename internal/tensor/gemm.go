@@ -128,23 +128,19 @@ type kernel struct {
 	name      string
 	four, one func(t *tile, row int)
 	exp       func(dst, src []float32)
-	// products are kernels of formats; the portable ones stand in for the rest.
-	products map[block.Format]panelKernel
-}
-
-func (k kernel) product(f block.Format) panelKernel {
-	if fast, ok := k.products[f]; ok {
-		return fast
-	}
-	return goProducts[f]
+	products  map[block.Format]panelKernel
 }
 
 // kernels lists what this processor can run, best first; the last is portable.
 // active is the index of the one in use, changed only by tests.
 var (
-	kernels = append(vectorKernels(), kernel{"go", fourGo, oneGo, expGo, nil})
+	kernels []kernel
 	active  = 0
 )
+
+func init() { // products of floats use these kernels in their turn
+	kernels = append(vectorKernels(), kernel{"go", fourGo, oneGo, expGo, portable.products()})
+}
 
 // Kernel names the implementation in use: avx512, avx2 or go.
 func Kernel() string { return kernels[active].name }

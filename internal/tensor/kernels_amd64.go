@@ -2,7 +2,10 @@
 
 package tensor
 
-import "simd/archsimd"
+import (
+	"maps"
+	"simd/archsimd"
+)
 
 // The vector kernels end by clearing the wide registers: on some processors
 // SHA-256's instructions are fifty times slower while those hold anything, and
@@ -10,11 +13,13 @@ import "simd/archsimd"
 
 func vectorKernels() []kernel {
 	var found []kernel
+	fastest := wide256.products() // what has no AVX-512 of its own
+	maps.Copy(fastest, vnniProducts())
 	if archsimd.X86.AVX512() {
-		found = append(found, kernel{"avx512", four512, one512, exp512, vnniProducts()})
+		found = append(found, kernel{"avx512", four512, one512, exp512, fastest})
 	}
 	if archsimd.X86.AVX2() {
-		found = append(found, kernel{"avx2", four256, one256, exp256, nil})
+		found = append(found, kernel{"avx2", four256, one256, exp256, wide256.products()})
 	}
 	return found
 }

@@ -128,7 +128,7 @@ func (m *Matrix) Mul(y []float32, x *Input, workers int) {
 	size := blocks * m.layout.bytes
 	panels := (m.out + panelWidth - 1) / panelWidth
 	operand := x.operand(m.layout.activations)
-	kernel := kernels[active].product(m.format)
+	kernel := kernels[active].products[m.format]
 	Parallel(panels, workers, func(i int) {
 		first := i * panelWidth
 		p := product{panel: m.panels[i*size:][:size], blocks: blocks, operand: operand, width: m.in}

@@ -57,7 +57,7 @@ func (v *vector) draw(t *testing.T, step uint64) int32 {
 		PenaltyWindow: v.PenaltyWindow, Seed: v.Seed,
 	}
 	for _, b := range v.LogitBias {
-		p.Bias = append(p.Bias, Bias{b.Token, b.Value})
+		p.Bias = append(p.Bias, Bias(b))
 	}
 	logits := make([]float32, len(v.Logits))
 	for i, text := range v.Logits {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/koinon/koinon/internal/engine/grammar"
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/receipt"
 )
@@ -61,6 +62,7 @@ type Request struct {
 	Prompt      []int32
 	MaxTokens   int // at least 1; cut to what the context leaves
 	Sampling    sampling.Params
+	Grammar     *grammar.Grammar // of the answer's text; nil for any text
 	Stop        []string
 	TopLogprobs int
 }

@@ -19,6 +19,7 @@ type answer struct {
 	cancel  context.CancelFunc
 	request Request
 	sampler *sampling.Sampler
+	grammar *constraint
 	stops   stopFinder
 	limit   int // most tokens
 	step    int // tokens drawn
@@ -40,7 +41,7 @@ func newAnswer(ctx context.Context, r Request, m *Model) (*answer, error) {
 		return nil, err
 	}
 	return &answer{
-		ctx: ctx, request: r, sampler: sampler,
+		ctx: ctx, request: r, sampler: sampler, grammar: newConstraint(r.Grammar, m.Vocabulary),
 		stops: stopFinder{stops: r.Stop}, limit: min(r.MaxTokens, m.ContextLength-len(r.Prompt)),
 		steps: make(chan step, ahead+1), pending: r.Prompt,
 	}, nil
@@ -171,12 +172,17 @@ func (e *Engine) draw(batch []part, spans []span) {
 
 // next draws a token from its logits and says what is to be computed after it.
 func (a *answer) next(m *Model, logits []float32) {
-	id := a.sampler.Draw(logits, uint64(a.step), nil)
-	if id == m.EOS() {
+	id := a.sampler.Draw(logits, uint64(a.step), a.grammar.allowed())
+	switch {
+	case id < 0:
+		a.steps <- step{finish: a.grammar.end()}
+		return
+	case id == m.EOS():
 		a.steps <- step{finish: FinishStop}
 		return
 	}
 	a.sampler.Accept(id)
+	a.grammar.accept(id)
 	token := Token{ID: id, Logprob: logProbabilities(logits, []int32{id})[0]}
 	if a.request.TopLogprobs > 0 {
 		token.Top = topLogprobs(logits, a.request.TopLogprobs)

@@ -16,6 +16,7 @@ var ErrModel = errors.New("unsupported model")
 type Vocabulary struct {
 	*tokenizer.BPE
 	template *template
+	trie     trie
 }
 
 // Message is one turn of a conversation.

@@ -12,9 +12,10 @@ const (
 	maxPlaces = 1 << 13
 	// maxDepth bounds stacks; a deeper one is left out.
 	maxDepth = 1 << 12
-	// maxWork bounds the places, and a quarter of the classes of the states, that
-	// the mask of one token may come to; what is beyond is not allowed.
-	maxWork = 1 << 19
+	// maxWork bounds the places that the mask of one token may come to, with an
+	// eighth of the stacks that are tried and a quarter of the classes of the states
+	// that are made; what is beyond is not allowed.
+	maxWork = 1 << 18
 	// When more nodes or transitions than this are remembered, all but the
 	// current state is forgotten.
 	keepNodes, keepCells = 1 << 18, 1 << 20
@@ -141,7 +142,7 @@ func (s *stacks) step(from, class int32) transition {
 		}
 	}
 	tops, ok := s.close()
-	t := transition{to: -1, cost: int32(len(s.seen) + 1)}
+	t := transition{to: -1, cost: int32(len(s.seen) + len(s.states[from].tops)/8 + 1)}
 	if ok && len(tops) > 0 {
 		t.to = s.state(tops)
 		t.cost += int32(s.classes.count / 4)

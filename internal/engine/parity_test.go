@@ -122,12 +122,12 @@ func TestLlamaCppAgrees(t *testing.T) {
 		// As it ships llama.cpp rounds its activations to 8 bits, which we do
 		// not; the same weights in float32 leave nothing to round.
 		t.Run(filepath.Base(path), func(t *testing.T) { compare(t, path, 3e-2) })
-		t.Run(filepath.Base(path)+" in F32", func(t *testing.T) { compare(t, inFloat32(t, path), 1e-3) })
+		t.Run(filepath.Base(path)+" in F32", func(t *testing.T) { compare(t, converted(t, path, gguf.F32), 1e-3) })
 	}
 }
 
-// inFloat32 copies a model with its weights stored as float32.
-func inFloat32(t *testing.T, path string) string {
+// converted copies a model with its matrices stored as another format.
+func converted(t *testing.T, path string, format gguf.Type) string {
 	t.Helper()
 	f, err := gguf.Open(path)
 	if err != nil {
@@ -135,12 +135,12 @@ func inFloat32(t *testing.T, path string) string {
 	}
 	defer f.Close()
 	var data bytes.Buffer
-	if err := gguf.Convert(&data, f, gguf.F32); err != nil {
+	if err := gguf.Convert(&data, f, format); err != nil {
 		t.Fatal(err)
 	}
-	converted := filepath.Join(t.TempDir(), "model-f32.gguf")
-	if err := os.WriteFile(converted, data.Bytes(), 0o644); err != nil {
+	copied := filepath.Join(t.TempDir(), "model-"+format.String()+".gguf")
+	if err := os.WriteFile(copied, data.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return converted
+	return copied
 }

@@ -6,8 +6,6 @@ import (
 	"math"
 	"math/bits"
 	"os"
-	"syscall"
-	"unsafe"
 )
 
 var order = binary.LittleEndian
@@ -57,13 +55,8 @@ func (t Tensor) Data() []byte { return t.data }
 // Forget tells the system that the file's pages of the tensor are no longer
 // needed in memory, once its data has been converted.
 func (t Tensor) Forget() {
-	size := uintptr(os.Getpagesize())
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(t.data)))
-	skip := (size - start%size) % size
-	if t.mapped && uintptr(len(t.data)) > skip+size {
-		inside := t.data[skip:]
-		inside = inside[:uintptr(len(inside))/size*size]
-		_ = syscall.Madvise(inside, syscall.MADV_DONTNEED) // advice: refusing it costs memory, nothing else
+	if t.mapped {
+		forget(t.data)
 	}
 }
 
@@ -94,13 +87,13 @@ func Open(path string) (*File, error) {
 	if !stat.Mode().IsRegular() || stat.Size() == 0 || stat.Size() > math.MaxInt {
 		return nil, fmt.Errorf("%w: %s is empty or no regular file", ErrFormat, path)
 	}
-	data, err := syscall.Mmap(int(file.Fd()), 0, int(stat.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	data, err := mapFile(file, int(stat.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("cannot map %s into memory: %w", path, err)
 	}
 	f, err := Read(data)
 	if err != nil {
-		syscall.Munmap(data)
+		_ = unmap(data)
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f.mapped = true
@@ -118,7 +111,7 @@ func (f *File) Close() error {
 		return nil
 	}
 	f.mapped = false
-	return syscall.Munmap(f.data)
+	return unmap(f.data)
 }
 
 // Read checks the structure of a file in memory, which the File refers to.

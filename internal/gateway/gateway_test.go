@@ -32,7 +32,7 @@ func (s *syncWriter) Write(b []byte) (int, error) {
 func TestChat(t *testing.T) {
 	p := newScripted(t, "p", testPrice, "To be, or not to be")
 	h := newHarness(t, p)
-	got := h.chat(hello + `,"max_tokens":64,"seed":5}`)
+	got := h.chat(hello + `,"max_tokens":64,"seed":5,"min_p":0.5,"logit_bias":{"97":-1},"response_format":{"type":"json_object"}}`)
 	if got.status != 200 {
 		t.Fatalf("%d: %s", got.status, got.body)
 	}
@@ -46,6 +46,9 @@ func TestChat(t *testing.T) {
 		if v := field(t, got.body, path); v != want {
 			t.Errorf("%s is %v, want %v", path, v, want)
 		}
+	}
+	if got := p.requests[0].Shaping; got.MinP != 0.5 || len(got.LogitBias) != 1 || got.Grammar == "" {
+		t.Errorf("what shapes the answer, as sent: %+v", got)
 	}
 	if p.requests[0].Seed != 5 || p.requests[0].MaxPrice.Output != testPrice.Output {
 		t.Errorf("the request as sent: %+v", p.requests[0])
@@ -212,7 +215,20 @@ func TestErrors(t *testing.T) {
 		{"an empty stop", chat, h.key, hello + `,"stop":""}`, 400, "invalid_value", "stop"},
 		{"a stop of numbers", chat, h.key, hello + `,"stop":[1]}`, 400, "invalid_value", "stop"},
 		{"tools", chat, h.key, hello + `,"tools":[{"type":"function"}]}`, 400, "unsupported_parameter", "tools"},
-		{"JSON mode", chat, h.key, hello + `,"response_format":{"type":"json_object"}}`, 400, "unsupported_parameter", "response_format"},
+		{"an unknown format", chat, h.key, hello + `,"response_format":{"type":"yaml"}}`, 400, "invalid_value", "response_format.type"},
+		{"a format without a schema", chat, h.key, hello + `,"response_format":{"type":"json_schema"}}`, 400, "invalid_value", "response_format.json_schema.schema"},
+		{"a schema that cannot be kept", chat, h.key, hello + `,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"not":{}}}}}`, 400, "invalid_value", "response_format.json_schema.schema"},
+		{"a wrong grammar", text, h.key, `{"model":"bard","prompt":"x","grammar":"root ::= other"}`, 400, "invalid_value", "grammar"},
+		{"a grammar and a format", chat, h.key, hello + `,"grammar":"root ::= \"a\"","response_format":{"type":"json_object"}}`, 400, "invalid_value", "grammar"},
+		{"too large a min_p", chat, h.key, hello + `,"min_p":1.5}`, 400, "invalid_value", "min_p"},
+		{"a negative typical_p", chat, h.key, hello + `,"typical_p":-1}`, 400, "invalid_value", "typical_p"},
+		{"no repetition penalty", chat, h.key, hello + `,"repetition_penalty":0}`, 400, "invalid_value", "repetition_penalty"},
+		{"too much presence", chat, h.key, hello + `,"presence_penalty":3}`, 400, "invalid_value", "presence_penalty"},
+		{"too little frequency", text, h.key, `{"model":"bard","prompt":"x","frequency_penalty":-3}`, 400, "invalid_value", "frequency_penalty"},
+		{"a penalty of another type", chat, h.key, hello + `,"presence_penalty":"high"}`, 400, "invalid_type", "presence_penalty"},
+		{"a bias beyond the limit", chat, h.key, hello + `,"logit_bias":{"1":101}}`, 400, "invalid_value", "logit_bias"},
+		{"a bias of a word", chat, h.key, hello + `,"logit_bias":{"the":1}}`, 400, "invalid_value", "logit_bias"},
+		{"a bias of no token", chat, h.key, hello + `,"logit_bias":{"2000000000":1}}`, 400, "invalid_value", "logit_bias"},
 		{"top_logprobs alone", chat, h.key, hello + `,"top_logprobs":2}`, 400, "invalid_value", "top_logprobs"},
 		{"stream_options without stream", chat, h.key, hello + `,"stream_options":{"include_usage":true}}`, 400, "invalid_value", "stream_options"},
 		{"a prompt of token ids", text, h.key, `{"model":"bard","prompt":[1,2]}`, 400, "unsupported_parameter", "prompt"},

@@ -47,6 +47,11 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 		return nil, openai.Unavailable("no_provider", g.config.Probe,
 			"The model '%s' has no provider that can be reached now. Please try again later.", c.Model)
 	}
+	for _, b := range c.Shaping.LogitBias {
+		if _, ok := vocabulary.Piece(int32(b.Token)); !ok {
+			return nil, openai.Invalid("logit_bias", "Invalid 'logit_bias': the model '%s' has no token %d.", c.Model, b.Token)
+		}
+	}
 	j := &job{version: v}
 	param := "messages"
 	if c.Messages != nil {
@@ -88,6 +93,7 @@ func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Voca
 		request := inference.Request{
 			Model: j.version.digest, Messages: c.Messages, Prompt: text, MaxTokens: c.MaxTokens,
 			Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Seed: seed, Stop: c.Stop, Logprobs: c.TopLogprobs,
+			Shaping: c.Shaping,
 		}
 		j.calls = append(j.calls, &call{id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens})
 	}

@@ -82,6 +82,7 @@ type Request struct {
 	Stop []string `json:"stop,omitempty"`
 	// Logprobs is the number of alternatives to report per token.
 	Logprobs uint32 `json:"logprobs"`
+	Shaping
 	// MaxPrice, if given, is the most the payer agrees to; a provider that
 	// asks more refuses with [CodePaymentRequired] instead of serving.
 	MaxPrice *MaxPrice `json:"max_price,omitempty"`
@@ -185,7 +186,7 @@ func (r Request) Validate() error {
 	if r.Logprobs > MaxLogprobs {
 		return ErrLogprobs
 	}
-	return nil
+	return r.Shaping.validate()
 }
 
 func (r Request) validatePrompt() error {

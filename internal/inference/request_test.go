@@ -42,6 +42,16 @@ func TestRequestRefusals(t *testing.T) {
 		"long stop":          {`{` + base + `,"prompt":"a","stop":["` + strings.Repeat("x", MaxStopBytes+1) + `"]}`, ErrStop},
 		"many stops":         {`{` + base + `,"prompt":"a","stop":["` + strings.Repeat(`x","`, MaxStop) + `x"]}`, ErrStop},
 		"logprobs":           {`{` + base + `,"prompt":"a","logprobs":21}`, ErrLogprobs},
+		"min_p":              {`{` + base + `,"prompt":"a","min_p":1.1}`, ErrMinP},
+		"typical_p":          {`{` + base + `,"prompt":"a","typical_p":-1}`, ErrTypicalP},
+		"repetition":         {`{` + base + `,"prompt":"a","repetition_penalty":0.01}`, ErrRepetition},
+		"presence":           {`{` + base + `,"prompt":"a","presence_penalty":2.5}`, ErrPresence},
+		"frequency":          {`{` + base + `,"prompt":"a","frequency_penalty":-2.5}`, ErrFrequency},
+		"window":             {`{` + base + `,"prompt":"a","penalty_window":262145}`, ErrWindow},
+		"bias":               {`{` + base + `,"prompt":"a","logit_bias":[{"token":1,"bias":101}]}`, ErrLogitBias},
+		"bias out of order":  {`{` + base + `,"prompt":"a","logit_bias":[{"token":2,"bias":1},{"token":1,"bias":1}]}`, ErrLogitBias},
+		"bias twice":         {`{` + base + `,"prompt":"a","logit_bias":[{"token":2,"bias":1},{"token":2,"bias":1}]}`, ErrLogitBias},
+		"grammar":            {`{` + base + `,"prompt":"a","grammar":"` + strings.Repeat("#", MaxGrammar+1) + `"}`, ErrGrammar},
 		"too large":          {strings.Repeat(" ", MaxRequest+1), ErrRequestTooLarge},
 		"too many messages":  {`{` + base + `,"messages":[` + strings.Repeat(`{"role":"user","content":""},`, MaxMessages) + `{"role":"user","content":""}]}`, ErrMessages},
 		"content not a text": {`{` + base + `,"messages":[{"role":"user","content":[]}]}`, ErrRequestJSON},
@@ -69,6 +79,10 @@ func TestRequestRoundTrip(t *testing.T) {
 		Messages:  []Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "Γειά σου"}},
 		MaxTokens: 64, Temperature: 0.7, TopP: 0.95, TopK: 40, Seed: 1<<64 - 1,
 		Stop: []string{"\n\n"}, Logprobs: 5, MaxPrice: &MaxPrice{Input: 1, Output: 2},
+		Shaping: Shaping{
+			MinP: 0.05, TypicalP: 0.9, RepetitionPenalty: 1.1, PresencePenalty: -0.5, FrequencyPenalty: 0.25, PenaltyWindow: 64,
+			LogitBias: []TokenBias{{Token: 3, Bias: -100}, {Token: 7, Bias: 1.5}}, Grammar: `root ::= "a"`,
+		},
 	}
 	b, err := want.Encode()
 	if err != nil {
@@ -86,9 +100,21 @@ func TestRequestRoundTrip(t *testing.T) {
 	}
 }
 
+// A request that asks for nothing new has the bytes it always had: its digest is
+// in receipts.
+func TestOldRequestsKeepTheirBytes(t *testing.T) {
+	r := Request{Model: receipt.Digest{7}, Prompt: "a", MaxTokens: 4, Temperature: 0.5, TopP: 1, Stop: []string{"x"}, MaxPrice: &MaxPrice{Input: 1, Output: 2}}
+	got, err := r.Encode()
+	want := `{"model":"sha256:0700000000000000000000000000000000000000000000000000000000000000","prompt":"a","max_tokens":4,"temperature":0.5,"top_p":1,"top_k":0,"seed":0,"stop":["x"],"logprobs":0,"max_price":{"input":1,"output":2}}`
+	if err != nil || string(got) != want {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{"model":"` + digest + `","prompt":"a","top_p":1}`))
 	f.Add([]byte(`{"model":"` + digest + `","messages":[{"role":"user","content":"b"}],"top_p":0.5,"stop":["x"]}`))
+	f.Add([]byte(`{"model":"` + digest + `","prompt":"a","top_p":1,"min_p":0.1,"logit_bias":[{"token":1,"bias":-2}],"grammar":"root ::= \"a\""}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := ParseRequest(b)
 		if err != nil {

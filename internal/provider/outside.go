@@ -64,6 +64,9 @@ type Engine interface {
 	// Prompt is the token ids of a request: rendered by the model's template, or
 	// encoded as they are.
 	Prompt(r inference.Request) ([]int32, error)
+	// Check refuses a request that Generate cannot answer, and says why, so that
+	// nothing is paid for it.
+	Check(r inference.Request) error
 	// ContextLength bounds prompt and answer together, in tokens.
 	ContextLength() int
 	// Generate emits an answer's tokens in order and says why it ended: "stop"
@@ -84,6 +87,7 @@ type Job struct {
 	Seed        uint64
 	Stop        []string
 	Logprobs    int
+	Shaping     inference.Shaping
 }
 
 // Token is one step of an answer.

@@ -182,6 +182,9 @@ func (s *session) accept(open *inferencev1.Open) error {
 // fit encodes the prompt and bounds the answer by the model's context.
 func (s *session) fit() error {
 	var err error
+	if err = s.p.out.Engine.Check(s.request); err != nil {
+		return inference.Errorf(inference.CodeInvalidRequest, "%v", err)
+	}
 	if s.prompt, err = s.p.out.Engine.Prompt(s.request); err != nil {
 		return inference.Errorf(inference.CodeInvalidRequest, "the model's template refuses the messages")
 	}
@@ -288,7 +291,7 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 	r := s.request
 	return s.p.out.Engine.Generate(ctx, Job{
 		Prompt: s.prompt, MaxTokens: s.limit, Temperature: r.Temperature, TopP: r.TopP, TopK: int(r.TopK),
-		Seed: r.Seed, Stop: r.Stop, Logprobs: int(r.Logprobs),
+		Seed: r.Seed, Stop: r.Stop, Logprobs: int(r.Logprobs), Shaping: r.Shaping,
 	}, func(t Token) error {
 		owed, err := s.book.token(ctx, s.metered, s.p.exposure, s.p.config)
 		if err != nil {

@@ -304,6 +304,8 @@ func (e *script) Prompt(r inference.Request) ([]int32, error) {
 
 func (e *script) ContextLength() int { return 512 }
 
+func (e *script) Check(inference.Request) error { return nil }
+
 func (e *script) Generate(ctx context.Context, job Job, emit func(Token) error) (string, error) {
 	select {
 	case e.slots <- struct{}{}:

@@ -35,6 +35,7 @@ type Completion struct {
 	N           int    // answers for each prompt
 	Stream      bool
 	Usage       bool // a last chunk with the usage
+	Shaping     inference.Shaping
 }
 
 // common are the fields that both endpoints share. Unions are raw here, so that
@@ -52,9 +53,7 @@ type common struct {
 	StreamOptions *struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
-	PresencePenalty  *float64           `json:"presence_penalty"`
-	FrequencyPenalty *float64           `json:"frequency_penalty"`
-	LogitBias        map[string]float64 `json:"logit_bias"`
+	shaping
 }
 
 type chatRequest struct {
@@ -67,9 +66,6 @@ type chatRequest struct {
 	Functions           []any           `json:"functions"`
 	Modalities          []string        `json:"modalities"`
 	Audio               json.RawMessage `json:"audio"`
-	ResponseFormat      *struct {
-		Type string `json:"type"`
-	} `json:"response_format"`
 }
 
 type chatMessage struct {
@@ -101,7 +97,6 @@ func ParseChat(body []byte) (Completion, error) {
 		{"functions", len(r.Functions) > 0},
 		{"audio", given(r.Audio)},
 		{"modalities", len(r.Modalities) > 1 || len(r.Modalities) == 1 && r.Modalities[0] != "text"},
-		{"response_format", r.ResponseFormat != nil && r.ResponseFormat.Type != "text"},
 	} {
 		if field.given {
 			return Completion{}, Unsupported(field.name, "'%s' is not supported by this gateway.", field.name)
@@ -214,13 +209,8 @@ func (r *common) completion() (Completion, error) {
 	if c.Stop, err = stops(r.Stop); err != nil {
 		return c, err
 	}
-	switch {
-	case r.PresencePenalty != nil && *r.PresencePenalty != 0:
-		return c, Unsupported("presence_penalty", "'presence_penalty' is not supported by this gateway.")
-	case r.FrequencyPenalty != nil && *r.FrequencyPenalty != 0:
-		return c, Unsupported("frequency_penalty", "'frequency_penalty' is not supported by this gateway.")
-	case len(r.LogitBias) > 0:
-		return c, Unsupported("logit_bias", "'logit_bias' is not supported by this gateway.")
+	if c.Shaping, err = r.shaping.read(); err != nil {
+		return c, err
 	}
 	c.Stream = r.Stream != nil && *r.Stream
 	if r.StreamOptions != nil {
@@ -251,7 +241,7 @@ func decode(body []byte, into any) error {
 	case errors.As(err, &syntax):
 		return Malformed("We could not parse the JSON body of your request: syntax error at byte %d.", syntax.Offset)
 	case errors.As(err, &kind):
-		field := strings.TrimPrefix(kind.Field, "common.")
+		field := strings.TrimPrefix(strings.TrimPrefix(kind.Field, "common."), "shaping.")
 		if field == "" {
 			return Malformed("The request's body must be a JSON object, not %s.", kind.Value)
 		}

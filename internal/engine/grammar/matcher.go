@@ -36,8 +36,32 @@ func (m *Matcher) Complete() bool { return m.at.left == 0 && m.complete(m.at.sta
 // it matches already.
 func (m *Matcher) Mask(mask sampling.Mask) {
 	m.begins()
-	clear(mask)
-	v, path := m.vocabulary, m.path
+	v := m.vocabulary
+	if m.takesPlain() {
+		copy(mask, v.allPlain)
+	} else {
+		clear(mask)
+		m.mark(&v.plain, mask)
+	}
+	m.mark(&v.other, mask)
+	if eos := v.tokens.EOS(); eos >= 0 && m.Complete() {
+		mask.Allow(eos)
+	}
+}
+
+// takesPlain says whether every plain character leads back to where the text is.
+func (m *Matcher) takesPlain() bool {
+	for _, class := range m.classes.plain {
+		if m.at.left > 0 || m.follow(m.at.state, class) != m.at.state {
+			return false
+		}
+	}
+	return m.at.left == 0
+}
+
+// mark walks a trie and allows the tokens that it reaches.
+func (m *Matcher) mark(v *trie, mask sampling.Mask) {
+	path := m.path
 	path[0] = m.at
 	row, rowOf := m.states[m.at.state].next, m.at.state // of the state met last
 	for i, n := int32(0), int32(len(v.char)); i < n; {
@@ -71,9 +95,6 @@ func (m *Matcher) Mask(mask sampling.Mask) {
 			}
 		}
 		i++
-	}
-	if eos := v.tokens.EOS(); eos >= 0 && m.Complete() {
-		mask.Allow(eos)
 	}
 }
 

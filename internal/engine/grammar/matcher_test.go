@@ -212,10 +212,14 @@ func BenchmarkMask(b *testing.B) {
 	for _, n := range []int{32_000, 150_000} {
 		w := large(n)
 		v := NewVocabulary(w)
-		g := parse(b, JSON)
-		for _, c := range []struct{ name, text string }{
-			{"start", ""}, {"string", `{"name": "some te`}, {"value", `{"name": `}, {"number", `{"name": 12`},
+		free, counted := parse(b, JSON), parse(b, `root ::= "\"" char{0,200} "\""`+"\n"+JSONTerminals)
+		for _, c := range []struct {
+			name, text string
+			g          *Grammar
+		}{
+			{"start", "", free}, {"string", `{"name": "some te`, free}, {"value", `{"name": `, free}, {"number", `{"name": 12`, free}, {"counted", `"some te`, counted},
 		} {
+			g := c.g
 			for _, fresh := range []bool{false, true} {
 				name := filepath.Join(itoa(n), c.name)
 				if fresh {

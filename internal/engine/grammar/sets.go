@@ -82,6 +82,7 @@ type classes struct {
 	pages   [(utf8.MaxRune + 1) >> pageBits]int32 // the class of a whole page, or mixed
 	count   int
 	members [][]uint64 // of each set, a bit for each class
+	plain   []int32    // the classes that have a plain character
 }
 
 // classify refines one class of everything by each set in turn.
@@ -166,6 +167,15 @@ func (c *classes) member(sets [][]span) {
 		c.ascii[r] = c.class[c.interval(rune(r))]
 	}
 	c.paginate()
+	for i, low := range c.starts {
+		for low <= '\\'+1 && !isPlainRune(low) || low == 0x7f {
+			low++
+		}
+		within := i+1 == len(c.starts) || low < c.starts[i+1]
+		if id := c.class[i]; id >= 0 && within && !slices.Contains(c.plain, id) {
+			c.plain = append(c.plain, id)
+		}
+	}
 }
 
 // Most pages of so many code points are of one class.

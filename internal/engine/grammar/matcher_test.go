@@ -68,7 +68,7 @@ func TestMasksAreWhatIsAccepted(t *testing.T) {
 	w := letters()
 	v := NewVocabulary(w)
 	for _, source := range []string{
-		JSON, `root ::= "日本語" | "é" "é"* | [^a-z]{3}`, `root ::= ("a" | "aa" | "aaa")* "b"`, `root ::= ["\\u0é]+`, `root ::= "nul" "l"? | "true"*`,
+		JSON, `root ::= "日本語" | "é" "é"* | [^a-z]{3}`, `root ::= ("a" | "aa" | "aaa")* "b"`, `root ::= ["\\u0é]+`, `root ::= .{1,3}`, `root ::= [^"]{2} "\"" .*`, `root ::= .* "x"`, `root ::= "nul" "l"? | "true"*`,
 	} {
 		g := parse(t, source)
 		rng := rand.New(rand.NewPCG(9, 9))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -85,6 +86,9 @@ func (s shape) write(t testing.TB) string {
 		}
 		w.Tensor(name, kind, values, shape...)
 	}
+	// As trained models have them, so that states keep their size from layer to
+	// layer: else roundings grow into other answers.
+	spread := func(in uint64) float32 { return float32(math.Sqrt(3 / float64(in))) }
 	kind, kv := s.kind, dim/heads*uint64(s.kvHeads)
 	if kind == gguf.TQ1_0 || kind == gguf.TQ2_0 { // as the files of such models are
 		random("token_embd.weight", gguf.F16, 0, 0.5, dim, uint64(len(tokens)))
@@ -100,13 +104,13 @@ func (s shape) write(t testing.TB) string {
 		b := fmt.Sprintf("blk.%d.", i)
 		random(b+"attn_norm.weight", gguf.F32, 1, 0.2, dim)
 		random(b+"ffn_norm.weight", gguf.F32, 1, 0.2, dim)
-		random(b+"attn_q.weight", kind, 0, 0.3, dim, dim)
-		random(b+"attn_k.weight", kind, 0, 0.3, dim, kv)
-		random(b+"attn_v.weight", kind, 0, 0.3, dim, kv)
-		random(b+"attn_output.weight", kind, 0, 0.3, dim, dim)
-		random(b+"ffn_gate.weight", kind, 0, 0.3, dim, hidden)
-		random(b+"ffn_up.weight", kind, 0, 0.3, dim, hidden)
-		random(b+"ffn_down.weight", kind, 0, 0.3, hidden, dim)
+		random(b+"attn_q.weight", kind, 0, spread(dim), dim, dim)
+		random(b+"attn_k.weight", kind, 0, spread(dim), dim, kv)
+		random(b+"attn_v.weight", kind, 0, spread(dim), dim, kv)
+		random(b+"attn_output.weight", kind, 0, spread(dim), dim, dim)
+		random(b+"ffn_gate.weight", kind, 0, spread(dim), dim, hidden)
+		random(b+"ffn_up.weight", kind, 0, spread(dim), dim, hidden)
+		random(b+"ffn_down.weight", kind, 0, spread(hidden), hidden, dim)
 		if s.biases {
 			random(b+"attn_q.bias", gguf.F32, 0, 0.3, dim)
 			random(b+"attn_k.bias", gguf.F32, 0, 0.3, kv)

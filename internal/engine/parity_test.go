@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
@@ -23,29 +22,48 @@ var hardTexts = []string{
 	"a\u200bb\ufeffc", strings.Repeat("ing", 50) + strings.Repeat(" ", 40) + "x",
 }
 
-// installed is done once, whatever number of models is compared.
-var installed sync.Once
+// peer is a model to compare with llama.cpp, and what that makes of it.
+type peer struct {
+	name      string
+	tolerance float64 // of the mean absolute difference of log-probabilities
+	model     *Model
 
-// llamacpp runs score.mjs; the test is skipped where npm is absent.
-func llamacpp(t *testing.T, model string, continuations [][]int32) (ids [][]int32, logprobs [][]float64) {
+	Path          string    `json:"path"`
+	Continuations [][]int32 `json:"continuations"`
+	ids           [][]int32 // of hardTexts
+	logprobs      [][]float64
+}
+
+// newPeer chooses over two thousand tokens of hard and easy text.
+func newPeer(t *testing.T, name, path string, tolerance float64) *peer {
+	t.Helper()
+	p := &peer{name: name, tolerance: tolerance, model: load(t, path), Path: path}
+	tokens := p.model.Prompt(strings.Join(hardTexts, " "))
+	for len(tokens) < 2100 {
+		tokens = append(tokens, p.model.Prompt(" And the thing was singing in the evening of the day: who is there? A stranger, my lord.\n")...)
+	}
+	for part := range slices.Chunk(tokens, 200) {
+		if len(part) > 1 {
+			p.Continuations = append(p.Continuations, part)
+		}
+	}
+	return p
+}
+
+// askLlamaCpp runs score.mjs; the test is skipped where npm is absent.
+func askLlamaCpp(t *testing.T, peers []*peer) {
 	t.Helper()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		t.Skip("SKIPPED: npm is absent, so llama.cpp is not here to compare with")
 	}
 	folder := filepath.Join("testdata", "llamacpp")
-	installed.Do(func() {
-		install := exec.Command(npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
-		install.Dir = folder
-		if out, err := install.CombinedOutput(); err != nil {
-			t.Errorf("npm ci: %v\n%s", err, out)
-		}
-	})
-	path, err := filepath.Abs(model)
-	if err != nil {
-		t.Fatal(err)
+	install := exec.Command(npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-	input, err := json.Marshal(map[string]any{"model": path, "texts": hardTexts, "continuations": continuations})
+	input, err := json.Marshal(map[string]any{"texts": hardTexts, "models": peers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,72 +75,69 @@ func llamacpp(t *testing.T, model string, continuations [][]int32) (ids [][]int3
 	if err != nil {
 		t.Fatalf("llama.cpp: %v\n%s", err, talk.String())
 	}
-	var output struct {
+	var results []struct {
 		IDs      [][]int32   `json:"ids"`
 		Logprobs [][]float64 `json:"logprobs"`
 	}
-	if err := json.Unmarshal(out, &output); err != nil {
+	if err := json.Unmarshal(out, &results); err != nil || len(results) != len(peers) {
 		t.Fatalf("llama.cpp said %s: %v", out, err)
 	}
-	return output.IDs, output.Logprobs
+	for i, r := range results {
+		peers[i].ids, peers[i].logprobs = r.IDs, r.Logprobs
+	}
 }
 
-// compare checks that llama.cpp cuts the same tokens from a file's hard texts
-// and finds their log-probabilities within a mean absolute difference.
-func compare(t *testing.T, path string, tolerance float64) {
-	m := load(t, path)
-	text := strings.Join(hardTexts, " ") + strings.Repeat(" And the thing was singing in the evening of the day.", 40)
-	tokens := m.Prompt(text)
-	var continuations [][]int32
-	for part := range slices.Chunk(tokens, 200) {
-		if len(part) > 1 {
-			continuations = append(continuations, part)
-		}
-	}
-	ids, logprobs := llamacpp(t, path, continuations)
+// compare checks that llama.cpp cuts the same tokens from hard texts and finds
+// their log-probabilities within the tolerance.
+func (p *peer) compare(t *testing.T) {
 	for i, text := range hardTexts {
-		if own := m.Encode(text, false); !slices.Equal(own, ids[i]) {
-			t.Errorf("%q: our tokens %v, llama.cpp's %v", text, own, ids[i])
+		if own := p.model.Encode(text, false); !slices.Equal(own, p.ids[i]) {
+			t.Errorf("%q: our tokens %v, llama.cpp's %v", text, own, p.ids[i])
 		}
 	}
 	var sum float64
 	n := 0
-	for i, part := range continuations {
-		own, err := m.Score(part, 2)
+	for i, part := range p.Continuations {
+		own, err := p.model.Score(part, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for j, p := range own {
-			sum += math.Abs(float64(p) - logprobs[i][j])
+		for j, logprob := range own {
+			sum += math.Abs(float64(logprob) - p.logprobs[i][j])
 			n++
 		}
 	}
 	mean := sum / float64(n)
 	t.Logf("mean |Δ log-probability| over %d positions: %.2e", n, mean)
-	if !(mean < tolerance) {
-		t.Errorf("mean |Δ log-probability| is %g, at most %g is agreement", mean, tolerance)
+	if !(mean < p.tolerance) || n < 2000 {
+		t.Errorf("mean |Δ log-probability| over %d positions is %g, at most %g is agreement", n, mean, p.tolerance)
 	}
 }
 
 func TestLlamaCppAgrees(t *testing.T) {
+	var peers []*peer
 	for name, shape := range shapes() {
-		// The weights are random, which makes rounding count for more than it
-		// does in a trained model.
 		tolerance := 2e-2
 		if shape.kind == gguf.F32 {
 			tolerance = 1e-3
 		}
-		t.Run(name, func(t *testing.T) { compare(t, shape.write(t), tolerance) })
+		peers = append(peers, newPeer(t, name, shape.write(t), tolerance))
 	}
 	shipped, err := filepath.Glob("../../models/*/*.gguf")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range shipped {
-		// As it ships llama.cpp rounds its activations to 8 bits, which we do
-		// not; the same weights in float32 leave nothing to round.
-		t.Run(filepath.Base(path), func(t *testing.T) { compare(t, path, 3e-2) })
-		t.Run(filepath.Base(path)+" in F32", func(t *testing.T) { compare(t, converted(t, path, gguf.F32), 1e-3) })
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers = append(peers, newPeer(t, filepath.Base(path), absolute, 2e-2),
+			newPeer(t, filepath.Base(path)+" in F32", converted(t, path, gguf.F32), 1e-3))
+	}
+	askLlamaCpp(t, peers)
+	for _, p := range peers {
+		t.Run(p.name, p.compare)
 	}
 }
 

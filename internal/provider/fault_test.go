@@ -524,9 +524,12 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 	gate := make(chan struct{})
 	w.engine.pace(func(ctx context.Context, i int) error {
 		if i == 5 {
-			<-gate
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
 		}
-		return nil
+		return ctx.Err()
 	})
 	c := b.open("hello", 60)
 	if err := c.read(5); err != nil {
@@ -534,7 +537,7 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 	}
 	w.stop()
 	for {
-		d := b.open("hello", 6)
+		d := b.open("hello", 4) // short of the gate
 		err := d.read(1)
 		if errors.Is(err, &inference.Error{Code: inference.CodeDraining}) {
 			break

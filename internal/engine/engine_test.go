@@ -86,17 +86,19 @@ func (s shape) write(t testing.TB) string {
 		}
 		w.Tensor(name, kind, values, shape...)
 	}
-	// As trained models have them, so that states keep their size from layer to
-	// layer: else roundings grow into other answers.
+	// As in trained models, what a layer adds is small beside what it is added to,
+	// and logits are a few units apart. Else every rounding of an input to int8
+	// that falls the other way grows into another answer: changing embeddings by
+	// 2e-7 of themselves then moves log-probabilities by 2e-2.
 	spread := func(in uint64) float32 { return float32(math.Sqrt(3 / float64(in))) }
 	kind, kv := s.kind, dim/heads*uint64(s.kvHeads)
 	if kind == gguf.TQ1_0 || kind == gguf.TQ2_0 { // as the files of such models are
-		random("token_embd.weight", gguf.F16, 0, 0.5, dim, uint64(len(tokens)))
-		random("output.weight", gguf.Q6_K, 0, 0.5, dim, uint64(len(tokens)))
+		random("token_embd.weight", gguf.F16, 0, spread(dim), dim, uint64(len(tokens)))
+		random("output.weight", gguf.Q6_K, 0, spread(dim), dim, uint64(len(tokens)))
 	} else {
-		random("token_embd.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+		random("token_embd.weight", kind, 0, spread(dim), dim, uint64(len(tokens)))
 		if !s.tied {
-			random("output.weight", kind, 0, 0.5, dim, uint64(len(tokens)))
+			random("output.weight", kind, 0, spread(dim), dim, uint64(len(tokens)))
 		}
 	}
 	random("output_norm.weight", gguf.F32, 1, 0.2, dim)
@@ -107,10 +109,10 @@ func (s shape) write(t testing.TB) string {
 		random(b+"attn_q.weight", kind, 0, spread(dim), dim, dim)
 		random(b+"attn_k.weight", kind, 0, spread(dim), dim, kv)
 		random(b+"attn_v.weight", kind, 0, spread(dim), dim, kv)
-		random(b+"attn_output.weight", kind, 0, spread(dim), dim, dim)
+		random(b+"attn_output.weight", kind, 0, spread(dim)/4, dim, dim)
 		random(b+"ffn_gate.weight", kind, 0, spread(dim), dim, hidden)
 		random(b+"ffn_up.weight", kind, 0, spread(dim), dim, hidden)
-		random(b+"ffn_down.weight", kind, 0, spread(hidden), hidden, dim)
+		random(b+"ffn_down.weight", kind, 0, spread(hidden)/4, hidden, dim)
 		if s.biases {
 			random(b+"attn_q.bias", gguf.F32, 0, 0.3, dim)
 			random(b+"attn_k.bias", gguf.F32, 0, 0.3, kv)

@@ -13,7 +13,7 @@ for (const {path, continuations} of input.models) {
     const ids = input.texts.map((line) => model.tokenize(line, false, "trimLeadingSpace").map(Number));
     // Keys and values in float32, as ours are: llama.cpp's default of float16 alone
     // moves log-probabilities by 1.5e-3.
-    const context = await model.createContext({contextSize: 512, sequences: 1,
+    const context = await model.createContext({contextSize: 512, sequences: 1, threads: 1,
         experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32"});
     const logprobs = [];
     // One sequence, cleared: a disposed one is only given back some time later.

@@ -25,10 +25,15 @@ func TestScripts(t *testing.T) {
 	if err := json.Unmarshal(vectors, &published); err != nil {
 		t.Fatal(err)
 	}
+	trivium, err := filepath.Abs(filepath.Join("..", "..", "models", "trivium", "trivium.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("TRIVIUM", trivium)
 			return os.WriteFile(filepath.Join(e.WorkDir, "receipt.json"), published.Receipt, 0o644)
 		},
 	})

@@ -77,8 +77,8 @@ type Token struct {
 
 // TokenLogprob is an alternative that a step might have drawn.
 type TokenLogprob struct {
-	ID      int32
-	Logprob float32
+	ID      int32   `json:"id"`
+	Logprob float32 `json:"logprob"`
 }
 
 // Reasons why an answer ends.

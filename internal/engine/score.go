@@ -1,23 +1,27 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
 
-// Score returns the log-probability of each token but the first, given those
-// before it: what an answer's likelihood is judged by.
-func (m *Model) Score(tokens []int32, threads int) ([]float32, error) {
-	if len(tokens) < 2 || len(tokens) > m.ContextLength {
-		return nil, fmt.Errorf("%w: %d tokens to score, 2 to %d are possible", ErrRequest, len(tokens), m.ContextLength)
+	"github.com/koinon/koinon/receipt"
+)
+
+// Logits computes a text, many tokens at once, and shows the logits of what
+// follows each token, in order; they are valid during the call. An error of
+// visit ends it.
+func (m *Model) Logits(tokens []int32, threads int, visit func(position int, logits []float32) error) error {
+	if len(tokens) < 1 || len(tokens) > m.ContextLength {
+		return fmt.Errorf("%w: a text of %d tokens, 1 to %d are possible", ErrRequest, len(tokens), m.ContextLength)
 	}
 	for _, id := range tokens {
 		if id < 0 || int(id) >= m.Size() {
-			return nil, fmt.Errorf("%w: token %d of %d", ErrRequest, id, m.Size())
+			return fmt.Errorf("%w: token %d of %d", ErrRequest, id, m.Size())
 		}
 	}
 	s := m.newSequence(threads)
-	scores := make([]float32, 0, len(tokens)-1)
 	rows := make([]int, 0, prefillChunk)
-	for at := 0; at < len(tokens)-1; at += prefillChunk {
-		n := min(prefillChunk, len(tokens)-1-at)
+	for at := 0; at < len(tokens); at += prefillChunk {
+		n := min(prefillChunk, len(tokens)-at)
 		s.chunk(tokens[at : at+n])
 		rows = rows[:0]
 		for i := range n {
@@ -25,8 +29,65 @@ func (m *Model) Score(tokens []int32, threads int) ([]float32, error) {
 		}
 		logits := s.predict(rows)
 		for i := range n {
-			scores = append(scores, logProbabilities(logits[i*m.Size():][:m.Size()], tokens[at+i+1:at+i+2])[0])
+			if err := visit(at+i, logits[i*m.Size():][:m.Size()]); err != nil {
+				return err
+			}
 		}
 	}
-	return scores, nil
+	return nil
+}
+
+// Score returns the log-probability of each token but the first, given those
+// before it: what an answer's likelihood is judged by.
+func (m *Model) Score(tokens []int32, threads int) ([]float32, error) {
+	if len(tokens) < 2 {
+		return nil, fmt.Errorf("%w: %d tokens to score, 2 at least", ErrRequest, len(tokens))
+	}
+	scores := make([]float32, 0, len(tokens)-1)
+	err := m.Logits(tokens[:len(tokens)-1], threads, func(i int, logits []float32) error {
+		scores = append(scores, logProbabilities(logits, tokens[i+1:i+2])[0])
+		return nil
+	})
+	return scores, err
+}
+
+// ScoredToken is a token of a text, how likely it was, and what was likeliest in
+// its place.
+type ScoredToken struct {
+	ID      int32          `json:"id"`
+	Logprob *float32       `json:"logprob"` // nil for the first, which nothing precedes
+	Top     []TokenLogprob `json:"top,omitempty"`
+}
+
+// ScoreTop is Score with, in the place of each token, the most likely tokens.
+func (m *Model) ScoreTop(tokens []int32, top, threads int) ([]ScoredToken, error) {
+	list := make([]ScoredToken, len(tokens))
+	for i, id := range tokens {
+		list[i].ID = id
+	}
+	err := m.Logits(tokens, threads, func(i int, logits []float32) error {
+		if i+1 == len(tokens) {
+			return nil
+		}
+		next := &list[i+1]
+		next.Logprob = &logProbabilities(logits, tokens[i+1:i+2])[0]
+		if top > 0 {
+			next.Top = topLogprobs(logits, top)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// DigestLogits is the SHA-256 of the logits after each token of a text, as
+// spec/engine.md says.
+func (m *Model) DigestLogits(tokens []int32, threads int) ([]receipt.Digest, error) {
+	list := make([]receipt.Digest, 0, len(tokens))
+	var buffer []byte
+	err := m.Logits(tokens, threads, func(_ int, logits []float32) error {
+		buffer = bitsOf(buffer, logits)
+		list = append(list, receipt.Sum(buffer))
+		return nil
+	})
+	return list, err
 }

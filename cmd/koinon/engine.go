@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -83,7 +84,7 @@ func newEngineTokenizeCommand() *cobra.Command {
 			if ids == nil {
 				ids = []int32{}
 			}
-			return printJSON(cmd.OutOrStdout(), ids)
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(ids)
 		},
 	}
 	p.flags(cmd)

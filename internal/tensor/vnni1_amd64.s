@@ -1,3 +1,5 @@
+//go:build goexperiment.simd
+
 // One row at a time.
 
 #include "textflag.h"

@@ -1,3 +1,5 @@
+//go:build goexperiment.simd
+
 // Four rows at a time.
 
 #include "textflag.h"

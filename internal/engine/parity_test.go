@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
@@ -50,25 +51,35 @@ func newPeer(t *testing.T, name, path string, tolerance float64) *peer {
 	return p
 }
 
-// askLlamaCpp runs score.mjs; the test is skipped where npm is absent.
-func askLlamaCpp(t *testing.T, peers []*peer) {
+// llamaCpp is installed once for all tests.
+var llamaCpp sync.Once
+
+// installLlamaCpp skips the test where npm is absent.
+func installLlamaCpp(t *testing.T) {
 	t.Helper()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		t.Skip("SKIPPED: npm is absent, so llama.cpp is not here to compare with")
 	}
-	folder := filepath.Join("testdata", "llamacpp")
-	install := exec.Command(npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
-	install.Dir = folder
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
+	llamaCpp.Do(func() {
+		install := exec.Command(npm, "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
+		install.Dir = filepath.Join("testdata", "llamacpp")
+		if out, err := install.CombinedOutput(); err != nil {
+			t.Fatalf("npm ci: %v\n%s", err, out)
+		}
+	})
+}
+
+// askLlamaCpp runs score.mjs.
+func askLlamaCpp(t *testing.T, peers []*peer) {
+	t.Helper()
+	installLlamaCpp(t)
 	input, err := json.Marshal(map[string]any{"texts": hardTexts, "models": peers})
 	if err != nil {
 		t.Fatal(err)
 	}
 	run := exec.Command("node", "score.mjs")
-	run.Dir, run.Stdin = folder, bytes.NewReader(input)
+	run.Dir, run.Stdin = filepath.Join("testdata", "llamacpp"), bytes.NewReader(input)
 	var talk bytes.Buffer
 	run.Stderr = &talk
 	out, err := run.Output()

@@ -177,7 +177,7 @@ func (a *answer) next(m *Model, logits []float32) {
 	case id < 0:
 		a.steps <- step{finish: a.grammar.end()}
 		return
-	case id == m.EOS():
+	case m.EndsText(id):
 		a.steps <- step{finish: FinishStop}
 		return
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/tokenizer"
@@ -14,7 +15,7 @@ var ErrModel = errors.New("unsupported model")
 // Vocabulary is what turns messages and text into tokens and back: all that
 // somebody needs who recounts an answer without running the model.
 type Vocabulary struct {
-	*tokenizer.BPE
+	tokenizer.Tokenizer
 	template *template
 	trie     trie
 }
@@ -35,51 +36,18 @@ func OpenVocabulary(path string) (*Vocabulary, error) {
 }
 
 func readVocabulary(f *gguf.File) (*Vocabulary, error) {
-	if model, err := f.Text("tokenizer.ggml.model"); err != nil {
-		return nil, err
-	} else if model != "gpt2" {
-		return nil, fmt.Errorf("%w: tokenizer %q; byte-level BPE (gpt2) is supported", ErrModel, model)
-	}
-	if pre, err := f.Text("tokenizer.ggml.pre"); err == nil && pre != "gpt-2" && pre != "default" {
-		return nil, fmt.Errorf("%w: pre-tokenizer %q; gpt-2 is supported", ErrModel, pre)
-	}
-	bpe := tokenizer.Vocabulary{BOS: -1, EOS: -1}
-	var err error
-	if bpe.Tokens, err = f.Texts("tokenizer.ggml.tokens"); err != nil {
-		return nil, err
-	}
-	if bpe.Merges, err = f.Texts("tokenizer.ggml.merges"); err != nil {
-		return nil, err
-	}
-	if f.Has("tokenizer.ggml.token_type") {
-		types, err := f.Int32s("tokenizer.ggml.token_type")
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range types {
-			bpe.Types = append(bpe.Types, tokenizer.Type(t))
-		}
-	}
-	for key, id := range map[string]*int32{"tokenizer.ggml.bos_token_id": &bpe.BOS, "tokenizer.ggml.eos_token_id": &bpe.EOS} {
-		if !f.Has(key) {
-			continue
-		}
-		n, err := f.Uint(key)
-		if err != nil || n >= uint64(len(bpe.Tokens)) {
-			return nil, errors.Join(err, fmt.Errorf("%w: %s is %d of %d tokens", ErrModel, key, n, len(bpe.Tokens)))
-		}
-		*id = int32(n)
-	}
-	if f.Has("tokenizer.ggml.add_bos_token") {
-		if bpe.AddBOS, err = f.Bool("tokenizer.ggml.add_bos_token"); err != nil {
-			return nil, err
-		}
-	}
-	encoder, err := tokenizer.New(bpe)
+	described, err := readTokens(f)
 	if err != nil {
 		return nil, err
 	}
-	v := &Vocabulary{BPE: encoder}
+	encoder, err := tokenizer.New(described)
+	if errors.Is(err, tokenizer.ErrPreTokenizer) {
+		err = fmt.Errorf("%w: %w", ErrModel, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &Vocabulary{Tokenizer: encoder}
 	if !f.Has("tokenizer.chat_template") {
 		return v, nil
 	}
@@ -99,9 +67,17 @@ func (v *Vocabulary) Chat(messages []Message) ([]int32, error) {
 	if v.template == nil {
 		return nil, ErrNoTemplate
 	}
-	text, err := v.template.render(messages, v.BPE.Text(v.BOS()), v.BPE.Text(v.EOS()))
+	text, err := v.template.render(messages, v.Text(v.BOS()), v.Text(v.EOS()))
 	if err != nil {
 		return nil, err
+	}
+	// Many templates write the marks that Encode adds. Like llama.cpp
+	// (common_chat_template_direct_apply) we want them once.
+	if v.AddsBOS() {
+		text = strings.TrimPrefix(text, v.Text(v.BOS()))
+	}
+	if v.AddsEOS() {
+		text = strings.TrimSuffix(text, v.Text(v.EOS()))
 	}
 	return v.Encode(text, true), nil
 }
@@ -112,5 +88,9 @@ func (v *Vocabulary) Prompt(text string) []int32 {
 	if v.AddsBOS() {
 		ids = append(ids, v.BOS())
 	}
-	return append(ids, v.Encode(text, false)...)
+	ids = append(ids, v.Encode(text, false)...)
+	if v.AddsEOS() {
+		ids = append(ids, v.EOS())
+	}
+	return ids
 }

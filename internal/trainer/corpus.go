@@ -45,7 +45,7 @@ func readWorks(files []string) ([]work, error) {
 }
 
 // encode fills in the works' tokens; each needs more than one window of them.
-func encode(works []work, encoder *tokenizer.BPE, window int) error {
+func encode(works []work, encoder tokenizer.Tokenizer, window int) error {
 	for i := range works {
 		w := &works[i]
 		w.tokens, w.heldOutTokens = encoder.Encode(w.train, false), encoder.Encode(w.held, false)

@@ -68,7 +68,7 @@ func (r *run) file(kind gguf.Type) *gguf.Writer {
 		types[i] = int32(t)
 	}
 	w.Text("tokenizer.ggml.model", "gpt2")
-	w.Text("tokenizer.ggml.pre", "gpt-2")
+	w.Text("tokenizer.ggml.pre", preTokenizer)
 	w.Texts("tokenizer.ggml.tokens", r.tokenizer.Tokens)
 	w.Int32s("tokenizer.ggml.token_type", types)
 	w.Texts("tokenizer.ggml.merges", r.tokenizer.Merges)

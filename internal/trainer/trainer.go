@@ -127,7 +127,7 @@ type run struct {
 	id        string
 	works     []work
 	tokenizer tokenizer.Vocabulary
-	encoder   *tokenizer.BPE
+	encoder   tokenizer.Tokenizer
 	w, grad   *weights
 	decoder   *decoder
 	optimizer optimizer

@@ -9,6 +9,9 @@ import (
 // endOfText is the token that ends a text.
 const endOfText = "<|endoftext|>"
 
+// preTokenizer is the name in GGUF of what learnBPE cuts words with, tokenizer.Split.
+const preTokenizer = "gpt-2"
+
 // learnVocabulary learns a vocabulary of the given size from the training
 // parts of works; its last token ends a text.
 func learnVocabulary(works []work, size int) (tokenizer.Vocabulary, error) {
@@ -20,7 +23,7 @@ func learnVocabulary(works []work, size int) (tokenizer.Vocabulary, error) {
 	if err != nil {
 		return tokenizer.Vocabulary{}, fmt.Errorf("cannot learn a vocabulary: %w", err)
 	}
-	v := tokenizer.Vocabulary{BOS: int32(size - 1), EOS: int32(size - 1)}
+	v := tokenizer.Vocabulary{Pre: preTokenizer, BOS: int32(size - 1), EOS: int32(size - 1), Unknown: -1}
 	for _, piece := range pieces {
 		v.Tokens, v.Types = append(v.Tokens, tokenizer.ToAlphabet(piece)), append(v.Types, tokenizer.Normal)
 	}

@@ -126,6 +126,22 @@ func (f *File) Int32s(key string) ([]int32, error) {
 	return numbers, nil
 }
 
+// Float32s returns an array of float32.
+func (f *File) Float32s(key string) ([]float32, error) {
+	v, err := f.get(key)
+	if err != nil {
+		return nil, err
+	}
+	if v.kind != typeArray || v.element != typeFloat32 {
+		return nil, fmt.Errorf("%w: %s is no list of float32", ErrKind, key)
+	}
+	numbers := make([]float32, v.count)
+	for i := range numbers {
+		numbers[i] = math.Float32frombits(order.Uint32(v.data[4*i:]))
+	}
+	return numbers, nil
+}
+
 // Tensor returns a tensor by name, whose shape must be as given, innermost
 // dimension first; no shape accepts any.
 func (f *File) Tensor(name string, shape ...uint64) (Tensor, error) {

@@ -87,6 +87,16 @@ func (w *Writer) Int32s(key string, list []int32) {
 	}
 }
 
+// Float32s sets an array of float32.
+func (w *Writer) Float32s(key string, list []float32) {
+	w.key(key, typeArray)
+	w.meta = order.AppendUint32(w.meta, uint32(typeFloat32))
+	w.meta = order.AppendUint64(w.meta, uint64(len(list)))
+	for _, v := range list {
+		w.meta = order.AppendUint32(w.meta, math.Float32bits(v))
+	}
+}
+
 // Tensor adds a tensor, stored as the given type; shape has the innermost
 // dimension first, and values row after row.
 func (w *Writer) Tensor(name string, kind Type, values []float32, shape ...uint64) {

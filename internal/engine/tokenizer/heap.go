@@ -1,10 +1,10 @@
 package tokenizer
 
-// candidate is a merge that might be made: the most urgent first, the leftmost
-// among equals.
+// candidate is a merge that might be made, or a special token that might be
+// taken: the one with the lowest rank first, the leftmost among equals.
 type candidate struct {
 	rank, left, token int32
-	pair              [2]int32
+	size              int32 // of both symbols together when it was proposed
 }
 
 func (a candidate) before(b candidate) bool {

@@ -7,9 +7,9 @@ import (
 )
 
 // small is a vocabulary of all bytes, three merges and two special tokens.
-func small(t testing.TB) *BPE {
+func small(t testing.TB) Tokenizer {
 	t.Helper()
-	v := Vocabulary{BOS: -1, EOS: -1}
+	v := Vocabulary{BOS: -1, EOS: -1, Unknown: -1}
 	for b := range 256 {
 		v.Tokens, v.Types = append(v.Tokens, ToAlphabet(string([]byte{byte(b)}))), append(v.Types, Normal)
 	}
@@ -74,9 +74,9 @@ func TestSplit(t *testing.T) {
 
 func TestBadVocabulariesAreRefused(t *testing.T) {
 	for name, v := range map[string]Vocabulary{
-		"types": {Tokens: []string{"a"}, Types: []Type{1, 1}, BOS: -1, EOS: -1},
-		"end":   {Tokens: []string{"a"}, BOS: -1, EOS: 1},
-		"merge": {Tokens: []string{"a"}, Merges: []string{"a b"}, BOS: -1, EOS: -1},
+		"types": {Tokens: []string{"a"}, Types: []Type{1, 1}, BOS: -1, EOS: -1, Unknown: -1},
+		"end":   {Tokens: []string{"a"}, BOS: -1, EOS: 1, Unknown: -1},
+		"merge": {Tokens: []string{"a"}, Merges: []string{"a b"}, BOS: -1, EOS: -1, Unknown: -1},
 	} {
 		if _, err := New(v); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/koinon/koinon/internal/engine/tokenizer"
+)
+
+// tokens are what llama.cpp makes of texts with one vocabulary.
+type tokens struct {
+	Plain   [][]int32 `json:"plain"`
+	Special [][]int32 `json:"special"`
+	Marked  [][]int32 `json:"marked"` // with BOS and EOS; by tokens.py alone
+	Ends    []int32   `json:"ends"`
+	Pieces  [][]byte  `json:"pieces"` // by tokens.py alone
+}
+
+// askTokens runs tokens.mjs or tokens.py.
+func askTokens[T string | []byte](t *testing.T, program, script string, paths []string, texts []T) []tokens {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("SKIPPED: %s is absent, so llama.cpp cannot be asked by %s", program, script)
+	}
+	input, err := json.Marshal(map[string]any{"texts": texts, "paths": paths})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command(program, script)
+	run.Dir, run.Stdin = filepath.Join("testdata", "llamacpp"), bytes.NewReader(input)
+	var talk bytes.Buffer
+	run.Stderr = &talk
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("llama.cpp: %v\n%s", err, talk.String())
+	}
+	var results []tokens
+	if err := json.Unmarshal(out, &results); err != nil || len(results) != len(paths) {
+		t.Fatalf("llama.cpp said %.300s: %v", out, err)
+	}
+	return results
+}
+
+// cutter is a vocabulary to compare with llama.cpp.
+type cutter struct {
+	name, path string
+	own        *Vocabulary
+}
+
+func newCutter(t *testing.T, name string, v tokenizer.Vocabulary) cutter {
+	t.Helper()
+	c := cutter{name: name, path: writeVocabulary(t, v)}
+	var err error
+	if c.own, err = OpenVocabulary(c.path); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return c
+}
+
+// cutters are a vocabulary for each pre-tokenizer, under all its names, and
+// those of SentencePiece with its settings.
+func cutters(t *testing.T) []cutter {
+	t.Helper()
+	yes, no := true, false
+	var all []cutter
+	for _, pre := range tokenizer.PreTokenizers() {
+		v := byteLevelVocabulary()
+		v.Pre = pre
+		all = append(all, newCutter(t, "gpt2/"+pre, v))
+	}
+	for name, change := range map[string]func(*tokenizer.Vocabulary){
+		"plain":           func(*tokenizer.Vocabulary) {},
+		"no prefix":       func(v *tokenizer.Vocabulary) { v.SpacePrefix, v.AddBOS, v.AddEOS = &no, &no, &yes },
+		"Phi-3 mini":      func(v *tokenizer.Vocabulary) { v.Name = "Phi-3 mini" },
+		"no scores worth": func(v *tokenizer.Vocabulary) { clear(v.Scores) },
+	} {
+		v := sentencePieceVocabulary()
+		change(&v)
+		all = append(all, newCutter(t, "llama/"+name, v))
+	}
+	return all
+}
+
+// compare reports where the own tokens differ from llama.cpp's.
+func (c cutter) compare(t *testing.T, texts []string, theirs tokens) {
+	t.Helper()
+	failures := 0
+	check := func(what, text string, own, their []int32) {
+		if !slices.Equal(own, their) {
+			if failures++; failures < 6 {
+				t.Errorf("%s of %q:\nour tokens  %v %q\nllama.cpp's %v %q", what, text, own, c.texts(own), their, c.texts(their))
+			}
+		}
+	}
+	for i, text := range texts {
+		special := c.own.Encode(text, true)
+		if theirs.Marked != nil {
+			check("marks", text, special, theirs.Marked[i])
+		}
+		if c.own.AddsBOS() {
+			special = special[1:]
+		}
+		if c.own.AddsEOS() {
+			special = special[:len(special)-1]
+		}
+		check("text", text, c.own.Encode(text, false), theirs.Plain[i])
+		check("special tokens", text, special, theirs.Special[i])
+	}
+	for id := range int32(c.own.Size()) {
+		if ends := slices.Contains(theirs.Ends, id); c.own.EndsText(id) != ends {
+			t.Errorf("token %d, %q, ends a text: %t, in llama.cpp %t", id, c.own.Text(id), !ends, ends)
+		}
+		if theirs.Pieces != nil && len(theirs.Pieces[id]) > 0 && !bytes.Equal(c.own.Piece(id), theirs.Pieces[id]) {
+			t.Errorf("token %d is %q, in llama.cpp %q", id, c.own.Piece(id), theirs.Pieces[id])
+		}
+	}
+	if failures > 0 {
+		t.Errorf("%d of %d differ", failures, 2*len(texts))
+	}
+}
+
+func (c cutter) texts(ids []int32) []string {
+	var texts []string
+	for _, id := range ids {
+		texts = append(texts, string(c.own.Piece(id)))
+	}
+	return texts
+}
+
+// TestTokensAreThoseOfLlamaCpp compares ids one by one, for each pre-tokenizer.
+func TestTokensAreThoseOfLlamaCpp(t *testing.T) {
+	installLlamaCpp(t)
+	all, texts := cutters(t), tokenTexts()
+	paths := make([]string, len(all))
+	for i, c := range all {
+		paths[i] = c.path
+	}
+	theirs := askTokens(t, "node", "tokens.mjs", paths, texts)
+	for i, c := range all {
+		t.Run(c.name, func(t *testing.T) { c.compare(t, texts, theirs[i]) })
+	}
+}
+
+// TestTokensOfAnyBytes compares with llama.cpp's library on texts that are no
+// UTF-8. It takes each byte that is none for U+FFFD before it cuts bytes; we
+// keep the byte, and compare with what we make of U+FFFD.
+func TestTokensOfAnyBytes(t *testing.T) {
+	installLlamaCpp(t)
+	broken := append(slices.Clone(snippets), "\x80", "\xbf", "\xc3", "\xe2", "\xe2\x82", "\xf1", "\xf1\x80\x80", "\xf8", "\xff", "\xfe\xff")
+	texts := randomTexts(300, broken)
+	for b := range 256 {
+		one := string([]byte{byte(b)})
+		texts = append(texts, one, "a"+one+" "+one+"1")
+	}
+	raw := make([][]byte, len(texts))
+	for i, text := range texts {
+		raw[i] = []byte(text)
+	}
+	valid := make([]string, len(texts))
+	for i, text := range texts {
+		valid[i] = string([]rune(text))
+	}
+	all := cutters(t)
+	paths := make([]string, len(all))
+	for i, c := range all {
+		paths[i] = c.path
+	}
+	theirs := askTokens(t, "python3", "tokens.py", paths, raw)
+	for i, c := range all {
+		t.Run(c.name, func(t *testing.T) {
+			if strings.HasPrefix(c.name, "gpt2/") {
+				c.compare(t, valid, theirs[i])
+			} else {
+				c.compare(t, texts, theirs[i])
+			}
+		})
+	}
+}

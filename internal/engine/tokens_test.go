@@ -62,24 +62,37 @@ func newCutter(t *testing.T, name string, v tokenizer.Vocabulary) cutter {
 	return c
 }
 
-// cutters are a vocabulary for each pre-tokenizer, under all its names, and
-// those of SentencePiece with its settings.
+// preTokenizers has one name for each way to cut.
+var preTokenizers = []string{"default", "falcon", "gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "qwen35", "seed-coder", "tekken", "gpt-4o",
+	"deepseek-llm", "deepseek-coder", "deepseek-v3"}
+
+// byteLevels are a vocabulary for each of the named pre-tokenizers.
+func byteLevels(t *testing.T, names []string) []cutter {
+	t.Helper()
+	v := byteLevelVocabulary()
+	all := make([]cutter, len(names))
+	for i, pre := range names {
+		v.Pre = pre
+		all[i] = newCutter(t, "gpt2/"+pre, v)
+	}
+	return all
+}
+
+// cutters are a vocabulary for each pre-tokenizer and those of SentencePiece
+// with its settings.
 func cutters(t *testing.T) []cutter {
 	t.Helper()
 	yes, no := true, false
-	var all []cutter
-	for _, pre := range tokenizer.PreTokenizers() {
-		v := byteLevelVocabulary()
-		v.Pre = pre
-		all = append(all, newCutter(t, "gpt2/"+pre, v))
-	}
+	all := byteLevels(t, preTokenizers)
+	pieces := sentencePieceVocabulary()
 	for name, change := range map[string]func(*tokenizer.Vocabulary){
 		"plain":           func(*tokenizer.Vocabulary) {},
 		"no prefix":       func(v *tokenizer.Vocabulary) { v.SpacePrefix, v.AddBOS, v.AddEOS = &no, &no, &yes },
 		"Phi-3 mini":      func(v *tokenizer.Vocabulary) { v.Name = "Phi-3 mini" },
 		"no scores worth": func(v *tokenizer.Vocabulary) { clear(v.Scores) },
 	} {
-		v := sentencePieceVocabulary()
+		v := pieces
+		v.Scores = slices.Clone(pieces.Scores)
 		change(&v)
 		all = append(all, newCutter(t, "llama/"+name, v))
 	}
@@ -89,7 +102,10 @@ func cutters(t *testing.T) []cutter {
 // compare reports where the own tokens differ from llama.cpp's.
 func (c cutter) compare(t *testing.T, texts []string, theirs tokens) {
 	t.Helper()
-	failures := 0
+	failures, unknown := 0, int32(0)
+	if strings.HasPrefix(c.name, "gpt2/") {
+		unknown = -1
+	}
 	check := func(what, text string, own, their []int32) {
 		if !slices.Equal(own, their) {
 			if failures++; failures < 6 {
@@ -108,7 +124,11 @@ func (c cutter) compare(t *testing.T, texts []string, theirs tokens) {
 		if c.own.AddsEOS() {
 			special = special[:len(special)-1]
 		}
-		check("text", text, c.own.Encode(text, false), theirs.Plain[i])
+		// Where its merges happen to spell a control token, llama.cpp takes a user's
+		// text for one. We never do.
+		if !slices.ContainsFunc(theirs.Plain[i], func(id int32) bool { return c.own.IsControl(id) && id != unknown }) {
+			check("text", text, c.own.Encode(text, false), theirs.Plain[i])
+		}
 		check("special tokens", text, special, theirs.Special[i])
 	}
 	for id := range int32(c.own.Size()) {
@@ -135,15 +155,26 @@ func (c cutter) texts(ids []int32) []string {
 // TestTokensAreThoseOfLlamaCpp compares ids one by one, for each pre-tokenizer.
 func TestTokensAreThoseOfLlamaCpp(t *testing.T) {
 	installLlamaCpp(t)
-	all, texts := cutters(t), tokenTexts()
+	compareAll(t, cutters(t), tokenTexts())
+	// llama.cpp's regular expressions are slow, so other names have fewer texts.
+	others := slices.DeleteFunc(tokenizer.PreTokenizers(), func(name string) bool { return slices.Contains(preTokenizers, name) })
+	compareAll(t, byteLevels(t, others), randomTexts(40, snippets))
+}
+
+func compareAll(t *testing.T, all []cutter, texts []string) {
+	t.Helper()
+	theirs := askTokens(t, "node", "tokens.mjs", paths(all), texts)
+	for i, c := range all {
+		t.Run(c.name, func(t *testing.T) { c.compare(t, texts, theirs[i]) })
+	}
+}
+
+func paths(all []cutter) []string {
 	paths := make([]string, len(all))
 	for i, c := range all {
 		paths[i] = c.path
 	}
-	theirs := askTokens(t, "node", "tokens.mjs", paths, texts)
-	for i, c := range all {
-		t.Run(c.name, func(t *testing.T) { c.compare(t, texts, theirs[i]) })
-	}
+	return paths
 }
 
 // TestTokensOfAnyBytes compares with llama.cpp's library on texts that are no
@@ -166,11 +197,7 @@ func TestTokensOfAnyBytes(t *testing.T) {
 		valid[i] = string([]rune(text))
 	}
 	all := cutters(t)
-	paths := make([]string, len(all))
-	for i, c := range all {
-		paths[i] = c.path
-	}
-	theirs := askTokens(t, "python3", "tokens.py", paths, raw)
+	theirs := askTokens(t, "python3", "tokens.py", paths(all), raw)
 	for i, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			if strings.HasPrefix(c.name, "gpt2/") {

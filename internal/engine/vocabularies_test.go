@@ -123,11 +123,11 @@ func byteLevelVocabulary() tokenizer.Vocabulary {
 	for b := range 256 {
 		v.Tokens, v.Types = append(v.Tokens, tokenizer.ToAlphabet(string([]byte{byte(b)}))), append(v.Types, tokenizer.Normal)
 	}
-	learned, pairs := learn(append(slices.Concat(hardTexts, moreHardTexts), randomTexts(150, snippets)...), 900, func(text string) []string {
+	_, pairs := learn(append(slices.Concat(hardTexts, moreHardTexts), randomTexts(150, snippets)...), 900, func(text string) []string {
 		text = strings.NewReplacer("<", "\n", "[", "\n").Replace(text)
 		return strings.Split(text, "")
 	})
-	alphabet := func(s string) string { return tokenizer.ToAlphabet(s) }
+	alphabet := tokenizer.ToAlphabet
 	add := func(token string) bool {
 		if slices.Contains(v.Tokens, token) {
 			return false
@@ -148,7 +148,6 @@ func byteLevelVocabulary() tokenizer.Vocabulary {
 		add(alphabet(pair[0] + pair[1]))
 		v.Merges = append(v.Merges, alphabet(pair[0])+" "+alphabet(pair[1]))
 	}
-	_ = learned
 	// Whole pieces that no merges make.
 	add(alphabet(" singing"))
 	add(alphabet("Hello"))
@@ -172,7 +171,8 @@ func sentencePieceVocabulary() tokenizer.Vocabulary {
 		add(fmt.Sprintf("<0x%02X>", b), tokenizer.Byte, 0)
 	}
 	symbols, pairs := learn(append(slices.Concat(hardTexts, moreHardTexts), randomTexts(150, snippets)...), 900, func(text string) []string {
-		text = strings.NewReplacer(" ", "▁", "<", "\n", "[", "\n").Replace(text)
+		// A token's text ends at its first NUL for llama.cpp.
+		text = strings.NewReplacer(" ", "▁", "<", "\n", "[", "\n", "\x00", "\n").Replace(text)
 		return strings.Split(text, "")
 	})
 	for i, symbol := range symbols {

@@ -51,7 +51,7 @@ func newSentencePiece(v Vocabulary) (*sentencePiece, error) {
 		default:
 			t.pieces[i] = []byte(strings.ReplaceAll(text, spaceMark, " "))
 		}
-		if t.attributes[i]&(isHidden|isByte) == 0 && text != "" {
+		if t.attributes[i]&(isControl|isByte) == 0 && text != "" {
 			t.texts[text] = ranked{ranks[i], int32(i)}
 			t.longest = max(t.longest, int32(min(len(text), math.MaxInt32)))
 		}

@@ -9,7 +9,7 @@ const llama = await getLlama({build: "never", gpu: false, logLevel: LlamaLogLeve
 const results = [];
 for (const modelPath of input.paths) {
     const model = await llama.loadModel({modelPath, vocabOnly: true});
-    const encode = (special) => input.texts.map((line) => model.tokenize(line, special, "trimLeadingSpace").map(Number));
+    const encode = (special) => input.texts.map((line) => model.tokenize(line, special).map(Number));
     const size = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
     const ends = [...Array(size).keys()].filter((id) => model.isEogToken(id));
     results.push({plain: encode(false), special: encode(true), ends});

@@ -40,6 +40,7 @@ var (
 	services = []string{
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
 		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine",
+		"internal/openai",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
 	// the ledger through ledger/client and to its peers through p2p.
@@ -63,6 +64,7 @@ var areas = []area{
 
 	{"internal/engine", []string{"internal/tensor", "receipt"}, anything},
 	{"internal/inference", []string{"api", "receipt"}, wire},
+	{"internal/openai", []string{"api", "internal/inference", "internal/engine"}, wire},
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
 	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},
 	{"internal/ledger", []string{"internal/mechanism", "receipt", "api"}, anything},

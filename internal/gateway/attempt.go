@@ -14,6 +14,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/receipts"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -25,13 +26,6 @@ type call struct {
 	vocabulary Vocabulary
 	request    inference.Request
 	prompt     []int32
-}
-
-// delta is what one step adds to an answer.
-type delta struct {
-	provider string
-	text     string
-	tokens   []inferencev1.Token // as received, for their log-probabilities
 }
 
 // answer is how a call ended.
@@ -54,8 +48,6 @@ var (
 	errSilent      = errors.New("the provider was silent for too long")
 	errProtocol    = errors.New("the provider broke the protocol")
 	errRecount     = errors.New("the provider counts the prompt otherwise")
-	// errClient says that the client went away, or could not be written to.
-	errClient = errors.New("the client is gone")
 	// errStore says that the gateway's own disk failed.
 	errStore = errors.New("the gateway cannot store what it reveals")
 )
@@ -70,23 +62,23 @@ type attempt struct {
 	pay     *pay.Stream
 	stream  Stream
 	conn    *inference.GatewayConn
-	emit    func(delta) error
+	emit    func(openai.Delta) error
 
 	begun   time.Time
 	output  []int32
-	decoder decoder
+	decoder *openai.Decoder
 	cached  uint64
 }
 
 // try asks one provider for an answer. Started says whether anything of it has
 // reached the client, so that nobody else may be asked.
-func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit func(delta) error) (result answer, started bool, err error) {
+func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit func(openai.Delta) error) (result answer, started bool, err error) {
 	a := &attempt{Gateway: g, call: c, offer: o, request: c.request, emit: emit, begun: g.now()}
 	a.request.MaxPrice = &inference.MaxPrice{Input: o.price.Input, Output: o.price.Output}
 	if a.body, err = a.request.Encode(); err != nil {
 		return answer{}, false, err
 	}
-	a.decoder = decoder{vocabulary: c.vocabulary, stop: c.request.Stop}
+	a.decoder = openai.NewDecoder(c.vocabulary, c.request.Stop)
 	a.pay, err = g.wallet.Start(pay.Order{
 		Provider: o.provider, Model: c.version.digest, Price: o.price,
 		Prompt: uint64(len(c.prompt)), Limit: uint64(c.request.MaxTokens), Key: c.key, Fresh: fresh,
@@ -113,7 +105,7 @@ func (a *attempt) run(ctx context.Context) (answer, error) {
 	var err error
 	if a.stream, err = a.network.Open(dial, a.offer.peer); err != nil {
 		if ctx.Err() != nil {
-			return answer{}, errClient
+			return answer{}, openai.ErrClient
 		}
 		a.peers.lost(a.offer.provider)
 		return answer{}, fmt.Errorf("%w: %w", errUnreachable, err)
@@ -203,14 +195,14 @@ func (a *attempt) receive(ctx context.Context) (*inferencev1.ServerFrame, error)
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
 	if ctx.Err() != nil { // its AfterFunc may have run before the line above
-		return nil, errClient
+		return nil, openai.ErrClient
 	}
 	frame, err := a.conn.Receive()
 	switch {
 	case err == nil:
 		return frame, nil
 	case ctx.Err() != nil:
-		return nil, errClient
+		return nil, openai.ErrClient
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, errSilent
 	case errors.Is(err, inference.ErrFrame), errors.Is(err, inference.ErrFrameTooLarge):
@@ -234,7 +226,7 @@ func (a *attempt) accepted(f *inferencev1.Accepted) error {
 
 // tokens counts what arrived, turns it into text and passes it on.
 func (a *attempt) tokens(tokens []inferencev1.Token) error {
-	d := delta{provider: a.offer.provider}
+	d := openai.Delta{Provider: a.offer.provider}
 	for _, t := range tokens {
 		if _, ok := a.call.vocabulary.Piece(int32(t.Id)); t.Id > math.MaxInt32 || !ok {
 			return fmt.Errorf("%w: token %d is not in the vocabulary", errProtocol, t.Id)
@@ -250,14 +242,14 @@ func (a *attempt) tokens(tokens []inferencev1.Token) error {
 			a.metrics.firstToken.Observe(a.now().Sub(a.begun).Seconds())
 		}
 		a.output = append(a.output, int32(t.Id))
-		d.text += a.decoder.push(int32(t.Id))
-		d.tokens = append(d.tokens, t)
+		d.Text += a.decoder.Push(int32(t.Id))
+		d.Tokens = append(d.Tokens, t)
 	}
-	if len(d.tokens) == 0 {
+	if len(d.Tokens) == 0 {
 		return nil
 	}
 	if err := a.emit(d); err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
+		return fmt.Errorf("%w: %w", openai.ErrClient, err)
 	}
 	return nil
 }
@@ -270,8 +262,8 @@ func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
 		_ = a.stream.Reset()
 		return answer{}, err
 	}
-	if rest := a.decoder.flush(); rest != "" {
-		if err := a.emit(delta{provider: a.offer.provider, text: rest}); err != nil {
+	if rest := a.decoder.Flush(); rest != "" {
+		if err := a.emit(openai.Delta{Provider: a.offer.provider, Text: rest}); err != nil {
 			a.log.Debug("the client left at the end", "request", a.call.id) // the answer is whole, and owed
 		}
 	}
@@ -366,7 +358,7 @@ func (a *attempt) convict(stored *store.Receipt, why error) {
 func (a *attempt) abandon(why error) {
 	var said *inference.Error
 	switch {
-	case errors.Is(why, errClient):
+	case errors.Is(why, openai.ErrClient):
 		a.leave()
 		return
 	case errors.As(why, &said):

@@ -14,6 +14,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -58,8 +59,8 @@ func TestChat(t *testing.T) {
 	}
 	eventually(t, "the provider is paid to the last ticket", func() bool { paid, owed := p.paid(); return owed == 201 && paid >= 201 && paid < 301 })
 
-	id := got.header.Get(headerReceipt)
-	if id != field(t, got.body, "koinon.receipt") || got.header.Get(headerProvider) != p.address || got.header.Get(headerModel) != testModel.String() {
+	id := got.header.Get(openai.HeaderReceipt)
+	if id != field(t, got.body, "koinon.receipt") || got.header.Get(openai.HeaderProvider) != p.address || got.header.Get(openai.HeaderModel) != testModel.String() {
 		t.Errorf("headers: %v", got.header)
 	}
 	shown := h.do("GET", "/v1/receipts/"+id, h.key, "")
@@ -106,8 +107,8 @@ func TestChatStream(t *testing.T) {
 	if field(t, events[0], "choices.0.delta.role") != "assistant" {
 		t.Errorf("the first event: %s", events[0])
 	}
-	if field(t, usage, "usage.completion_tokens") != 13.0 || field(t, usage, "koinon.receipt") != got.header.Get(headerReceipt) {
-		t.Errorf("the usage: %s; trailer %q", usage, got.header.Get(headerReceipt))
+	if field(t, usage, "usage.completion_tokens") != 13.0 || field(t, usage, "koinon.receipt") != got.header.Get(openai.HeaderReceipt) {
+		t.Errorf("the usage: %s; trailer %q", usage, got.header.Get(openai.HeaderReceipt))
 	}
 }
 
@@ -308,7 +309,7 @@ func TestFailover(t *testing.T) {
 			good := newScripted(t, "b", testPrice, "good")
 			h := newHarness(t, bad, good)
 			got := h.chat(hello + `,"stream":true}`)
-			if got.status != 200 || strings.Contains(got.body, "error") || got.header.Get(headerProvider) != good.address {
+			if got.status != 200 || strings.Contains(got.body, "error") || got.header.Get(openai.HeaderProvider) != good.address {
 				t.Fatalf("%d %v %s", got.status, got.header, got.body)
 			}
 			if bad.count() == 0 {
@@ -463,8 +464,8 @@ func TestFalseReceipt(t *testing.T) {
 		t.Fatalf("the evidence: %+v", kept)
 	}
 	for range 2 {
-		if got := h.chat(hello + "}"); got.header.Get(headerProvider) != good.address {
-			t.Errorf("served by %s", got.header.Get(headerProvider))
+		if got := h.chat(hello + "}"); got.header.Get(openai.HeaderProvider) != good.address {
+			t.Errorf("served by %s", got.header.Get(openai.HeaderProvider))
 		}
 		h.restart(nil) // a suspension outlives the process
 	}

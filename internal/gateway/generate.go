@@ -10,15 +10,16 @@ import (
 
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway/keys"
-	"github.com/koinon/koinon/internal/gateway/openai"
 	"github.com/koinon/koinon/internal/gateway/pay"
 	"github.com/koinon/koinon/internal/gateway/route"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/openai"
 )
 
 // job is one HTTP request for answers: one call for each of its choices.
 type job struct {
+	gateway     *Gateway
 	version     *version
 	calls       []*call
 	candidates  []route.Candidate
@@ -29,7 +30,7 @@ type job struct {
 
 // prepare turns a parsed request into a job: it finds the model, counts the
 // prompts, chooses the providers and holds back what the answers may cost.
-// Errors are [*openai.Error], or [errClient].
+// Errors are [*openai.Error], or [openai.ErrClient].
 func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c openai.Completion) (*job, error) {
 	v := g.directory.current.Load().find(c.Model)
 	if v == nil {
@@ -40,7 +41,7 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 	defer cancel()
 	vocabulary, err := g.vocabularies.get(wait, v)
 	if ctx.Err() != nil {
-		return nil, errClient
+		return nil, openai.ErrClient
 	}
 	if err != nil {
 		g.log.Warn("no vocabulary", "model", v.label(), "digest", v.Digest, "error", err)
@@ -52,7 +53,7 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 			return nil, openai.Invalid("logit_bias", "Invalid 'logit_bias': the model '%s' has no token %d.", c.Model, b.Token)
 		}
 	}
-	j := &job{version: v}
+	j := &job{gateway: g, version: v}
 	param := "messages"
 	if c.Messages != nil {
 		err = j.add(id, key, c, vocabulary, "", c.N)
@@ -215,8 +216,8 @@ func (j *job) worst(c route.Candidate) (uint64, error) {
 // answer gets one call answered by the best provider that manages to. Emit is
 // called with what arrives; until its first call, a provider that fails is
 // replaced without the client noticing. Errors are [*openai.Error], or
-// [errClient] when there is nobody left to tell.
-func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(delta) error) (answer, error) {
+// [openai.ErrClient] when there is nobody left to tell.
+func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.Delta) error) (answer, error) {
 	busy, last := 0, error(nil)
 	for _, i := range j.order {
 		o := j.offers[i]
@@ -230,7 +231,7 @@ func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(delta) 
 		}
 		g.metrics.failures.WithLabelValues(reason(err)).Inc()
 		switch {
-		case errors.Is(err, errClient):
+		case errors.Is(err, openai.ErrClient):
 			return result, err
 		case errors.Is(err, errStore):
 			g.log.Error("the gateway's store failed", "request", c.id, "error", err)
@@ -287,7 +288,7 @@ func reason(err error) string {
 		err  error
 		name string
 	}{
-		{errClient, "client_gone"}, {errStore, "store"}, {errUnreachable, "unreachable"}, {errGone, "disconnected"},
+		{openai.ErrClient, "client_gone"}, {errStore, "store"}, {errUnreachable, "unreachable"}, {errGone, "disconnected"},
 		{errSilent, "timeout"}, {errProtocol, "protocol"}, {errRecount, "prompt_recount"}, {pay.ErrTooDear, "too_dear"},
 	} {
 		if errors.Is(err, known.err) {

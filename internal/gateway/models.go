@@ -3,8 +3,8 @@ package gateway
 import (
 	"net/http"
 
-	"github.com/koinon/koinon/internal/gateway/openai"
 	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/openai"
 )
 
 // listModels serves GET /v1/models: each version that the ledger knows, under
@@ -22,7 +22,7 @@ func (g *Gateway) listModels(w http.ResponseWriter, _ *http.Request, _ store.Key
 		}
 		list.Data = append(list.Data, g.describe(id, v))
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return openai.WriteJSON(w, http.StatusOK, list)
 }
 
 // getModel serves GET /v1/models/{id}, by any of a model's names.
@@ -32,7 +32,7 @@ func (g *Gateway) getModel(w http.ResponseWriter, r *http.Request, _ store.Key) 
 	if v == nil {
 		return openai.NotFound("model_not_found", "model", "The model '%s' does not exist.", id)
 	}
-	return writeJSON(w, http.StatusOK, g.describe(id, v))
+	return openai.WriteJSON(w, http.StatusOK, g.describe(id, v))
 }
 
 // describe is a version with its live providers and the cheapest price.

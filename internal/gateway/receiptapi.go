@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/koinon/koinon/internal/gateway/openai"
 	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -52,7 +52,7 @@ func (g *Gateway) getReceipt(w http.ResponseWriter, r *http.Request, key store.K
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, view(found))
+	return openai.WriteJSON(w, http.StatusOK, view(found))
 }
 
 // listReceipts serves GET /v1/receipts?limit=&before= with the key's own,
@@ -81,5 +81,5 @@ func (g *Gateway) listReceipts(w http.ResponseWriter, r *http.Request, key store
 	if next != 0 {
 		list.Next = strconv.FormatInt(next, 10)
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return openai.WriteJSON(w, http.StatusOK, list)
 }

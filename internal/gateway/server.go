@@ -1,26 +1,23 @@
 package gateway
 
 import (
-	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/koinon/koinon/internal/gateway/keys"
-	"github.com/koinon/koinon/internal/gateway/openai"
 	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/openai"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Handler is the HTTP API.
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
+	endpoints := g.endpoints()
 	for route, serve := range map[string]func(http.ResponseWriter, *http.Request, store.Key) error{
 		"POST /v1/chat/completions": g.chat,
 		"POST /v1/completions":      g.completions,
@@ -29,79 +26,38 @@ func (g *Gateway) Handler() http.Handler {
 		"GET /v1/receipts":          g.listReceipts,
 		"GET /v1/receipts/{id}":     g.getReceipt,
 	} {
-		mux.Handle(route, g.observed(route, g.authenticated(serve)))
+		mux.Handle(route, endpoints.Handler(route, g.authenticated(serve)))
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		openai.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", g.ready)
 	mux.HandleFunc("GET /version", g.showVersion)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
-	mux.Handle("/", g.observed("other", func(w http.ResponseWriter, r *http.Request) error {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			probe := r.Clone(r.Context())
-			probe.Method = method
-			if _, pattern := mux.Handler(probe); pattern != "/" {
-				w.Header().Set("Allow", method)
-				return openai.MethodNotAllowed(r.Method, r.URL.Path)
-			}
-		}
-		return openai.NotFound("unknown_url", "", "Unknown request URL: %s %s.", r.Method, r.URL.Path)
-	}))
+	mux.Handle("/", endpoints.Unknown(mux))
 	return mux
 }
 
-// requestID is the header and the log's name for one HTTP request.
-const requestID = "X-Request-Id"
-
-// observed gives a request its id, its limits, its metrics and its line in the
-// log, and turns errors into OpenAI's bodies. Neither bodies nor keys are logged.
-func (g *Gateway) observed(route string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := time.Now()
-		id := "req_" + rand.Text()
-		out := &response{ResponseWriter: w}
-		out.Header().Set(requestID, id)
-		r.Body = http.MaxBytesReader(out, r.Body, g.config.MaxBody)
+// endpoints are what all routes have in common.
+func (g *Gateway) endpoints() openai.Endpoints {
+	return openai.Endpoints{MaxBody: g.config.MaxBody, Log: g.log, Begin: func(route string) func(int, time.Duration) {
 		g.metrics.inFlight.Inc()
-		defer func() {
-			if fault := recover(); fault != nil && fault != http.ErrAbortHandler {
-				g.log.Error("a handler panicked", "request", id, "fault", fault, "stack", string(debug.Stack()))
-				if out.status == 0 {
-					openai.Internal(id).Write(out)
-				}
-			}
-			took := time.Since(begun)
+		return func(status int, took time.Duration) {
 			g.metrics.inFlight.Dec()
-			g.metrics.requests.WithLabelValues(route, strconv.Itoa(out.status)).Inc()
+			g.metrics.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 			g.metrics.seconds.WithLabelValues(route).Observe(took.Seconds())
-			g.log.Info("request", "request", id, "route", route, "status", out.status, "took", took)
-		}()
-		if err := serve(out, r); err != nil {
-			g.fail(out, r, id, err)
 		}
-	})
+	}}
 }
 
-// statusClientGone is what the log says of a client that did not wait, as nginx
-// does; nobody is there to read it.
-const statusClientGone = 499
+// chat serves POST /v1/chat/completions.
+func (g *Gateway) chat(w http.ResponseWriter, r *http.Request, key store.Key) error {
+	return openai.Chat(w, r, g.preparing(key))
+}
 
-// fail writes an error's body, unless the response has begun.
-func (g *Gateway) fail(w *response, r *http.Request, id string, err error) {
-	if w.status != 0 {
-		return
-	}
-	var known *openai.Error
-	switch {
-	case errors.Is(err, errClient) && r.Context().Err() != nil:
-		w.status = statusClientGone
-		return
-	case !errors.As(err, &known):
-		g.log.Error("a request failed", "request", id, "error", err)
-		known = openai.Internal(id)
-	}
-	known.Write(w)
+// completions serves POST /v1/completions.
+func (g *Gateway) completions(w http.ResponseWriter, r *http.Request, key store.Key) error {
+	return openai.Text(w, r, g.preparing(key))
 }
 
 // authenticated calls a handler with the request's API key.
@@ -124,60 +80,6 @@ func (g *Gateway) authenticated(serve func(http.ResponseWriter, *http.Request, s
 		defer g.concurrency.leave(key.ID)
 		return serve(w, r, key)
 	}
-}
-
-// readBody reads a body within the limit.
-func (g *Gateway) readBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(r.Body)
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, openai.TooLarge(large.Limit)
-	case err != nil && r.Context().Err() != nil:
-		return nil, errClient
-	case err != nil:
-		return nil, openai.Malformed("The request's body could not be read.")
-	}
-	return body, nil
-}
-
-// response remembers the status that was sent.
-type response struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *response) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *response) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-// writeJSON sends a whole answer.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	if _, err := w.Write(append(body, '\n')); err != nil {
-		return errors.Join(errClient, err)
-	}
-	return nil
 }
 
 // concurrency counts each key's requests in flight.
@@ -228,7 +130,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	if status.Ledger && status.Escrow {
 		status.Status, code = "ok", http.StatusOK
 	}
-	_ = writeJSON(w, code, status)
+	_ = openai.WriteJSON(w, code, status)
 }
 
 // alive counts a version's providers that can be reached.
@@ -243,5 +145,5 @@ func (g *Gateway) alive(v *version) (n int) {
 }
 
 func (g *Gateway) showVersion(w http.ResponseWriter, _ *http.Request) {
-	_ = writeJSON(w, http.StatusOK, map[string]string{"name": "koinon", "version": g.version, "chain_id": g.config.ChainID})
+	_ = openai.WriteJSON(w, http.StatusOK, map[string]string{"name": "koinon", "version": g.version, "chain_id": g.config.ChainID})
 }

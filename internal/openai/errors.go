@@ -1,5 +1,6 @@
-// Package openai is the wire form of OpenAI's HTTP API, as far as the gateway
-// speaks it: requests and their validation, answers, chunks and error bodies.
+// Package openai serves OpenAI's HTTP API from whatever generates the answers, a
+// gateway's providers or an engine in the same process: requests and their
+// validation, answers, streams and error bodies.
 package openai
 
 import (

@@ -1,4 +1,4 @@
-package gateway
+package openai
 
 import (
 	"strings"
@@ -27,16 +27,16 @@ func TestDecoder(t *testing.T) {
 		{name: "a stop of many bytes", text: "x→y", stop: []string{"→"}, want: "x"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := &decoder{vocabulary: byteVocabulary{}, stop: test.stop}
+			d := NewDecoder(byteVocabulary{}, test.stop)
 			var got strings.Builder
 			for i := range len(test.text) {
-				step := d.push(int32(test.text[i]))
+				step := d.Push(int32(test.text[i]))
 				if test.steps != nil && step != test.steps[i] {
 					t.Errorf("byte %d gives %q, want %q", i, step, test.steps[i])
 				}
 				got.WriteString(step)
 			}
-			got.WriteString(d.flush())
+			got.WriteString(d.Flush())
 			if got.String() != test.want {
 				t.Errorf("got %q, want %q", got.String(), test.want)
 			}
@@ -61,12 +61,12 @@ func TestDecoderIsExact(t *testing.T) {
 				want = text[:at]
 			}
 		}
-		d := &decoder{vocabulary: byteVocabulary{}, stop: stop}
+		d := NewDecoder(byteVocabulary{}, stop)
 		var got strings.Builder
 		for i := range len(text) {
-			got.WriteString(d.push(int32(text[i])))
+			got.WriteString(d.Push(int32(text[i])))
 		}
-		got.WriteString(d.flush())
+		got.WriteString(d.Flush())
 		// The stop that is complete first ends the text, though another that
 		// began earlier may be complete later.
 		if got.String() != want && !strings.HasPrefix(got.String(), want) {
@@ -74,3 +74,8 @@ func TestDecoderIsExact(t *testing.T) {
 		}
 	})
 }
+
+// byteVocabulary has a token for every byte.
+type byteVocabulary struct{}
+
+func (byteVocabulary) Piece(id int32) ([]byte, bool) { return []byte{byte(id)}, id >= 0 && id < 256 }

@@ -1,4 +1,4 @@
-package gateway
+package openai
 
 import (
 	"bytes"
@@ -6,18 +6,21 @@ import (
 	"unicode/utf8"
 )
 
-// decoder turns the tokens of one answer into text. It holds back what is not
+// Decoder turns the tokens of one answer into text. It holds back what is not
 // certain: an unfinished character, and what may become a stop string, at which
 // the text ends.
-type decoder struct {
+type Decoder struct {
 	vocabulary Vocabulary
 	stop       []string
 	held       []byte
 	over       bool
 }
 
-// push returns what a token makes certain of the text.
-func (d *decoder) push(id int32) string {
+// NewDecoder makes the decoder of an answer that ends at any of the strings.
+func NewDecoder(v Vocabulary, stop []string) *Decoder { return &Decoder{vocabulary: v, stop: stop} }
+
+// Push returns what a token makes certain of the text.
+func (d *Decoder) Push(id int32) string {
 	if d.over {
 		return ""
 	}
@@ -30,8 +33,8 @@ func (d *decoder) push(id int32) string {
 	return d.release(len(d.held) - max(d.maybeStop(), unfinished(d.held)))
 }
 
-// flush returns what was held back, once no more tokens come.
-func (d *decoder) flush() string {
+// Flush returns what was held back, once no more tokens come.
+func (d *Decoder) Flush() string {
 	if d.over {
 		return ""
 	}
@@ -41,14 +44,14 @@ func (d *decoder) flush() string {
 
 // release takes n bytes off what is held. Bytes that are no text, which a model
 // may well produce, become U+FFFD.
-func (d *decoder) release(n int) string {
+func (d *Decoder) release(n int) string {
 	text := strings.ToValidUTF8(string(d.held[:n]), "\uFFFD")
 	d.held = append(d.held[:0], d.held[n:]...)
 	return text
 }
 
 // stopAt is where the first stop string begins, or −1.
-func (d *decoder) stopAt() int {
+func (d *Decoder) stopAt() int {
 	first := -1
 	for _, s := range d.stop {
 		if at := bytes.Index(d.held, []byte(s)); at >= 0 && (first < 0 || at < first) {
@@ -59,7 +62,7 @@ func (d *decoder) stopAt() int {
 }
 
 // maybeStop is how many bytes at the end begin a stop string.
-func (d *decoder) maybeStop() int {
+func (d *Decoder) maybeStop() int {
 	longest := 0
 	for _, s := range d.stop {
 		for n := min(len(s)-1, len(d.held)); n > longest; n-- {

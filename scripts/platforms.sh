@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
-tests='^(TestVectors|TestPublishedProducts|TestProductsAreReproducible)$'
+tests='^(TestVectors|TestEmbeddingVectors|TestPublishedProducts|TestProductsAreReproducible)$'
 
 try() { # name, then variables for go
   name=$1; shift

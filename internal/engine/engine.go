@@ -15,7 +15,7 @@ import (
 // Errors of generating.
 var (
 	ErrBusy          = errors.New("every slot is taken and the queue is full")
-	ErrContextLength = errors.New("the prompt leaves no room for an answer")
+	ErrContextLength = errors.New("the text is too long for the model's context")
 	ErrRequest       = errors.New("impossible request")
 )
 
@@ -130,13 +130,11 @@ func (e *Engine) check(r Request) error {
 	if err := r.Sampling.Validate(e.model.Size()); err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	for _, id := range r.Prompt {
-		if id < 0 || int(id) >= e.model.Size() {
-			return fmt.Errorf("%w: token %d of %d", ErrRequest, id, e.model.Size())
-		}
+	if err := e.model.checkTokens(r.Prompt); err != nil {
+		return err
 	}
 	if len(r.Prompt) >= e.model.ContextLength {
-		return fmt.Errorf("%w: it has %d tokens, the context %d", ErrContextLength, len(r.Prompt), e.model.ContextLength)
+		return fmt.Errorf("%w: the prompt has %d tokens; with one left for the answer, %d are possible", ErrContextLength, len(r.Prompt), e.model.ContextLength-1)
 	}
 	return nil
 }

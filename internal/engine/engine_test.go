@@ -30,7 +30,8 @@ type shape struct {
 	kind         gguf.Type // of its matrices
 	kvHeads      int
 	tied, biases bool
-	dim, hidden  int // 64 and 96 if zero
+	dim, hidden  int    // 64 and 96 if zero
+	pooling      uint32 // of the file, if not 0
 }
 
 // writeModel writes a small model of architecture llama, its matrices of a type.
@@ -56,6 +57,9 @@ func (s shape) write(t testing.TB) string {
 	}
 	w.Float32(s.architecture+".attention.layer_norm_rms_epsilon", 1e-5)
 	w.Float32(s.architecture+".rope.freq_base", 10000)
+	if s.pooling != 0 {
+		w.Uint32(s.architecture+".pooling_type", s.pooling)
+	}
 	var tokens, merges []string
 	var types []int32
 	for b := range 256 {

@@ -214,14 +214,20 @@ func (f *forward) feedForward(l *layer) {
 	f.add()
 }
 
-// predict returns the logits of what follows each of the given rows of the last
-// run, valid until the next.
-func (f *forward) predict(rows []int) []float32 {
+// states returns the given rows of the last run after the last norm, valid until
+// the next call.
+func (f *forward) states(rows []int) []float32 {
 	selected := resize(&f.selected, len(rows)*f.dim)
 	for i, row := range rows {
 		tensor.RMSNorm(selected[i*f.dim:][:f.dim], f.x[row*f.dim:][:f.dim], f.norm, f.eps)
 	}
-	f.input.Set(selected, len(rows), f.dim)
+	return selected
+}
+
+// predict returns the logits of what follows each of the given rows of the last
+// run, valid until the next.
+func (f *forward) predict(rows []int) []float32 {
+	f.input.Set(f.states(rows), len(rows), f.dim)
 	logits := resize(&f.logits, len(rows)*f.Size())
 	f.output.Mul(logits, &f.input, f.workers)
 	return logits

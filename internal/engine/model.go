@@ -23,6 +23,8 @@ type Model struct {
 	Parameters uint64
 	// ContextLength is the longest prompt and answer together, in tokens.
 	ContextLength int
+	// Pooling is how the model's embeddings are meant to be made.
+	Pooling Pooling
 
 	dim, hidden, heads, kvHeads, headDim int
 	eps                                  float32
@@ -126,7 +128,7 @@ func (m *Model) readShape(f *gguf.File) error {
 	case m.ContextLength > maxContext || len(m.layers) > maxLayers:
 		return fmt.Errorf("%w: context of %d tokens, %d layers; at most %d and %d are supported", ErrModel, m.ContextLength, len(m.layers), maxContext, maxLayers)
 	}
-	return m.readRotation(f)
+	return errors.Join(m.readRotation(f), m.readPooling(f))
 }
 
 // readRotation prepares the rotary embedding; scaling that is not written here

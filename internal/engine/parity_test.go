@@ -70,29 +70,44 @@ func installLlamaCpp(t *testing.T) {
 	})
 }
 
-// askLlamaCpp runs score.mjs.
-func askLlamaCpp(t *testing.T, peers []*peer) {
+// runLlamaCpp gives a script of testdata/llamacpp its input and reads its n
+// results, all JSON. It skips the test where the program that runs the script is
+// absent.
+func runLlamaCpp[R any](t *testing.T, program, script string, input any, n int) []R {
 	t.Helper()
 	installLlamaCpp(t)
-	input, err := json.Marshal(map[string]any{"texts": hardTexts, "models": peers})
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("SKIPPED: %s is absent, so llama.cpp cannot be asked by %s", program, script)
+	}
+	question, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := exec.Command("node", "score.mjs")
-	run.Dir, run.Stdin = filepath.Join("testdata", "llamacpp"), bytes.NewReader(input)
+	run := exec.Command(program, script)
+	run.Dir, run.Stdin = filepath.Join("testdata", "llamacpp"), bytes.NewReader(question)
 	var talk bytes.Buffer
 	run.Stderr = &talk
 	out, err := run.Output()
 	if err != nil {
 		t.Fatalf("llama.cpp: %v\n%s", err, talk.String())
 	}
-	var results []struct {
-		IDs      [][]int32   `json:"ids"`
-		Logprobs [][]float64 `json:"logprobs"`
+	var results []R
+	if err := json.Unmarshal(out, &results); err != nil || len(results) != n {
+		t.Fatalf("llama.cpp said %.300s: %d results, %d wanted: %v", out, len(results), n, err)
 	}
-	if err := json.Unmarshal(out, &results); err != nil || len(results) != len(peers) {
-		t.Fatalf("llama.cpp said %s: %v", out, err)
-	}
+	return results
+}
+
+// scores are what llama.cpp makes of a peer.
+type scores struct {
+	IDs      [][]int32   `json:"ids"`
+	Logprobs [][]float64 `json:"logprobs"`
+}
+
+// askLlamaCpp runs score.mjs.
+func askLlamaCpp(t *testing.T, peers []*peer) {
+	t.Helper()
+	results := runLlamaCpp[scores](t, "node", "score.mjs", map[string]any{"texts": hardTexts, "models": peers}, len(peers))
 	for i, r := range results {
 		peers[i].ids, peers[i].logprobs = r.IDs, r.Logprobs
 	}

@@ -6,17 +6,33 @@ import (
 	"github.com/koinon/koinon/receipt"
 )
 
+// checkText refuses what is no text of the model's, or does not fit.
+func (m *Model) checkText(tokens []int32) error {
+	if len(tokens) == 0 {
+		return fmt.Errorf("%w: a text without tokens; one is needed", ErrRequest)
+	}
+	if len(tokens) > m.ContextLength {
+		return fmt.Errorf("%w: it has %d tokens, %d are possible", ErrContextLength, len(tokens), m.ContextLength)
+	}
+	return m.checkTokens(tokens)
+}
+
+// checkTokens refuses ids that the vocabulary does not have.
+func (m *Model) checkTokens(tokens []int32) error {
+	for i, id := range tokens {
+		if id < 0 || int(id) >= m.Size() {
+			return fmt.Errorf("%w: token %d is %d; ids are 0 to %d", ErrRequest, i, id, m.Size()-1)
+		}
+	}
+	return nil
+}
+
 // Logits computes a text, many tokens at once, and shows the logits of what
 // follows each token, in order; they are valid during the call. An error of
 // visit ends it.
 func (m *Model) Logits(tokens []int32, threads int, visit func(position int, logits []float32) error) error {
-	if len(tokens) < 1 || len(tokens) > m.ContextLength {
-		return fmt.Errorf("%w: a text of %d tokens, 1 to %d are possible", ErrRequest, len(tokens), m.ContextLength)
-	}
-	for _, id := range tokens {
-		if id < 0 || int(id) >= m.Size() {
-			return fmt.Errorf("%w: token %d of %d", ErrRequest, id, m.Size())
-		}
+	if err := m.checkText(tokens); err != nil {
+		return err
 	}
 	s := m.newSequence(threads)
 	rows := make([]int, 0, prefillChunk)

@@ -2,9 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"encoding/json"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,26 +21,7 @@ type tokens struct {
 // askTokens runs tokens.mjs or tokens.py.
 func askTokens[T string | []byte](t *testing.T, program, script string, paths []string, texts []T) []tokens {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("SKIPPED: %s is absent, so llama.cpp cannot be asked by %s", program, script)
-	}
-	input, err := json.Marshal(map[string]any{"texts": texts, "paths": paths})
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := exec.Command(program, script)
-	run.Dir, run.Stdin = filepath.Join("testdata", "llamacpp"), bytes.NewReader(input)
-	var talk bytes.Buffer
-	run.Stderr = &talk
-	out, err := run.Output()
-	if err != nil {
-		t.Fatalf("llama.cpp: %v\n%s", err, talk.String())
-	}
-	var results []tokens
-	if err := json.Unmarshal(out, &results); err != nil || len(results) != len(paths) {
-		t.Fatalf("llama.cpp said %.300s: %v", out, err)
-	}
-	return results
+	return runLlamaCpp[tokens](t, program, script, map[string]any{"texts": texts, "paths": paths}, len(paths))
 }
 
 // cutter is a vocabulary to compare with llama.cpp.
@@ -154,7 +132,6 @@ func (c cutter) texts(ids []int32) []string {
 
 // TestTokensAreThoseOfLlamaCpp compares ids one by one, for each pre-tokenizer.
 func TestTokensAreThoseOfLlamaCpp(t *testing.T) {
-	installLlamaCpp(t)
 	compareAll(t, cutters(t), tokenTexts())
 	// llama.cpp's regular expressions are slow, so other names have fewer texts.
 	others := slices.DeleteFunc(tokenizer.PreTokenizers(), func(name string) bool { return slices.Contains(preTokenizers, name) })
@@ -181,7 +158,6 @@ func paths(all []cutter) []string {
 // UTF-8. It takes each byte that is none for U+FFFD before it cuts bytes; we
 // keep the byte, and compare with what we make of U+FFFD.
 func TestTokensOfAnyBytes(t *testing.T) {
-	installLlamaCpp(t)
 	broken := append(slices.Clone(snippets), "\x80", "\xbf", "\xc3", "\xe2", "\xe2\x82", "\xf1", "\xf1\x80\x80", "\xf8", "\xff", "\xfe\xff")
 	texts := randomTexts(300, broken)
 	for b := range 256 {

@@ -15,7 +15,10 @@ import (
 
 var update = flag.Bool("update", false, "write the published vectors anew")
 
-const vectorsFile = "../../spec/vectors/engine/v1.json"
+const (
+	vectorsFile = "../../spec/vectors/engine/v1.json"
+	shipped     = "models/trivium/trivium.gguf"
+)
 
 // vectors are what others can check their engine against: of models that anyone
 // can make, prompts and what follows from them.
@@ -25,12 +28,17 @@ type vectors struct {
 }
 
 type vector struct {
+	source
+	Prompts []promptVector `json:"prompts"`
+}
+
+// source is a model that anyone can make.
+type source struct {
 	// File is the model that ships, Format what its matrices are converted to
 	// from float32 first; Weights the SHA-256 of the whole file that this gives.
 	File    string         `json:"file"`
 	Format  string         `json:"format,omitempty"`
 	Weights receipt.Digest `json:"weights"`
-	Prompts []promptVector `json:"prompts"`
 }
 
 type promptVector struct {
@@ -68,33 +76,60 @@ func TestVectors(t *testing.T) {
 	if *update {
 		published = newVectors()
 	} else {
-		data, err := os.ReadFile(vectorsFile)
-		if err == nil {
-			err = json.Unmarshal(data, &published)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		readVectors(t, vectorsFile, &published)
 	}
 	for i := range published.Models {
 		v := &published.Models[i]
 		t.Run(v.File+" "+v.Format, func(t *testing.T) { v.check(t) })
 	}
-	if *update {
-		data, err := json.MarshalIndent(published, "", "\t")
-		if err == nil {
-			err = os.MkdirAll(filepath.Dir(vectorsFile), 0o755)
-		}
-		if err == nil {
-			err = os.WriteFile(vectorsFile, append(data, '\n'), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	writeVectors(t, vectorsFile, published)
+}
+
+// readVectors reads what is published.
+func readVectors(t *testing.T, path string, published any) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, published)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeVectors publishes, if vectors are to be written anew.
+func writeVectors(t *testing.T, path string, published any) {
+	t.Helper()
+	if !*update {
+		return
+	}
+	data, err := json.MarshalIndent(published, "", "\t")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(path, append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
 func (v *vector) check(t *testing.T) {
+	m := v.model(t)
+	for i := range v.Prompts {
+		p := &v.Prompts[i]
+		want := *p
+		p.compute(t, m)
+		if !*update && (!slices.Equal(p.Tokens, want.Tokens) || p.Logits != want.Logits || !slices.Equal(p.Answer, want.Answer) || p.Commitment != want.Commitment) {
+			t.Errorf("%q: computed %+v, published %+v", p.Text, *p, want)
+		}
+	}
+}
+
+// model makes the model, which must be the published one.
+func (v *source) model(t *testing.T) *Model {
+	t.Helper()
 	path := filepath.Join("../..", v.File)
 	if v.Format != "" {
 		format, err := block.Parse(v.Format)
@@ -112,22 +147,14 @@ func (v *vector) check(t *testing.T) {
 	} else if digest != v.Weights {
 		t.Fatalf("the file is %s, published is %s", digest, v.Weights)
 	}
-	m := load(t, path)
-	for i := range v.Prompts {
-		p := &v.Prompts[i]
-		want := *p
-		p.compute(t, m)
-		if !*update && (!slices.Equal(p.Tokens, want.Tokens) || p.Logits != want.Logits || !slices.Equal(p.Answer, want.Answer) || p.Commitment != want.Commitment) {
-			t.Errorf("%q: computed %+v, published %+v", p.Text, *p, want)
-		}
-	}
+	return load(t, path)
 }
 
 // newVectors chooses what is published.
 func newVectors() vectors {
 	published := vectors{Comment: "What the reference engine computes, to the bit: see spec/engine.md. Made and checked by TestVectors."}
 	for _, format := range []string{"", "F32", "BF16", "F16", "Q4_0"} {
-		v := vector{File: "models/trivium/trivium.gguf", Format: format}
+		v := vector{source: source{File: shipped, Format: format}}
 		for i, text := range []string{"ROMEO:", "In the beginning", "\"Well, Prince,\" said Anna Pávlovna, and the whole of the company turned to the door, where"} {
 			v.Prompts = append(v.Prompts, promptVector{Text: text, Temperature: float32(i) * 0.5, TopP: 0.95, Seed: uint64(i)})
 		}

@@ -1,6 +1,6 @@
 // Command koinon is the whole of koinon in one program: a network to try on
 // one machine (up), each of its roles (node, provide, gateway), the tools of a
-// buyer (chat, receipt, keys), of an author (train, engine), and of the ledger
+// buyer (chat, receipt, keys), of an author (train, model, engine), and of the ledger
 // (query, tx).
 package main
 
@@ -103,7 +103,7 @@ Every command writes data to standard output and talk to standard error;
 	}
 	grouped("use", newUpCommand(), newChatCommand(), newReceiptCommand(), newKeysCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand())
-	grouped("make", newTrainCommand(), newEngineCommand())
+	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)
 
 	return root

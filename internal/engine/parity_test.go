@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/internal/engine/quantize"
 )
 
 // hardTexts are what tokenizers stumble over.
@@ -176,7 +177,7 @@ func converted(t *testing.T, path string, format gguf.Type) string {
 	}
 	defer f.Close()
 	var data bytes.Buffer
-	if err := gguf.Convert(&data, f, format); err != nil {
+	if _, err := quantize.File(f, format).WriteTo(&data); err != nil {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(t.TempDir(), "model-"+format.String()+".gguf")

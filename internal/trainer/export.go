@@ -16,9 +16,6 @@ const chatTemplate = "{% for message in messages %}" +
 	"{% if not loop.first and message['role'] != 'assistant' %}{{ '\n\n' }}{% endif %}" +
 	"{{ message['content'] }}{% endfor %}"
 
-// fileTypes are llama.cpp's numbers for a file whose matrices have one type.
-var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7}
-
 // export writes the model so that a crash leaves no half of it.
 func (r *run) export() (err error) {
 	kind, err := gguf.ParseType(r.Format)
@@ -51,7 +48,7 @@ func (r *run) file(kind gguf.Type) *gguf.Writer {
 	w.Text("general.architecture", "llama")
 	w.Text("general.name", r.Name)
 	w.Text("general.license", r.License)
-	w.Uint32("general.file_type", fileTypes[kind])
+	w.Uint32("general.file_type", gguf.FileType(kind))
 	w.Uint32("llama.context_length", uint32(a.Context))
 	w.Uint32("llama.embedding_length", uint32(a.Dim))
 	w.Uint32("llama.block_count", uint32(a.Layers))

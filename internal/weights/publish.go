@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ipfs/boxo/blockstore"
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
+	"github.com/ipfs/go-datastore"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/receipt"
@@ -70,9 +73,46 @@ func (s *Store) Publish(ctx context.Context, path string, card Card) (Manifest, 
 	return m, digest, nil
 }
 
+// Describe is the manifest that Publish would make of a GGUF file, without a store.
+func Describe(path string, card Card) (Manifest, error) {
+	fail := func(err error) (Manifest, error) { return Manifest{}, fmt.Errorf("describe %s: %w", path, err) }
+	f, err := gguf.Open(path)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	m, err := describe(f, card)
+	if err != nil {
+		return fail(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fail(err)
+	}
+	defer file.Close()
+	nowhere := blockstore.NewBlockstore(datastore.NewNullDatastore())
+	if m.Weights, err = blobOf(file, nowhere); err != nil {
+		return fail(err)
+	}
+	var vocabulary bytes.Buffer
+	if err := gguf.VocabularyOnly(&vocabulary, f); err != nil {
+		return fail(err)
+	}
+	if m.Vocabulary, err = blobOf(&vocabulary, nowhere); err != nil {
+		return fail(err)
+	}
+	if err := m.Validate(); err != nil {
+		return fail(err)
+	}
+	return m, nil
+}
+
 // describe fills in what the file's metadata and tensors say.
 func describe(f *gguf.File, card Card) (Manifest, error) {
 	m := Manifest{Format: Format, Name: card.Name, Version: card.Version, Class: card.Class, License: card.License}
+	if n := f.Shards(); n > 1 {
+		return m, fmt.Errorf("%w: the model is in %d files, a version is one; make it one with: koinon model quantize IN.gguf OUT.gguf --type copy", ErrManifest, n)
+	}
 	var err error
 	if m.Name == "" {
 		if m.Name, err = f.Text("general.name"); err != nil {
@@ -122,14 +162,22 @@ func (s *Store) add(path string) (Blob, error) {
 		return Blob{}, err
 	}
 	defer f.Close()
+	b, err := blobOf(f, nodesOnly{s})
+	if err != nil {
+		return b, err
+	}
+	return b, s.link(path, b)
+}
+
+// blobOf names a file by its content; the inner nodes of its tree go to nodes.
+func blobOf(r io.Reader, nodes blockstore.Blockstore) (Blob, error) {
 	hash := sha256.New()
-	count := &counter{r: io.TeeReader(f, hash)}
-	root, err := split(count, nodesOnly{s})
+	count := &counter{r: io.TeeReader(r, hash)}
+	root, err := split(count, nodes)
 	if err != nil {
 		return Blob{}, err
 	}
-	b := Blob{SHA256: receipt.Digest(hash.Sum(nil)), Size: count.n, CID: root.String()}
-	return b, s.link(path, b)
+	return Blob{SHA256: receipt.Digest(hash.Sum(nil)), Size: count.n, CID: root.String()}, nil
 }
 
 // link gives a file its name in the store: a hard link where the file system

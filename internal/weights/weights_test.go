@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,6 +174,36 @@ func TestOnlyTheVocabularyIsFetched(t *testing.T) {
 	stat, err := gateway.exchange.Stat()
 	if err != nil || stat.DataReceived > 64<<10 {
 		t.Errorf("%d bytes came for a vocabulary of %d, error %v", stat.DataReceived, m.Vocabulary.Size, err)
+	}
+}
+
+// A description names a file as publishing it does; a split one has no name.
+func TestDescriptionsAreWhatIsPublished(t *testing.T) {
+	path := modelFile(t)
+	published, _ := publish(t, newNode(t, Limits{}), path)
+	described, err := Describe(path, card)
+	if err != nil || described != published {
+		t.Errorf("described as %+v, %v; published as %+v", described, err, published)
+	}
+	dir := t.TempDir()
+	for i := range 2 {
+		var w gguf.Writer
+		w.Text("general.architecture", "llama")
+		w.Uint32("split.no", uint32(i))
+		w.Uint32("split.count", 2)
+		w.Uint32("split.tensors.count", 2)
+		w.Tensor(fmt.Sprint("tensor", i), gguf.F32, []float32{1}, 1)
+		var data bytes.Buffer
+		if _, err := w.WriteTo(&data); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("m-%05d-of-00002.gguf", i+1)), data.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = Describe(filepath.Join(dir, "m-00001-of-00002.gguf"), card)
+	if !errors.Is(err, ErrManifest) || !strings.Contains(err.Error(), "koinon model quantize") {
+		t.Errorf("a split file: %v", err)
 	}
 }
 

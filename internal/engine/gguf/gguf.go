@@ -80,3 +80,13 @@ const (
 
 // ParseType reads the name of a type.
 func ParseType(name string) (Type, error) { return block.Parse(name) }
+
+// fileTypes are llama.cpp's numbers for a file whose matrices are mostly of one
+// type (llama_ftype); those of mixtures, of which it knows several, are those of
+// its smallest.
+var fileTypes = map[Type]uint32{
+	F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, Q4_K: 14, Q5_K: 16, Q6_K: 18, BF16: 32, TQ1_0: 36, TQ2_0: 37,
+}
+
+// FileType is the general.file_type of a file whose matrices are mostly of a type.
+func FileType(t Type) uint32 { return fileTypes[t] }

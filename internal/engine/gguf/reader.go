@@ -2,18 +2,19 @@ package gguf
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
-	"os"
+
+	"github.com/koinon/koinon/internal/engine/mapping"
 )
 
 var order = binary.LittleEndian
 
-// File is an open GGUF file, mapped into memory.
+// File is an open GGUF file, mapped into memory, or the files of a split one.
 type File struct {
-	data    []byte
-	mapped  bool
+	maps    []*mapping.File // none if it was read from memory
 	meta    map[string]value
 	keys    []string
 	tensors map[string]Tensor
@@ -56,7 +57,7 @@ func (t Tensor) Data() []byte { return t.data }
 // needed in memory, once its data has been converted.
 func (t Tensor) Forget() {
 	if t.mapped {
-		forget(t.data)
+		mapping.Forget(t.data)
 	}
 }
 
@@ -73,30 +74,35 @@ func (t Tensor) Floats() ([]float32, error) {
 	return values, nil
 }
 
-// Open maps a file into memory and checks its structure. Close it after use.
+// Open maps a file into memory and checks its structure. Given the first file of
+// a split set, name-00001-of-00003.gguf, it opens all of them as one. Close it
+// after use.
 func Open(path string) (*File, error) {
-	file, err := os.Open(path)
+	f, err := openOne(path)
+	if err != nil || !f.Has(keySplitCount) {
+		return f, err
+	}
+	if err := f.openShards(path); err != nil {
+		_ = f.Close() // the first error says more
+		return nil, err
+	}
+	return f, nil
+}
+
+func openOne(path string) (*File, error) {
+	mapped, err := mapping.Open(path)
+	if errors.Is(err, mapping.ErrFile) {
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	stat, err := file.Stat()
+	f, err := Read(mapped.Data)
 	if err != nil {
-		return nil, err
-	}
-	if !stat.Mode().IsRegular() || stat.Size() == 0 || stat.Size() > math.MaxInt {
-		return nil, fmt.Errorf("%w: %s is empty or no regular file", ErrFormat, path)
-	}
-	data, err := mapFile(file, int(stat.Size()))
-	if err != nil {
-		return nil, fmt.Errorf("cannot map %s into memory: %w", path, err)
-	}
-	f, err := Read(data)
-	if err != nil {
-		_ = unmap(data)
+		_ = mapped.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f.mapped = true
+	f.maps = []*mapping.File{mapped}
 	for name, t := range f.tensors {
 		t.mapped = true
 		f.tensors[name] = t
@@ -107,11 +113,12 @@ func Open(path string) (*File, error) {
 // Close unmaps the file; nothing read from it without conversion may be used
 // afterwards.
 func (f *File) Close() error {
-	if !f.mapped {
-		return nil
+	var err error
+	for _, m := range f.maps {
+		err = errors.Join(err, m.Close())
 	}
-	f.mapped = false
-	return unmap(f.data)
+	f.maps = nil
+	return err
 }
 
 // Read checks the structure of a file in memory, which the File refers to.
@@ -128,7 +135,7 @@ func Read(data []byte) (*File, error) {
 	if r.err == nil && (metaCount > uint64(len(data))/12 || tensorCount > uint64(len(data))/24) {
 		return nil, fmt.Errorf("%w: %d metadata entries and %d tensors do not fit in %d bytes", ErrFormat, metaCount, tensorCount, len(data))
 	}
-	f := &File{data: data, meta: map[string]value{}, tensors: map[string]Tensor{}}
+	f := &File{meta: map[string]value{}, tensors: map[string]Tensor{}}
 	for i := uint64(0); i < metaCount && r.err == nil; i++ {
 		f.readEntry(&r)
 	}

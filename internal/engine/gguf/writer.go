@@ -8,19 +8,27 @@ import (
 	"slices"
 )
 
-// Writer collects a file. Metadata keeps the order in which it was set.
+// Writer describes a file and writes it. Metadata keeps the order in which it
+// was set, tensors that in which they were added.
 type Writer struct {
+	// Written, if set, hears of each tensor of Stream or Copy once it is written.
+	Written func(name string, kind Type, loss Loss)
+
 	meta    []byte
 	entries uint64
 	tensors []pending
 	err     error
 }
 
+// pending is a tensor to be written. One of data, rows and copied is set.
 type pending struct {
-	name  string
-	shape []uint64
-	kind  Type
-	data  []byte
+	name   string
+	shape  []uint64
+	kind   Type
+	size   uint64 // bytes
+	data   []byte
+	rows   Rows
+	copied *Tensor
 }
 
 func (w *Writer) key(key string, kind valueType) {
@@ -100,23 +108,53 @@ func (w *Writer) Float32s(key string, list []float32) {
 // Tensor adds a tensor, stored as the given type; shape has the innermost
 // dimension first, and values row after row.
 func (w *Writer) Tensor(name string, kind Type, values []float32, shape ...uint64) {
-	t := Tensor{Name: name, Shape: shape}
-	if t.Elements() != uint64(len(values)) && w.err == nil {
-		w.err = fmt.Errorf("tensor %s: %d values do not have shape %v", name, len(values), shape)
+	p := pending{name: name, kind: kind, shape: shape}
+	if p.elements() != uint64(len(values)) {
+		w.err = cmp.Or(w.err, fmt.Errorf("tensor %s: %d values do not have shape %v", name, len(values), shape))
 		return
 	}
-	if _, err := kind.Bytes(shape[0]); err != nil {
-		w.err = cmp.Or(w.err, fmt.Errorf("tensor %s: %w", name, err))
-		return
+	if w.add(p) {
+		w.tensors[len(w.tensors)-1].data = kind.Append(nil, values)
 	}
-	w.tensors = append(w.tensors, pending{name, shape, kind, kind.Append(nil, values)})
 }
 
-// WriteTo writes the file.
-func (w *Writer) WriteTo(out io.Writer) (int64, error) {
-	if w.err != nil {
-		return 0, w.err
+// Stream adds a tensor like Tensor does, whose values are asked for when the
+// file is written, a few rows at a time.
+func (w *Writer) Stream(name string, kind Type, rows Rows, shape ...uint64) {
+	w.add(pending{name: name, kind: kind, shape: shape, rows: rows})
+}
+
+// Copy adds a tensor of an open file as it is, bit for bit.
+func (w *Writer) Copy(t Tensor) {
+	w.add(pending{name: t.Name, kind: t.Type, shape: t.Shape, copied: &t})
+}
+
+func (p pending) elements() uint64 { return Tensor{Shape: p.shape}.Elements() }
+
+func (w *Writer) add(p pending) bool {
+	_, err := p.kind.Bytes(p.shape[0])
+	if err == nil {
+		p.size, err = p.kind.Bytes(p.elements())
 	}
+	if err != nil {
+		w.err = cmp.Or(w.err, fmt.Errorf("tensor %s: %w", p.name, err))
+		return false
+	}
+	w.tensors = append(w.tensors, p)
+	return true
+}
+
+// Size is how many bytes WriteTo will write.
+func (w *Writer) Size() uint64 {
+	size := padded(uint64(len(w.head())))
+	for _, t := range w.tensors {
+		size += padded(t.size)
+	}
+	return size
+}
+
+// head is all that is before the first tensor.
+func (w *Writer) head() []byte {
 	head := order.AppendUint32([]byte(magic), version)
 	head = order.AppendUint64(head, uint64(len(w.tensors)))
 	head = order.AppendUint64(head, w.entries)
@@ -130,24 +168,71 @@ func (w *Writer) WriteTo(out io.Writer) (int64, error) {
 		}
 		head = order.AppendUint32(head, uint32(t.kind))
 		head = order.AppendUint64(head, offset)
-		offset += padded(uint64(len(t.data)))
+		offset += padded(t.size)
 	}
-	total := int64(0)
-	write := func(data []byte) error {
-		data = append(data, make([]byte, padded(uint64(len(data)))-uint64(len(data)))...)
-		n, err := out.Write(data)
-		total += int64(n)
-		return err
+	return head
+}
+
+// WriteTo writes the file.
+func (w *Writer) WriteTo(out io.Writer) (int64, error) {
+	if w.err != nil {
+		return 0, w.err
 	}
-	if err := write(head); err != nil {
-		return total, err
+	counted := &counter{out: out}
+	if _, err := counted.Write(w.head()); err != nil {
+		return counted.n, err
+	}
+	if err := counted.pad(); err != nil {
+		return counted.n, err
 	}
 	for _, t := range w.tensors {
-		if err := write(t.data); err != nil {
-			return total, err
+		if err := w.write(counted, t); err != nil {
+			return counted.n, err
+		}
+		if err := counted.pad(); err != nil {
+			return counted.n, err
 		}
 	}
-	return total, nil
+	return counted.n, nil
+}
+
+func (w *Writer) write(out io.Writer, t pending) error {
+	var loss Loss
+	var err error
+	switch {
+	case t.rows != nil:
+		loss, err = encode(out, t.kind, t.shape, t.rows)
+	case t.copied != nil:
+		loss, err = t.copied.copyTo(out)
+	default:
+		_, err = out.Write(t.data)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w", t.name, err)
+	}
+	if w.Written != nil {
+		w.Written(t.name, t.kind, loss)
+	}
+	return nil
+}
+
+// counter counts what is written.
+type counter struct {
+	out io.Writer
+	n   int64
+}
+
+func (c *counter) Write(data []byte) (int, error) {
+	n, err := c.out.Write(data)
+	c.n += int64(n)
+	return n, err
+}
+
+// pad writes zeros up to the next multiple of the alignment.
+func (c *counter) pad() error {
+	_, err := c.Write(make([]byte, padded(uint64(c.n))-uint64(c.n)))
+	return err
 }
 
 func padded(n uint64) uint64 { return (n + defaultAlignment - 1) / defaultAlignment * defaultAlignment }
@@ -155,34 +240,17 @@ func padded(n uint64) uint64 { return (n + defaultAlignment - 1) / defaultAlignm
 // VocabularyOnly writes f's metadata without its tensors: all that is needed to
 // turn text into tokens and messages into text, for those who only recount.
 func VocabularyOnly(out io.Writer, f *File) error {
-	_, err := f.metadata("general.alignment").WriteTo(out) // without tensors it says nothing
+	_, err := Rewrite(f).WriteTo(out)
 	return err
 }
 
-// Convert writes f with its matrices stored as another type; vectors, such as
-// norms, stay in float32.
-func Convert(out io.Writer, f *File, kind Type) error {
-	w := f.metadata("general.alignment", "general.file_type")
-	for _, t := range f.Tensors() {
-		values, err := t.Floats()
-		if err != nil {
-			return err
-		}
-		as := kind
-		if len(t.Shape) == 1 {
-			as = F32
-		}
-		w.Tensor(t.Name, as, values, t.Shape...)
-	}
-	_, err := w.WriteTo(out)
-	return err
-}
-
-// metadata begins a file with f's metadata but for some keys.
-func (f *File) metadata(without ...string) *Writer {
+// Rewrite begins a file with f's metadata but for some keys, and for how f is
+// split and aligned. Its tensors are to be added.
+func Rewrite(f *File, without ...string) *Writer {
+	without = append(without, "general.alignment")
 	w := new(Writer)
 	for _, key := range f.keys {
-		if !slices.Contains(without, key) {
+		if !slices.Contains(without, key) && !slices.Contains(splitKeys, key) {
 			w.entries++
 			w.meta = append(w.meta, f.meta[key].entry...)
 		}

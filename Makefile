@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test platforms check proto bench fuzz clean
+.PHONY: up build test platforms check proto bench bench-engine fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -34,6 +34,9 @@ proto: ## api/ from proto/; needs protoc (Debian: protobuf-compiler).
 
 bench: build ## Speed and idle cost, with the machine's name.
 	$(GO) run ./cmd/bench --binary bin/koinon
+
+bench-engine: build ## The engine beside llama.cpp; ARGS=--quick leaves out the largest model.
+	$(GO) run ./cmd/benchengine $(ARGS)
 
 fuzz: ## Every fuzz target for a minute each.
 	./scripts/fuzz.sh 60s

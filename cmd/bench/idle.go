@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/koinon/koinon/internal/machine"
 )
 
 // What an idle network may take.
@@ -104,8 +106,7 @@ func cpuTicks(line string) (uint64, error) {
 
 // residentMemory is in bytes.
 func residentMemory(pid int) (uint64, error) {
-	kib, err := kibibytes(procField(fmt.Sprintf("/proc/%d/status", pid), "VmRSS"))
-	return kib << 10, err
+	return machine.Bytes(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")
 }
 
 // pause waits, unless the run is interrupted.

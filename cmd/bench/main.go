@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/koinon/koinon/internal/machine"
 )
 
 // sections are what can be measured, in the order of the report.
@@ -119,9 +121,9 @@ func bench(ctx context.Context, o options) error {
 	progress := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%6s  %s …\n", time.Since(began).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
 	}
-	r := report{Machine: thisMachine(), Quick: o.quick}
+	r := report{Machine: machine.This(), Quick: o.quick}
 	if !o.asJSON {
-		r.Machine.print(os.Stdout)
+		r.Machine.Print(os.Stdout)
 	}
 	err := measure(ctx, o, &r, progress)
 	if !o.asJSON {

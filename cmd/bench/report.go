@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/koinon/koinon/internal/machine"
 )
 
 // report is everything that was measured; what was not wanted is nil.
 type report struct {
-	Machine machine       `json:"machine"`
-	Quick   bool          `json:"quick"`
-	Engine  []engineSpeed `json:"engine,omitempty"`
-	Checks  *checkSpeed   `json:"checks,omitempty"`
-	Gateway *overhead     `json:"gateway,omitempty"`
-	Idle    *idleCost     `json:"idle,omitempty"`
-	Start   *startSpeed   `json:"start,omitempty"`
+	Machine machine.Machine `json:"machine"`
+	Quick   bool            `json:"quick"`
+	Engine  []engineSpeed   `json:"engine,omitempty"`
+	Checks  *checkSpeed     `json:"checks,omitempty"`
+	Gateway *overhead       `json:"gateway,omitempty"`
+	Idle    *idleCost       `json:"idle,omitempty"`
+	Start   *startSpeed     `json:"start,omitempty"`
 }
 
 // print writes what was measured, without the machine, which comes first.

@@ -63,6 +63,9 @@ func (p *page) head(m *Model, layer, head int) (keys, values []float32) {
 	return both[:m.headDim*pageTokens], both[m.headDim*pageTokens:]
 }
 
+// pageFloats is the room of a page.
+func (c *pages) pageFloats() int { return len(c.model.layers) * c.model.kvHeads * c.model.headFloats() }
+
 // take gives an empty page to one user; nil if all are in use.
 func (c *pages) take() *page {
 	if n := len(c.free); n > 0 {
@@ -73,7 +76,7 @@ func (c *pages) take() *page {
 	}
 	if c.count < c.limit {
 		c.count++
-		return &page{data: make([]float32, len(c.model.layers)*c.model.kvHeads*c.model.headFloats()), refs: 1}
+		return &page{data: make([]float32, c.pageFloats()), refs: 1}
 	}
 	oldest := c.idle.Front()
 	if oldest == nil {

@@ -1,4 +1,6 @@
-package main
+// Package machine says what a measurement was taken on: no number means anything
+// without it.
+package machine
 
 import (
 	"bytes"
@@ -12,8 +14,8 @@ import (
 	"github.com/koinon/koinon/internal/tensor"
 )
 
-// machine is what the numbers were measured on.
-type machine struct {
+// Machine is what numbers were measured on.
+type Machine struct {
 	CPU         string `json:"cpu"`
 	Cores       int    `json:"cores"`
 	MemoryBytes uint64 `json:"memory_bytes"` // 0 where it is not known
@@ -25,17 +27,17 @@ type machine struct {
 	Load string `json:"load,omitempty"`
 }
 
-// thisMachine reads what the system says; what it does not say stays unknown.
-func thisMachine() machine {
-	m := machine{
+// This reads what the system says; what it does not say stays unknown.
+func This() Machine {
+	m := Machine{
 		CPU: "unknown processor", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
 		Go: runtime.Version(), Kernel: tensor.Kernel(),
 	}
 	if model := procField("/proc/cpuinfo", "model name"); model != "" {
 		m.CPU = model
 	}
-	if kib, err := kibibytes(procField("/proc/meminfo", "MemTotal")); err == nil {
-		m.MemoryBytes = kib << 10
+	if bytes, err := Bytes("/proc/meminfo", "MemTotal"); err == nil {
+		m.MemoryBytes = bytes
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load, _, _ = strings.Cut(string(load), " ")
@@ -58,16 +60,27 @@ func procField(path, name string) string {
 	return ""
 }
 
-// kibibytes reads an amount as /proc writes it: "123 kB", which are KiB.
-func kibibytes(s string) (uint64, error) {
-	number, unit, _ := strings.Cut(s, " ")
+// Bytes is an amount of memory from a file in /proc, which writes "123 kB" and
+// means KiB.
+func Bytes(path, name string) (uint64, error) {
+	amount := procField(path, name)
+	number, unit, _ := strings.Cut(amount, " ")
 	if unit != "kB" {
-		return 0, fmt.Errorf("%q is no amount of memory", s)
+		return 0, fmt.Errorf("%s of %s is %q, no amount of memory", name, path, amount)
 	}
-	return strconv.ParseUint(number, 10, 64)
+	kib, err := strconv.ParseUint(number, 10, 64)
+	return kib << 10, err
 }
 
-func (m machine) print(w io.Writer) {
+// PeakMemory is the most memory that this process has had in RAM at once, files
+// that it maps included; 0 where the system does not say.
+func PeakMemory() uint64 {
+	bytes, _ := Bytes("/proc/self/status", "VmHWM")
+	return bytes
+}
+
+// Print writes the machine on one line, and a second for its load.
+func (m Machine) Print(w io.Writer) {
 	memory := "unknown memory"
 	if m.MemoryBytes > 0 {
 		memory = fmt.Sprintf("%.1f GiB", float64(m.MemoryBytes)/(1<<30))

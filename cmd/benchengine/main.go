@@ -1,0 +1,191 @@
+// Command benchengine compares the reference engine with llama.cpp: the same
+// GGUF files with random weights, the same threads, in turns. docs/engine.md says
+// how each number is taken.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/machine"
+)
+
+// options are a run's flags.
+type options struct {
+	cache    string
+	llamaCpp string
+	sizes    []string
+	formats  []string
+	threads  []int
+	quick    bool
+	asJSON   bool
+}
+
+// errUsage marks a command line that makes no sense.
+var errUsage = errors.New("wrong usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := newCommand().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "benchengine: %v\n", err)
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func newCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "benchengine",
+		Short: "Compare the reference engine with llama.cpp",
+		Long: `Writes models with random weights to a cache, and measures how many tokens per
+second the reference engine and llama.cpp prefill and decode with them: the same
+file, the same threads, in turns. Llama.cpp is the npm package that the engine's
+tests pin; it is called by python3.
+
+Progress goes to standard error. Exit codes: 0 measured, whether the aims are
+met or not, 1 failed, 2 wrong usage.`,
+		Example: `  go run ./cmd/benchengine --quick
+  go run ./cmd/benchengine --sizes 500M --formats Q4_K --threads 2 --json`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			return bench(cmd.Context(), o)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w: see --help", errUsage, err)
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&o.cache, "cache", "bin/bench-engine", "folder of the models; 4 GB")
+	flags.StringVar(&o.llamaCpp, "llama-cpp", "internal/engine/testdata/llamacpp", "folder of the npm package")
+	flags.StringSliceVar(&o.sizes, "sizes", nil, "measure these alone: "+strings.Join(sizes(), ", "))
+	flags.StringSliceVar(&o.formats, "formats", nil, "measure these alone: "+strings.Join(formatNames(), ", "))
+	flags.IntSliceVar(&o.threads, "threads", []int{1, 2}, "numbers of threads")
+	flags.BoolVar(&o.quick, "quick", false, "leave out the largest model")
+	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func sizes() []string {
+	var names []string
+	for _, s := range shapes {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func formatNames() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.String())
+	}
+	return names
+}
+
+// check says what is wrong with a command line, and fills in what it leaves out.
+func (o *options) check() error {
+	for flag, chosen := range map[string]struct{ values, known []string }{
+		"sizes": {o.sizes, sizes()}, "formats": {o.formats, formatNames()},
+	} {
+		for _, name := range chosen.values {
+			if !slices.Contains(chosen.known, name) {
+				return fmt.Errorf("%w: --%s %s is none of %s", errUsage, flag, name, strings.Join(chosen.known, ", "))
+			}
+		}
+	}
+	for _, n := range o.threads {
+		if n < 1 || n > 1024 {
+			return fmt.Errorf("%w: --threads %d: 1 to 1024 are possible", errUsage, n)
+		}
+	}
+	if len(o.sizes) == 0 {
+		if o.sizes = sizes(); o.quick {
+			o.sizes = o.sizes[:len(o.sizes)-1]
+		}
+	}
+	if len(o.formats) == 0 {
+		o.formats = formatNames()
+	}
+	return nil
+}
+
+// report is everything that was measured.
+type report struct {
+	Machine     machine.Machine `json:"machine"`
+	Comparisons []comparison    `json:"comparisons"`
+}
+
+// bench measures what is wanted and prints it as it comes.
+func bench(ctx context.Context, o options) error {
+	began := time.Now()
+	progress := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%6s  %s …\n", time.Since(began).Round(time.Second), fmt.Sprintf(format, args...))
+	}
+	libraries, err := installLlamaCpp(ctx, o.llamaCpp)
+	if err != nil {
+		return err
+	}
+	r := report{Machine: machine.This()}
+	if !o.asJSON {
+		r.Machine.Print(os.Stdout)
+		fmt.Printf("\ntokens per second and their ratio; prefill of %d tokens\n", prefillTokens)
+		fmt.Printf("%-5s %-5s %7s %6s   %-24s   %-24s\n", "", "", "threads", "batch", "prefill koinon llama.cpp", "decode koinon llama.cpp")
+	}
+	for _, s := range shapes {
+		for _, f := range formats {
+			if !slices.Contains(o.sizes, s.name) || !slices.Contains(o.formats, f.String()) {
+				continue
+			}
+			progress("%s parameters in %s: the file", s.name, f)
+			path, err := s.file(o.cache, f)
+			if err != nil {
+				return fmt.Errorf("cannot write a model: %w", err)
+			}
+			m, err := engine.Load(path)
+			if err != nil {
+				return err
+			}
+			for _, n := range o.threads {
+				for _, w := range workloads(s, n) {
+					progress("%s parameters in %s: batch %d, threads %d", s.name, f, w.batch, n)
+					c, err := compare(ctx, m, libraries, path, w)
+					if err != nil {
+						return fmt.Errorf("%s parameters in %s, batch %d: %w", s.name, f, w.batch, err)
+					}
+					c.Size, c.Format = s.name, f.String()
+					r.Comparisons = append(r.Comparisons, c)
+					if !o.asJSON {
+						fmt.Printf("%-5s %-5s %7d %6d   %-24s   %-24s  %s\n", c.Size, c.Format, c.Threads, c.Batch, c.Prefill, &c.Decode, c.below())
+					}
+				}
+			}
+		}
+	}
+	if !o.asJSON {
+		return nil
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}

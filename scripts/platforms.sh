@@ -5,12 +5,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
-tests='^(TestVectors|TestEmbeddingVectors|TestPublishedProducts|TestProductsAreReproducible)$'
+tests='^(TestVectors|TestEmbeddingVectors|TestTokenizerVectors|TestPieceVectors|TestPublishedProducts|TestProductsAreReproducible)$'
 
 try() { # name, then variables for go
   name=$1; shift
   echo "== $name"
-  env "$@" go test -run "$tests" -count=1 ./internal/tensor ./internal/engine ./internal/engine/sampling
+  env "$@" go test -run "$tests" -count=1 ./internal/tensor ./internal/engine ./internal/engine/sampling ./internal/engine/tokenizer
 }
 
 try "amd64 v1, no vector instructions" GOARCH=amd64 GOAMD64=v1 GOEXPERIMENT=

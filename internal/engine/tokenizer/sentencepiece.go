@@ -97,11 +97,10 @@ func parseByte(text string) (byte, error) {
 
 // byteToken is the token that stands for a byte that no other token covers.
 func (t *sentencePiece) byteToken(b byte) int32 {
-	if id, ok := t.ids[fmt.Sprintf("<0x%02X>", b)]; ok {
-		return id
-	}
-	if id, ok := t.ids[string([]byte{b})]; ok && !t.has(id, isHidden) {
-		return id
+	for _, text := range []string{fmt.Sprintf("<0x%02X>", b), string([]byte{b})} {
+		if id, ok := t.ids[text]; ok && !t.has(id, isHidden) {
+			return id
+		}
 	}
 	return -1
 }

@@ -7,9 +7,6 @@ import (
 	"github.com/koinon/koinon/internal/tensor/block"
 )
 
-// tileRows is how many rows a kernel computes at once; a matter of speed alone.
-const tileRows = 4
-
 // rowBlock is how many rows one thread takes at a time.
 const rowBlock = 64
 
@@ -97,13 +94,12 @@ type tile struct {
 
 // rows computes rows [from, to) with the fastest kernel of this processor.
 func (t *tile) rows(from, to int) {
-	kernel := kernels[active]
+	tiles := kernels[active].tiles
 	if t.width == panelWidth {
-		for ; from+tileRows <= to; from += tileRows {
-			kernel.four(t, from)
-		}
-		for ; from < to; from++ {
-			kernel.one(t, from)
+		for _, k := range tiles {
+			for ; from+k.rows <= to; from += k.rows {
+				k.run(t, from)
+			}
 		}
 		return
 	}
@@ -117,18 +113,23 @@ func (t *tile) rows(from, to int) {
 			copy(aside[:], out)
 		}
 		narrow.a = t.a[from*t.row:]
-		kernel.one(&narrow, 0)
+		tiles[len(tiles)-1].run(&narrow, 0)
 		copy(out, aside[:])
 	}
 }
 
-// kernel is one implementation of the innermost loops: four rows at a time, or
-// one. All give the same bits.
+// tileKernel computes a number of rows at once; how many is a matter of speed alone.
+type tileKernel struct {
+	rows int
+	run  func(t *tile, row int)
+}
+
+// kernel is one implementation of the innermost loops. All give the same bits.
 type kernel struct {
-	name      string
-	four, one func(t *tile, row int)
-	exp       func(dst, src []float32)
-	products  map[block.Format]panelKernel
+	name     string
+	tiles    []tileKernel // the most rows first, one row last
+	exp      func(dst, src []float32)
+	products map[block.Format]panelKernel
 }
 
 // kernels lists what this processor can run, best first; the last is portable.
@@ -139,18 +140,11 @@ var (
 )
 
 func init() { // products of floats use these kernels in their turn
-	kernels = append(vectorKernels(), kernel{"go", fourGo, oneGo, expGo, portable.products()})
+	kernels = append(vectorKernels(), kernel{"go", []tileKernel{{1, oneGo}}, expGo, portable.products()})
 }
 
 // Kernel names the implementation in use: avx512, avx2 or go.
 func Kernel() string { return kernels[active].name }
-
-//go:norace
-func fourGo(t *tile, row int) {
-	for r := range tileRows {
-		oneGo(t, row+r)
-	}
-}
 
 //go:norace
 func oneGo(t *tile, row int) {

@@ -11,6 +11,9 @@ import (
 // lie alone. A matter of speed alone.
 const groupRows = 4
 
+// floatRows is that for inputs that stay floats, which lie as they stand.
+const floatRows = 8
+
 func groupSize(left int) int {
 	if left >= groupRows {
 		return groupRows

@@ -16,71 +16,14 @@ func vectorKernels() []kernel {
 	fastest := wide256.products() // what has no AVX-512 of its own
 	maps.Copy(fastest, vnniProducts())
 	if archsimd.X86.AVX512() {
-		found = append(found, kernel{"avx512", four512, one512, exp512, fastest})
+		maps.Copy(fastest, wordProducts())
+		tiles := []tileKernel{floats512(8, f32x8), floats512(4, f32x4), floats512(1, f32x1)}
+		found = append(found, kernel{"avx512", tiles, exp512, fastest})
 	}
 	if archsimd.X86.AVX2() {
-		found = append(found, kernel{"avx2", four256, one256, exp256, wide256.products()})
+		found = append(found, kernel{"avx2", []tileKernel{{4, four256}, {1, one256}}, exp256, wide256.products()})
 	}
 	return found
-}
-
-//go:norace
-func four512(t *tile, row int) {
-	c0 := t.c[(row+0)*t.stride:][:panelWidth]
-	c1 := t.c[(row+1)*t.stride:][:panelWidth]
-	c2 := t.c[(row+2)*t.stride:][:panelWidth]
-	c3 := t.c[(row+3)*t.stride:][:panelWidth]
-	var a0, a1, b0, b1, d0, d1, e0, e1 archsimd.Float32x16
-	if t.accumulate {
-		a0, a1 = archsimd.LoadFloat32x16Slice(c0), archsimd.LoadFloat32x16Slice(c0[16:])
-		b0, b1 = archsimd.LoadFloat32x16Slice(c1), archsimd.LoadFloat32x16Slice(c1[16:])
-		d0, d1 = archsimd.LoadFloat32x16Slice(c2), archsimd.LoadFloat32x16Slice(c2[16:])
-		e0, e1 = archsimd.LoadFloat32x16Slice(c3), archsimd.LoadFloat32x16Slice(c3[16:])
-	}
-	at, step := row*t.row, t.col
-	x0, x1 := t.a[at:], t.a[at+t.row:]
-	x2, x3 := t.a[at+2*t.row:], t.a[at+3*t.row:]
-	i := 0
-	for p := t.panel; len(p) >= panelWidth; p = p[panelWidth:] {
-		y0, y1 := archsimd.LoadFloat32x16((*[16]float32)(p)), archsimd.LoadFloat32x16((*[16]float32)(p[16:]))
-		x := archsimd.BroadcastFloat32x16(x0[i])
-		a0, a1 = a0.Add(x.Mul(y0)), a1.Add(x.Mul(y1))
-		x = archsimd.BroadcastFloat32x16(x1[i])
-		b0, b1 = b0.Add(x.Mul(y0)), b1.Add(x.Mul(y1))
-		x = archsimd.BroadcastFloat32x16(x2[i])
-		d0, d1 = d0.Add(x.Mul(y0)), d1.Add(x.Mul(y1))
-		x = archsimd.BroadcastFloat32x16(x3[i])
-		e0, e1 = e0.Add(x.Mul(y0)), e1.Add(x.Mul(y1))
-		i += step
-	}
-	a0.StoreSlice(c0)
-	a1.StoreSlice(c0[16:])
-	b0.StoreSlice(c1)
-	b1.StoreSlice(c1[16:])
-	d0.StoreSlice(c2)
-	d1.StoreSlice(c2[16:])
-	e0.StoreSlice(c3)
-	e1.StoreSlice(c3[16:])
-	archsimd.ClearAVXUpperBits()
-}
-
-//go:norace
-func one512(t *tile, row int) {
-	c := t.c[row*t.stride:][:panelWidth]
-	var a0, a1 archsimd.Float32x16
-	if t.accumulate {
-		a0, a1 = archsimd.LoadFloat32x16Slice(c), archsimd.LoadFloat32x16Slice(c[16:])
-	}
-	a, i := t.a[row*t.row:], 0
-	for p := t.panel; len(p) >= panelWidth; p = p[panelWidth:] {
-		x := archsimd.BroadcastFloat32x16(a[i])
-		a0 = a0.Add(x.Mul(archsimd.LoadFloat32x16((*[16]float32)(p))))
-		a1 = a1.Add(x.Mul(archsimd.LoadFloat32x16((*[16]float32)(p[16:]))))
-		i += t.col
-	}
-	a0.StoreSlice(c)
-	a1.StoreSlice(c[16:])
-	archsimd.ClearAVXUpperBits()
 }
 
 // four256 computes a panel's columns in two halves, as the accumulators of a

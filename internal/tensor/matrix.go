@@ -153,9 +153,12 @@ type product struct {
 // each calls the kernel for every group of rows, and copies the panel's columns
 // that exist.
 func (p *product) each(y []float32, stride, width, rows int, kernel panelKernel) {
-	var out [groupRows * panelWidth]float32
+	var out [floatRows * panelWidth]float32
 	for row := 0; row < rows; {
 		n := groupSize(rows - row)
+		if p.operand.floats != nil && rows-row >= floatRows {
+			n = floatRows
+		}
 		kernel(out[:n*panelWidth], p, row, n)
 		for r := range n {
 			copy(y[(row+r)*stride:][:width], out[r*panelWidth:])
@@ -164,5 +167,5 @@ func (p *product) each(y []float32, stride, width, rows int, kernel panelKernel)
 	}
 }
 
-// panelKernel computes n rows, 1 or groupRows, times a panel.
+// panelKernel computes n rows, 1, groupRows or (of floats) floatRows, times a panel.
 type panelKernel func(out []float32, p *product, row, n int)

@@ -40,7 +40,7 @@ var (
 	services = []string{
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
 		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine",
-		"internal/openai",
+		"internal/reference", "internal/openai",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
 	// the ledger through ledger/client and to its peers through p2p.
@@ -48,7 +48,7 @@ var (
 		"modernc.org/sqlite", "github.com/prometheus", "go.opentelemetry.io", "golang.org/x/",
 		"github.com/google/renameio", "github.com/spf13", "gopkg.in/yaml", "go.yaml.in/yaml", "sigs.k8s.io/yaml",
 	}, wire...)
-	roles  = []string{"internal/provider", "internal/gateway", "internal/trainer", "internal/auditor", "internal/indexer"}
+	roles  = []string{"internal/provider", "internal/gateway", "internal/trainer", "internal/auditor", "internal/indexer", "internal/standalone"}
 	ledger = []string{"internal/ledger", "internal/ledger/client", "internal/ledger/cli", "internal/ledger/ledgertest"}
 )
 
@@ -64,7 +64,8 @@ var areas = []area{
 
 	{"internal/engine", []string{"internal/tensor", "receipt"}, anything},
 	{"internal/inference", []string{"api", "receipt"}, wire},
-	{"internal/openai", []string{"api", "internal/inference", "internal/engine"}, wire},
+	{"internal/openai", []string{"receipt", "api", "internal/inference", "internal/engine"}, wire},
+	{"internal/reference", []string{"internal/engine", "internal/inference"}, nil},
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
 	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},
 	{"internal/ledger", []string{"internal/mechanism", "receipt", "api"}, anything},
@@ -75,6 +76,7 @@ var areas = []area{
 	{"internal/provider", services, server},
 	{"internal/gateway", services, server},
 	{"internal/trainer", services, server},
+	{"internal/standalone", services, server},
 	{"internal/auditor", services, server},
 	{"internal/indexer", services, server},
 	{"internal/web", []string{"receipt", "internal/indexer"}, nil},

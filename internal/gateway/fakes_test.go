@@ -31,20 +31,21 @@ var testModel = receipt.Sum([]byte("a manifest"))
 // byteVocabulary has a token for each byte.
 type byteVocabulary struct{}
 
-func (byteVocabulary) Chat(messages []inference.Message) ([]int32, error) {
-	var text string
-	for _, m := range messages {
+func (byteVocabulary) Prompt(r inference.Request) ([]int32, error) {
+	text := r.Prompt
+	for _, m := range r.Messages {
 		text += m.Role + ":" + m.Content + "\n"
 	}
-	return byteVocabulary{}.Text(text)
+	return bytesOf(text), nil
 }
 
-func (byteVocabulary) Text(s string) ([]int32, error) {
+// bytesOf are the tokens of a text.
+func bytesOf(s string) []int32 {
 	ids := make([]int32, len(s))
 	for i := range len(s) {
 		ids[i] = int32(s[i])
 	}
-	return ids, nil
+	return ids
 }
 
 func (byteVocabulary) Piece(id int32) ([]byte, bool) {
@@ -327,10 +328,7 @@ func (p *scripted) serve(stream tcpStream) {
 		p.t.Errorf("%s: %v", p.address, err)
 		return
 	}
-	s.prompt, _ = byteVocabulary{}.Text(s.request.Prompt)
-	if s.request.Messages != nil {
-		s.prompt, _ = byteVocabulary{}.Chat(s.request.Messages)
-	}
+	s.prompt, _ = byteVocabulary{}.Prompt(s.request)
 	p.mu.Lock()
 	p.served++
 	p.requests = append(p.requests, s.request)

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -167,35 +166,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	wg.Go(func() { g.watch(background) })
 	wg.Go(func() { g.keepFunded(background) })
 
-	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
-	server := &http.Server{
-		Handler:           g.Handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return requests },
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-
-	var err error
-	select {
-	case err = <-failed:
-		err = fmt.Errorf("serving the API: %w", err)
-	case <-ctx.Done():
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.config.Shutdown)
-		if server.Shutdown(grace) != nil {
-			g.log.Warn("answers still running at shutdown are cut off")
-		}
-		cancel()
-	}
-	cut() // ends what still runs as if its client had left: settled, and paid for
-	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
-	defer cancel()
-	if server.Shutdown(settle) != nil {
-		err = errors.Join(err, server.Close())
-	}
+	err := g.endpoints().Serve(ctx, listener, g.Handler(), g.config.Shutdown, sendWithin)
 	stop()
 	wg.Wait()
 	return err

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -79,32 +77,16 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 
 // add makes the calls of one prompt. Each choice has a seed of its own.
 func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Vocabulary, text string, n int) error {
-	tokens, err := vocabulary.Text(text)
-	if c.Messages != nil {
-		tokens, err = vocabulary.Chat(c.Messages)
-	}
+	request := c.Request(j.version.digest, text)
+	tokens, err := vocabulary.Prompt(request)
 	if err != nil {
 		return err
 	}
 	for range n {
-		seed := randomSeed()
-		if c.Seed != nil {
-			seed = *c.Seed + uint64(len(j.calls))
-		}
-		request := inference.Request{
-			Model: j.version.digest, Messages: c.Messages, Prompt: text, MaxTokens: c.MaxTokens,
-			Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Seed: seed, Stop: c.Stop, Logprobs: c.TopLogprobs,
-			Shaping: c.Shaping,
-		}
+		request.Seed = c.SeedOf(len(j.calls))
 		j.calls = append(j.calls, &call{id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens})
 	}
 	return nil
-}
-
-func randomSeed() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	return binary.LittleEndian.Uint64(b[:])
 }
 
 // fit checks the calls against the model's context, gives an answer without a

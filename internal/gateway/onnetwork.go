@@ -7,6 +7,7 @@ import (
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/p2p"
+	"github.com/koinon/koinon/internal/reference"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -48,29 +49,5 @@ func (f fromFiles) Vocabulary(ctx context.Context, model receipt.Digest, peers [
 	if err != nil {
 		return nil, err
 	}
-	return engineVocabulary{v}, nil
-}
-
-// engineVocabulary is the reference engine's, as providers use it.
-type engineVocabulary struct{ vocabulary *engine.Vocabulary }
-
-func (v engineVocabulary) Chat(messages []inference.Message) ([]int32, error) {
-	turns := make([]engine.Message, len(messages))
-	for i, m := range messages {
-		turns[i] = engine.Message(m)
-	}
-	return v.vocabulary.Chat(turns)
-}
-
-func (v engineVocabulary) Text(s string) ([]int32, error) { return v.vocabulary.Prompt(s), nil }
-
-// Piece leaves the text of control tokens out: it is nothing to read.
-func (v engineVocabulary) Piece(id int32) ([]byte, bool) {
-	if id < 0 || int(id) >= v.vocabulary.Size() {
-		return nil, false
-	}
-	if v.vocabulary.IsControl(id) {
-		return nil, true
-	}
-	return v.vocabulary.Piece(id), true
+	return reference.Vocabulary{Vocabulary: v}, nil
 }

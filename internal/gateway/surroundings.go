@@ -66,10 +66,9 @@ type Vocabularies interface {
 // Vocabulary is a model's tokenizer and chat template. It is safe for
 // concurrent use.
 type Vocabulary interface {
-	// Chat and Text are the token ids of a prompt, exactly as a provider of
+	// Prompt is the token ids of a request's prompt, exactly as a provider of
 	// the same weights makes them.
-	Chat([]inference.Message) ([]int32, error)
-	Text(string) ([]int32, error)
+	Prompt(inference.Request) ([]int32, error)
 	// Piece is what a token stands for; false if there is no such token.
 	Piece(id int32) ([]byte, bool)
 }

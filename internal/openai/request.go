@@ -2,6 +2,8 @@ package openai
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
 )
 
 // MaxChoices bounds n, and the prompts of one request.
@@ -36,6 +39,26 @@ type Completion struct {
 	Stream      bool
 	Usage       bool // a last chunk with the usage
 	Shaping     inference.Shaping
+}
+
+// Request is what the protocol has for the completion of one prompt, which is
+// empty for a chat, but for its seed.
+func (c Completion) Request(model receipt.Digest, prompt string) inference.Request {
+	return inference.Request{
+		Model: model, Messages: c.Messages, Prompt: prompt, MaxTokens: c.MaxTokens,
+		Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Stop: c.Stop, Logprobs: c.TopLogprobs,
+		Shaping: c.Shaping,
+	}
+}
+
+// SeedOf is the seed of a choice: each has its own.
+func (c Completion) SeedOf(choice int) uint64 {
+	if c.Seed != nil {
+		return *c.Seed + uint64(choice)
+	}
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // common are the fields that both endpoints share. Unions are raw here, so that

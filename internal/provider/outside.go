@@ -78,16 +78,11 @@ type Engine interface {
 
 // Job is one answer to generate.
 type Job struct {
+	Request inference.Request
+	// Prompt is what Prompt made of the request.
 	Prompt []int32
 	// MaxTokens is at least 1, and fits the context with the prompt.
-	MaxTokens   int
-	Temperature float32
-	TopP        float32
-	TopK        int
-	Seed        uint64
-	Stop        []string
-	Logprobs    int
-	Shaping     inference.Shaping
+	MaxTokens int
 }
 
 // Token is one step of an answer.

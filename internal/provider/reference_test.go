@@ -40,7 +40,7 @@ func TestReferenceShapesAnswers(t *testing.T) {
 	}
 	text := func(s inference.Shaping) string {
 		var out []byte
-		_, err := e.Generate(t.Context(), Job{Prompt: prompt, MaxTokens: 40, TopP: 1, Shaping: s}, func(token Token) error {
+		_, err := e.Generate(t.Context(), Job{Request: inference.Request{TopP: 1, Shaping: s}, Prompt: prompt, MaxTokens: 40}, func(token Token) error {
 			out = append(out, m.Piece(token.ID)...)
 			return nil
 		})

@@ -288,11 +288,7 @@ func (s *session) listen(cancel context.CancelCauseFunc) {
 
 // generate runs the engine and sends each token when it may be sent.
 func (s *session) generate(ctx context.Context) (finish string, err error) {
-	r := s.request
-	return s.p.out.Engine.Generate(ctx, Job{
-		Prompt: s.prompt, MaxTokens: s.limit, Temperature: r.Temperature, TopP: r.TopP, TopK: int(r.TopK),
-		Seed: r.Seed, Stop: r.Stop, Logprobs: int(r.Logprobs), Shaping: r.Shaping,
-	}, func(t Token) error {
+	return s.p.out.Engine.Generate(ctx, Job{Request: s.request, Prompt: s.prompt, MaxTokens: s.limit}, func(t Token) error {
 		owed, err := s.book.token(ctx, s.metered, s.p.exposure, s.p.config)
 		if err != nil {
 			return err

@@ -1,0 +1,71 @@
+// Package reference puts the protocol's requests to the reference engine, the
+// same way at a provider, which answers them, at a gateway, which recounts their
+// prompts, and where an engine serves alone.
+package reference
+
+import (
+	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/grammar"
+	"github.com/koinon/koinon/internal/engine/sampling"
+	"github.com/koinon/koinon/internal/inference"
+)
+
+// Vocabulary is a model's tokenizer and chat template. It is safe for concurrent
+// use.
+type Vocabulary struct{ *engine.Vocabulary }
+
+// Prompt is the token ids of a request: rendered by the model's template, or
+// encoded as they are.
+func (v Vocabulary) Prompt(q inference.Request) ([]int32, error) {
+	if len(q.Messages) == 0 {
+		return v.Vocabulary.Prompt(q.Prompt), nil
+	}
+	turns := make([]engine.Message, len(q.Messages))
+	for i, m := range q.Messages {
+		turns[i] = engine.Message(m)
+	}
+	return v.Chat(turns)
+}
+
+// Piece is what a token stands for; false if there is no such token. Control
+// tokens are nothing to read.
+func (v Vocabulary) Piece(id int32) ([]byte, bool) {
+	if id < 0 || int(id) >= v.Size() {
+		return nil, false
+	}
+	if v.IsControl(id) {
+		return nil, true
+	}
+	return v.Vocabulary.Piece(id), true
+}
+
+// Request is what the engine is to generate for a request with a prompt, at
+// most limit tokens. It refuses what the model cannot do; the protocol bounds
+// the rest.
+func Request(m *engine.Model, q inference.Request, prompt []int32, limit int) (engine.Request, error) {
+	r := engine.Request{
+		Prompt: prompt, MaxTokens: limit, Sampling: sampled(q), Stop: q.Stop, TopLogprobs: int(q.Logprobs),
+	}
+	if err := r.Sampling.Validate(m.Size()); err != nil {
+		return r, err
+	}
+	if q.Grammar == "" {
+		return r, nil
+	}
+	var err error
+	r.Grammar, err = grammar.Parse(q.Grammar)
+	return r, err
+}
+
+// sampled are a request's parameters of sampling.
+func sampled(q inference.Request) sampling.Params {
+	p := sampling.Params{
+		Temperature: q.Temperature, TopP: q.TopP, TopK: int(q.TopK), Seed: q.Seed,
+		MinP: q.MinP, TypicalP: q.TypicalP, RepetitionPenalty: q.RepetitionPenalty,
+		PresencePenalty: q.PresencePenalty, FrequencyPenalty: q.FrequencyPenalty, PenaltyWindow: int(q.PenaltyWindow),
+	}
+	for _, b := range q.LogitBias {
+		p.Bias = append(p.Bias, sampling.Bias{Token: int32(b.Token), Value: b.Bias})
+	}
+	return p
+}

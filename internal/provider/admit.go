@@ -139,39 +139,54 @@ func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed recei
 	if err := p.reserve(b, escrow.Available); err != nil {
 		return nil, err
 	}
-	if err := <-p.store.addGrant(id, record); err != nil {
+	stored := <-p.store.addGrant(id, record)
+	p.reached("grant stored")
+	if err := p.enterBook(b, stored); err != nil {
 		return nil, fmt.Errorf("storing a grant: %w", err)
 	}
-	p.reached("grant stored")
 	p.log.Info("new grant", "grant", id.Hex(), "payer", signed.Payer, "tickets", signed.Tickets, "ticket_value", signed.TicketValue)
 	signal(p.activate)
 	return b, nil
 }
 
-// reserve enters a book if the payer's available credit covers it beside its
-// other grants that this provider has yet to activate.
+// reserve holds a book's place if the payer's available credit covers it beside
+// its other grants that this provider has yet to activate.
 func (p *Provider) reserve(b *book, available uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	need := b.meter.Cap()
-	for _, other := range p.books {
-		if other.signed.Payer != b.signed.Payer {
-			continue
-		}
-		other.mu.Lock()
-		if other.state == pending {
-			need += other.meter.Cap()
-		}
-		other.mu.Unlock()
-		if need > maxAmount {
-			return refuse("the payer's grants add up to an absurd amount")
+	for _, books := range []map[receipt.Digest]*book{p.books, p.opening} {
+		for _, other := range books {
+			if other.signed.Payer != b.signed.Payer {
+				continue
+			}
+			other.mu.Lock()
+			if other.state == pending {
+				need += other.meter.Cap()
+			}
+			other.mu.Unlock()
+			if need > maxAmount {
+				return refuse("the payer's grants add up to an absurd amount")
+			}
 		}
 	}
 	if need > available {
 		return refuse("the payer's escrow has %d ucredit available, %d are needed: deposit more", available, need)
 	}
-	p.books[b.id] = b
+	p.opening[b.id] = b
 	return nil
+}
+
+// enterBook ends a book's opening. Until its grant is on disk nobody may serve on
+// it or activate it: what a killed process had locked would be lost to the payer.
+func (p *Provider) enterBook(b *book, stored error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.opening, b.id)
+	if stored == nil {
+		p.books[b.id] = b
+	}
+	return stored
 }
 
 // signal wakes a loop; one wake-up waits if it is busy.

@@ -66,6 +66,7 @@ type Provider struct {
 	ready    bool // registered; grants may be admitted
 	draining bool
 	books    map[receipt.Digest]*book
+	opening  map[receipt.Digest]*book // not yet on disk
 
 	// reached is called at named points between a store and what follows;
 	// tests end the provider there.
@@ -98,6 +99,7 @@ func New(config Config, out Outside) (*Provider, error) {
 		redeem:   make(chan struct{}, 1),
 		base:     base, stop: stop,
 		books:   map[receipt.Digest]*book{},
+		opening: map[receipt.Digest]*book{},
 		reached: func(string) {},
 	}
 	if err := p.resume(); err != nil {

@@ -40,7 +40,7 @@ var (
 	services = []string{
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
 		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine",
-		"internal/reference", "internal/openai",
+		"internal/reference", "internal/openai", "internal/machine",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
 	// the ledger through ledger/client and to its peers through p2p.
@@ -57,6 +57,7 @@ var (
 var areas = []area{
 	{"receipt", nil, offline},
 	{"internal/credit", nil, offline},
+	{"internal/machine", []string{"internal/tensor"}, offline},
 	{"internal/tensor", nil, []string{"golang.org/x/sys"}},
 	{"internal/mechanism", []string{"receipt"}, offline},
 	{"api", []string{}, anything},

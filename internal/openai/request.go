@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -109,7 +110,7 @@ type completionRequest struct {
 // ParseChat reads the body of POST /v1/chat/completions. Errors are [*Error].
 func ParseChat(body []byte) (Completion, error) {
 	var r chatRequest
-	if err := decode(body, &r); err != nil {
+	if err := Decode(body, &r); err != nil {
 		return Completion{}, err
 	}
 	for _, field := range []struct {
@@ -159,7 +160,7 @@ const legacyMaxTokens = 16
 // ParseCompletion reads the body of POST /v1/completions. Errors are [*Error].
 func ParseCompletion(body []byte) (Completion, error) {
 	var r completionRequest
-	if err := decode(body, &r); err != nil {
+	if err := Decode(body, &r); err != nil {
 		return Completion{}, err
 	}
 	switch {
@@ -200,7 +201,7 @@ func (r *common) completion() (Completion, error) {
 	c := Completion{Model: r.Model, Temperature: 1, TopP: 1, N: 1}
 	var err error
 	if c.Model == "" {
-		return c, &Error{Status: 400, Message: "You must provide a model parameter.", Type: typeInvalid, Param: "model", Code: "missing_required_parameter"}
+		return c, missingModel()
 	}
 	if r.Temperature != nil {
 		if c.Temperature, err = number("temperature", *r.Temperature, 0, inference.MaxTemperature); err != nil {
@@ -245,9 +246,13 @@ func (r *common) completion() (Completion, error) {
 	return c, nil
 }
 
-// decode reads one JSON object and says what is wrong with it without quoting
-// it: bodies hold prompts.
-func decode(body []byte, into any) error {
+func missingModel() *Error {
+	return &Error{Status: http.StatusBadRequest, Message: "You must provide a model parameter.", Type: typeInvalid, Param: "model", Code: "missing_required_parameter"}
+}
+
+// Decode reads one JSON object and says what is wrong with it without quoting
+// it: bodies hold prompts. Errors are [*Error].
+func Decode(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return Malformed("The request's body is not valid UTF-8.")
 	}

@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -32,6 +33,15 @@ func (f *File) Size() uint64 {
 		n += uint64(len(m.Data))
 	}
 	return n
+}
+
+// Digest is the SHA-256 of all files' bytes, one after the other.
+func (f *File) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	for _, m := range f.maps {
+		h.Write(m.Data)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // openShards opens the other files of a set whose first is f, at path.

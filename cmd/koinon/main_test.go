@@ -34,6 +34,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TRIVIUM", trivium)
+			if err := writeModelFolder(filepath.Join(e.WorkDir, "folder")); err != nil {
+				return err
+			}
+			if err := writeSplit(trivium, filepath.Join(e.WorkDir, "split")); err != nil {
+				return err
+			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "receipt.json"), published.Receipt, 0o644)
 		},
 	})

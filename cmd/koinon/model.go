@@ -23,7 +23,7 @@ func newModelCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newModelQuantizeCommand())
+	cmd.AddCommand(newModelImportCommand(), newModelQuantizeCommand())
 	return cmd
 }
 

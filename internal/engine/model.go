@@ -173,6 +173,7 @@ func readFloats(f *gguf.File, name string, shape ...uint64) ([]float32, error) {
 // weightReader reads tensors; the first failure stays.
 type weightReader struct {
 	file   *gguf.File
+	memory *tensor.Memory
 	count  uint64 // elements read
 	failed error
 }
@@ -205,7 +206,7 @@ func (r *weightReader) matrix(name string, out, in int) *tensor.Matrix {
 		return nil
 	}
 	r.count += t.Elements()
-	m, err := tensor.NewMatrix(t.Type, t.Data(), out, in)
+	m, err := r.memory.NewMatrix(t.Type, t.Data(), out, in)
 	if err != nil {
 		r.failed = fmt.Errorf("tensor %s: %w", name, err)
 	}
@@ -214,7 +215,7 @@ func (r *weightReader) matrix(name string, out, in int) *tensor.Matrix {
 }
 
 func (m *Model) readWeights(f *gguf.File) error {
-	r := &weightReader{file: f}
+	r := &weightReader{file: f, memory: new(tensor.Memory)}
 	m.embedding = r.matrix("token_embd.weight", m.Size(), m.dim)
 	m.norm = r.vector("output_norm.weight", m.dim)
 	m.output = m.embedding

@@ -10,15 +10,14 @@
 // its rows are apart. Z0 and Z1 hold weights, Z2 and Z3 what passes.
 
 #define ARGUMENTS \
-	MOVQ args+0(FP), AX \
-	MOVQ 0(AX), DI \
-	MOVQ 8(AX), DX \
-	MOVQ 16(AX), SI \
-	MOVQ 24(AX), CX \
-	MOVQ 32(AX), R8 \
-	MOVQ 40(AX), R9 \
-	MOVQ 48(AX), R12 \
-	MOVQ 56(AX), BX \
+	MOVQ c+0(FP), DI \
+	MOVQ stride+8(FP), DX \
+	MOVQ panel+16(FP), SI \
+	MOVQ depth+24(FP), CX \
+	MOVQ a+32(FP), R8 \
+	MOVQ row+40(FP), R9 \
+	MOVQ col+48(FP), R12 \
+	MOVQ accumulate+56(FP), BX \
 	LEAQ (R9)(R9*2), R10 \
 	LEAQ (R8)(R9*4), R11
 
@@ -57,8 +56,8 @@
 	VZEROUPPER \
 	RET
 
-// func f32(args *floatArgs)
-TEXT F32, NOSPLIT, $0-8
+// f32, a floatKernel
+TEXT F32, NOSPLIT, $0-64
 	BEGIN(f32_step)
 f32_step:
 	VMOVUPS (SI), Z0
@@ -66,8 +65,8 @@ f32_step:
 	STEP(128, f32_step)
 	END
 
-// func f16(args *floatArgs)
-TEXT F16, NOSPLIT, $0-8
+// f16, a floatKernel
+TEXT F16, NOSPLIT, $0-64
 	BEGIN(f16_step)
 f16_step:
 	VCVTPH2PS (SI), Z0
@@ -75,8 +74,8 @@ f16_step:
 	STEP(64, f16_step)
 	END
 
-// func bf16(args *floatArgs)
-TEXT BF16, NOSPLIT, $0-8
+// bf16, a floatKernel
+TEXT BF16, NOSPLIT, $0-64
 	BEGIN(bf16_step)
 bf16_step:
 	VPMOVZXWD (SI), Z0

@@ -93,7 +93,7 @@ type tile struct {
 }
 
 // rows computes rows [from, to) with the fastest kernel of this processor.
-func (t *tile) rows(from, to int) {
+func (t tile) rows(from, to int) {
 	tiles := kernels[active].tiles
 	if t.width == panelWidth {
 		for _, k := range tiles {
@@ -105,7 +105,7 @@ func (t *tile) rows(from, to int) {
 	}
 	// The last panel may be narrower than a kernel's vectors: compute it aside.
 	var aside [panelWidth]float32
-	narrow := *t
+	narrow := t
 	narrow.c, narrow.stride = aside[:], 0
 	for ; from < to; from++ {
 		out := t.c[from*t.stride:][:t.width]
@@ -113,7 +113,7 @@ func (t *tile) rows(from, to int) {
 			copy(aside[:], out)
 		}
 		narrow.a = t.a[from*t.row:]
-		tiles[len(tiles)-1].run(&narrow, 0)
+		tiles[len(tiles)-1].run(narrow, 0)
 		copy(out, aside[:])
 	}
 }
@@ -121,7 +121,7 @@ func (t *tile) rows(from, to int) {
 // tileKernel computes a number of rows at once; how many is a matter of speed alone.
 type tileKernel struct {
 	rows int
-	run  func(t *tile, row int)
+	run  func(t tile, row int)
 }
 
 // kernel is one implementation of the innermost loops. All give the same bits.
@@ -147,7 +147,7 @@ func init() { // products of floats use these kernels in their turn
 func Kernel() string { return kernels[active].name }
 
 //go:norace
-func oneGo(t *tile, row int) {
+func oneGo(t tile, row int) {
 	out := t.c[row*t.stride:][:panelWidth]
 	var acc [panelWidth]float32
 	if t.accumulate {

@@ -30,7 +30,7 @@ func vectorKernels() []kernel {
 // whole one would not fit the sixteen registers.
 //
 //go:norace
-func four256(t *tile, row int) {
+func four256(t tile, row int) {
 	for from := 0; from < panelWidth; from += 16 {
 		c0 := t.c[(row+0)*t.stride+from:][:16]
 		c1 := t.c[(row+1)*t.stride+from:][:16]
@@ -73,7 +73,7 @@ func four256(t *tile, row int) {
 }
 
 //go:norace
-func one256(t *tile, row int) {
+func one256(t tile, row int) {
 	c := t.c[row*t.stride:][:panelWidth]
 	var a0, a1, a2, a3 archsimd.Float32x8
 	if t.accumulate {

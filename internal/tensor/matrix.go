@@ -3,7 +3,8 @@ package tensor
 import (
 	"errors"
 	"fmt"
-	"math"
+	"runtime"
+	"sync"
 
 	"github.com/koinon/koinon/internal/tensor/block"
 )
@@ -21,11 +22,17 @@ type Matrix struct {
 	floats  *Panels // of F32
 	layout  layout  // of the others
 	panels  []byte
+	memory  *Memory // has the panels; lives as long as they are used
+}
+
+// NewMatrix is [Memory.NewMatrix] in memory of its own.
+func NewMatrix(format block.Format, rows []byte, out, in int) (*Matrix, error) {
+	return (*Memory)(nil).NewMatrix(format, rows, out, in)
 }
 
 // NewMatrix packs a matrix from rows as a file holds them. Elements that are no
 // numbers are refused: they would poison every answer.
-func NewMatrix(format block.Format, rows []byte, out, in int) (*Matrix, error) {
+func (s *Memory) NewMatrix(format block.Format, rows []byte, out, in int) (*Matrix, error) {
 	size, err := format.Bytes(uint64(in))
 	if err != nil {
 		return nil, err
@@ -33,45 +40,37 @@ func NewMatrix(format block.Format, rows []byte, out, in int) (*Matrix, error) {
 	if out < 1 || in < 1 || uint64(len(rows)) != size*uint64(out) {
 		return nil, fmt.Errorf("%w: %d bytes for %d×%d of %s", ErrWeights, len(rows), out, in, format)
 	}
-	m := &Matrix{format: format, out: out, in: in}
+	m := &Matrix{format: format, out: out, in: in, memory: s}
 	if format == block.F32 {
-		values := make([]float32, out*in)
-		format.Decode(values, rows)
-		if err := finite(values); err != nil {
-			return nil, err
-		}
-		m.floats = Pack(values, out, in)
-		return m, nil
+		m.floats = &Panels{depth: in, cols: out, data: s.takeFloats(panelFloats(in, out))}
+		err = m.floats.packFile(rows)
+	} else {
+		err = m.pack(rows, int(size))
 	}
-	m.layout = layouts[format]
-	blocks := in / m.layout.elements
-	panels := (out + panelWidth - 1) / panelWidth
-	m.panels = make([]byte, panels*blocks*m.layout.bytes)
-	perRow := int(size)
-	for row := range out {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// pack packs rows of so many bytes each.
+func (m *Matrix) pack(rows []byte, perRow int) error {
+	m.layout = layouts[m.format]
+	blocks := m.in / m.layout.elements
+	panels := (m.out + panelWidth - 1) / panelWidth
+	m.panels = m.memory.take(panels * blocks * m.layout.bytes)
+	for row := range m.out {
 		panel := m.panels[row/panelWidth*blocks*m.layout.bytes:]
 		source := rows[row*perRow:][:perRow]
 		for b := range blocks {
 			src := source[b*perRow/blocks:][:perRow/blocks]
 			if !m.layout.pack(panel[b*m.layout.bytes:][:m.layout.bytes], row%panelWidth, src) {
-				return nil, fmt.Errorf("%w: row %d, element %d on: a scale that is no number", ErrWeights, row, b*m.layout.elements)
+				return fmt.Errorf("%w: row %d, element %d on: a scale that is no number", ErrWeights, row, b*m.layout.elements)
 			}
-		}
-	}
-	return m, nil
-}
-
-// finite says which value is none.
-func finite(values []float32) error {
-	for i, v := range values {
-		if !isFinite(v) {
-			return fmt.Errorf("%w: element %d is %g", ErrWeights, i, v)
 		}
 	}
 	return nil
 }
-
-func isFinite(v float32) bool { return math.Float32bits(v)&0x7f800000 != 0x7f800000 }
 
 // Format is how the weights are stored.
 func (m *Matrix) Format() block.Format { return m.format }
@@ -92,6 +91,7 @@ func (m *Matrix) Bytes() int {
 
 // Row converts one row to float32, as [block.Format.Decode] does.
 func (m *Matrix) Row(dst []float32, row int) {
+	defer runtime.KeepAlive(m) // its memory would go with it
 	if m.floats != nil {
 		panel := m.floats.data[row/panelWidth*panelWidth*m.in:]
 		for k := range dst[:m.in] {
@@ -119,6 +119,7 @@ func (m *Matrix) Mul(y []float32, x *Input, workers int) {
 	if m.in != x.width {
 		panic(fmt.Sprintf("tensor: a row of %d for a matrix of %d×%d", x.width, m.out, m.in))
 	}
+	defer runtime.KeepAlive(m) // its memory would go with it
 	workers = worth(workers, m.out*m.in*x.rows)
 	if m.floats != nil {
 		MatMul(y, x.values, m.floats, x.rows, workers)
@@ -131,10 +132,14 @@ func (m *Matrix) Mul(y []float32, x *Input, workers int) {
 	kernel := kernels[active].products[m.format]
 	Parallel(panels, workers, func(i int) {
 		first := i * panelWidth
-		p := product{panel: m.panels[i*size:][:size], blocks: blocks, operand: operand, width: m.in}
+		s := scratches.Get().(*scratch)
+		p := product{panel: m.panels[i*size:][:size], blocks: blocks, operand: operand, width: m.in, scratch: s}
 		p.each(y[first:], m.out, min(panelWidth, m.out-first), x.rows, kernel)
+		scratches.Put(s)
 	})
 }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // worth bounds workers by the multiplications there are: waking one takes as
 // long as some hundred thousand of them.
@@ -148,12 +153,13 @@ type product struct {
 	blocks  int
 	operand *operand
 	width   int
+	scratch *scratch
 }
 
 // each calls the kernel for every group of rows, and copies the panel's columns
 // that exist.
-func (p *product) each(y []float32, stride, width, rows int, kernel panelKernel) {
-	var out [floatRows * panelWidth]float32
+func (p product) each(y []float32, stride, width, rows int, kernel panelKernel) {
+	out := &p.scratch.out
 	for row := 0; row < rows; {
 		n := groupSize(rows - row)
 		if p.operand.floats != nil && rows-row >= floatRows {
@@ -168,4 +174,4 @@ func (p *product) each(y []float32, stride, width, rows int, kernel panelKernel)
 }
 
 // panelKernel computes n rows, 1, groupRows or (of floats) floatRows, times a panel.
-type panelKernel func(out []float32, p *product, row, n int)
+type panelKernel func(out []float32, p product, row, n int)

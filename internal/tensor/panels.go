@@ -1,5 +1,11 @@
 package tensor
 
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
 // PanelWidth is how many outputs a panel holds side by side, for those who lay
 // panels out themselves and use [Strip].
 const PanelWidth = panelWidth
@@ -27,9 +33,31 @@ func Pack(w []float32, out, in int) *Panels {
 	return new(Panels).PackT(w, in, out, in)
 }
 
+// panelFloats is how many elements a matrix takes, packed.
+func panelFloats(depth, cols int) int {
+	return (cols + panelWidth - 1) / panelWidth * panelWidth * depth
+}
+
+// packFile packs rows of float32 as a file holds them, into data that is zero.
+// It refuses elements that are no numbers.
+func (p *Panels) packFile(rows []byte) error {
+	for j := range p.cols {
+		panel := p.data[j/panelWidth*panelWidth*p.depth:][j%panelWidth:]
+		row := rows[4*j*p.depth:][:4*p.depth]
+		for k := range p.depth {
+			bits := binary.LittleEndian.Uint32(row[4*k:])
+			if bits&0x7f800000 == 0x7f800000 {
+				return fmt.Errorf("%w: row %d, element %d is %g", ErrWeights, j, k, math.Float32frombits(bits))
+			}
+			panel[k*panelWidth] = math.Float32frombits(bits)
+		}
+	}
+	return nil
+}
+
 // reset sizes p for depth × cols, reusing its memory.
 func (p *Panels) reset(depth, cols int) {
-	size := (cols + panelWidth - 1) / panelWidth * panelWidth * depth
+	size := panelFloats(depth, cols)
 	if cap(p.data) < size {
 		p.data = make([]float32, size)
 	}

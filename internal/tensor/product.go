@@ -43,10 +43,20 @@ func (s *steps) products() map[block.Format]panelKernel {
 	}
 }
 
+// scratch is what kernels keep between their steps: the steps are called where
+// the compiler cannot see that they keep nothing, so it must not be on the stack.
+type scratch struct {
+	out                     [floatRows * panelWidth]float32
+	wide                    [64 * panelWidth]float32
+	weights                 super
+	part, sum, total, below sums
+	scale, least            [16][panelWidth]int32
+}
+
 // floats widens a run of weights to float32 at a time, and reduces as [Gemm] does.
 func floats(widen func(dst []float32, src []byte)) panelKernel {
-	return func(out []float32, p *product, row, n int) {
-		var wide [64 * panelWidth]float32
+	return func(out []float32, p product, row, n int) {
+		wide := &p.scratch.wide
 		for k := 0; k < p.blocks; k += 64 {
 			depth := min(64, p.blocks-k)
 			widen(wide[:depth*panelWidth], p.panel[2*k*panelWidth:])
@@ -69,36 +79,36 @@ func (s *sums) fill(v int32) {
 }
 
 // eight computes blocks of Q8_0, whose weights are held 128 too large.
-func (s *steps) eight(out []float32, p *product, row, n int) {
+func (s *steps) eight(out []float32, p product, row, n int) {
 	clear(out)
 	a := p.operand
 	for b := range p.blocks {
 		panel := p.panel[b*34*panelWidth:]
 		for r := range n {
 			at := row*p.blocks + b*n + r
-			var sum sums
+			sum := &p.scratch.sum
 			sum.fill(-128 * a.off[at])
-			s.wide(&sum, panel[:32*panelWidth], a.q[row*p.width+(b*8*n+r)*4:], n)
-			s.fold(out[r*panelWidth:], &sum, panel[32*panelWidth:], a.d[at])
+			s.wide(sum, panel[:32*panelWidth], a.q[row*p.width+(b*8*n+r)*4:], n)
+			s.fold(out[r*panelWidth:], sum, panel[32*panelWidth:], a.d[at])
 		}
 	}
 }
 
 // four computes blocks of Q4_0, whose weights are 8 too large.
-func (s *steps) four(out []float32, p *product, row, n int) {
+func (s *steps) four(out []float32, p product, row, n int) {
 	clear(out)
 	a := p.operand
-	var q [32 * panelWidth]byte
+	q := p.scratch.weights[:32*panelWidth]
 	for b := range p.blocks {
 		panel := p.panel[b*18*panelWidth:]
 		s.pick(q[:16*panelWidth], panel[:16*panelWidth], 0, 15)
 		s.pick(q[16*panelWidth:], panel[:16*panelWidth], 4, 15)
 		for r := range n {
 			at := row*p.blocks + b*n + r
-			var sum sums
+			sum := &p.scratch.sum
 			sum.fill(-8 * a.off[at])
-			s.narrow(&sum, q[:], a.q[row*p.width+(b*8*n+r)*4:], n)
-			s.fold(out[r*panelWidth:], &sum, panel[16*panelWidth:], a.d[at])
+			s.narrow(sum, q, a.q[row*p.width+(b*8*n+r)*4:], n)
+			s.fold(out[r*panelWidth:], sum, panel[16*panelWidth:], a.d[at])
 		}
 	}
 }
@@ -125,14 +135,14 @@ func (s *steps) expandQ5K(q *super, panel []byte) {
 // sub-blocks times their scales, and the input's sums times their minima; then
 // d times the one, less dmin times the other.
 func (s *steps) super(size, scales int, expand func(q *super, panel []byte)) panelKernel {
-	return func(out []float32, p *product, row, n int) {
+	return func(out []float32, p product, row, n int) {
 		clear(out)
 		a := p.operand
-		var q super
-		var scale, least [8][panelWidth]int32
+		q, scale, least := &p.scratch.weights, &p.scratch.scale, &p.scratch.least
+		part, sum, total, below := &p.scratch.part, &p.scratch.sum, &p.scratch.total, &p.scratch.below
 		for b := range p.blocks {
 			panel := p.panel[b*size:][:size]
-			expand(&q, panel)
+			expand(q, panel)
 			panel = panel[scales:]
 			for i := range 8 {
 				for o := range panelWidth {
@@ -141,17 +151,18 @@ func (s *steps) super(size, scales int, expand func(q *super, panel []byte)) pan
 				}
 			}
 			for r := range n {
-				var total, below sums
+				clear(total[:])
+				clear(below[:])
 				for i := range 8 {
-					var part, sum sums
-					s.narrow(&part, q[32*i*panelWidth:][:32*panelWidth], a.q[row*p.width+((b*64+8*i)*n+r)*4:], n)
-					s.scale(&total, &part, &scale[i])
+					clear(part[:])
+					s.narrow(part, q[32*i*panelWidth:][:32*panelWidth], a.q[row*p.width+((b*64+8*i)*n+r)*4:], n)
+					s.scale(total, part, &scale[i])
 					sum.fill(int32(a.pairs[row*p.blocks*8+((b*4+i/2)*n+r)*2+i%2]))
-					s.scale(&below, &sum, &least[i])
+					s.scale(below, sum, &least[i])
 				}
 				d := a.d[row*p.blocks+b*n+r]
-				s.fold(out[r*panelWidth:], &total, panel[superD:], d)
-				s.fold(out[r*panelWidth:], &below, panel[superD+2*panelWidth:], -d)
+				s.fold(out[r*panelWidth:], total, panel[superD:], d)
+				s.fold(out[r*panelWidth:], below, panel[superD+2*panelWidth:], -d)
 			}
 		}
 	}
@@ -168,39 +179,37 @@ func (s *steps) expandQ6K(q *super, panel []byte) {
 }
 
 // six computes super-blocks of Q6_K, whose weights are 32 too large.
-func (s *steps) six(out []float32, p *product, row, n int) {
+func (s *steps) six(out []float32, p product, row, n int) {
 	clear(out)
 	a := p.operand
 	const size = 210 * panelWidth
-	var q super
-	var scale [16][panelWidth]int32
+	q, scale, part, total := &p.scratch.weights, &p.scratch.scale, &p.scratch.part, &p.scratch.total
 	for b := range p.blocks {
 		panel := p.panel[b*size:][:size]
-		s.expandQ6K(&q, panel)
+		s.expandQ6K(q, panel)
 		for i := range 16 {
 			for o := range panelWidth {
 				scale[i][o] = int32(int8(panel[sixScales+i*panelWidth+o]))
 			}
 		}
 		for r := range n {
-			var total sums
+			clear(total[:])
 			for i := range 16 {
-				var part sums
 				part.fill(-32 * a.off[row*p.blocks*16+(b*16+i)*n+r])
-				s.narrow(&part, q[16*i*panelWidth:][:16*panelWidth], a.q[row*p.width+((b*64+4*i)*n+r)*4:], n)
-				s.scale(&total, &part, &scale[i])
+				s.narrow(part, q[16*i*panelWidth:][:16*panelWidth], a.q[row*p.width+((b*64+4*i)*n+r)*4:], n)
+				s.scale(total, part, &scale[i])
 			}
-			s.fold(out[r*panelWidth:], &total, panel[sixD:], a.d[row*p.blocks+b*n+r])
+			s.fold(out[r*panelWidth:], total, panel[sixD:], a.d[row*p.blocks+b*n+r])
 		}
 	}
 }
 
 // ternary computes super-blocks of TQ2_0, whose weights are 1 too large.
-func (s *steps) ternary(out []float32, p *product, row, n int) {
+func (s *steps) ternary(out []float32, p product, row, n int) {
 	clear(out)
 	a := p.operand
 	const size = 66 * panelWidth
-	var q super
+	q, total := &p.scratch.weights, &p.scratch.total
 	for b := range p.blocks {
 		panel := p.panel[b*size:][:size]
 		for i := range 8 {
@@ -211,10 +220,9 @@ func (s *steps) ternary(out []float32, p *product, row, n int) {
 			for i := range 16 {
 				off += a.off[row*p.blocks*16+(b*16+i)*n+r]
 			}
-			var total sums
 			total.fill(-off)
-			s.narrow(&total, q[:], a.q[row*p.width+(b*64*n+r)*4:], n)
-			s.fold(out[r*panelWidth:], &total, panel[64*panelWidth:], a.d[row*p.blocks+b*n+r])
+			s.narrow(total, q[:], a.q[row*p.width+(b*64*n+r)*4:], n)
+			s.fold(out[r*panelWidth:], total, panel[64*panelWidth:], a.d[row*p.blocks+b*n+r])
 		}
 	}
 }

@@ -8,54 +8,45 @@ import (
 	"github.com/koinon/koinon/internal/tensor/block"
 )
 
-// vnniArgs is what a kernel in assembly is given: the output, a panel and its
-// number of blocks, and a group of rows of the input. Its layout is known to
-// vnni_kernels_amd64.h.
-type vnniArgs struct {
-	out    *float32
-	panel  *byte
-	blocks int
-	q      *int8
-	d      *float32
-	off    *int32
-	pairs  *int16
-}
+// vnniKernel is a kernel in assembly: it is given the output, a panel and its
+// number of blocks, and a group of rows of the input.
+type vnniKernel func(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q8x1(args *vnniArgs)
+func q8x1(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q8x4(args *vnniArgs)
+func q8x4(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q4x1(args *vnniArgs)
+func q4x1(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q4x4(args *vnniArgs)
+func q4x4(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q4kx1(args *vnniArgs)
+func q4kx1(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q4kx4(args *vnniArgs)
+func q4kx4(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q5kx1(args *vnniArgs)
+func q5kx1(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q5kx4(args *vnniArgs)
+func q5kx4(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q6kx1(args *vnniArgs)
+func q6kx1(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func q6kx4(args *vnniArgs)
+func q6kx4(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func tq2x1(args *vnniArgs)
+func tq2x1(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 //go:noescape
-func tq2x4(args *vnniArgs)
+func tq2x4(out *float32, panel *byte, blocks int, q *int8, d *float32, off *int32, pairs *int16)
 
 // vnniProducts are the kernels for processors that multiply bytes with AVX-512
 // VNNI. The panel's outputs are lanes, the sums exact, and what is added in
@@ -75,20 +66,16 @@ func vnniProducts() map[block.Format]panelKernel {
 	}
 }
 
-func vnni(one, four func(*vnniArgs)) panelKernel {
-	return func(out []float32, p *product, row, n int) {
-		a := p.operand
-		args := vnniArgs{
-			out: &out[0], panel: &p.panel[0], blocks: p.blocks, q: &a.q[row*p.width],
-			d: &a.d[row*len(a.d)/a.rows], off: &a.off[row*len(a.off)/a.rows],
-		}
-		if len(a.pairs) > 0 {
-			args.pairs = &a.pairs[row*len(a.pairs)/a.rows]
-		}
+func vnni(one, four vnniKernel) panelKernel {
+	return func(out []float32, p product, row, n int) {
+		a, run := p.operand, one
 		if n == groupRows {
-			four(&args)
-		} else {
-			one(&args)
+			run = four
 		}
+		var pairs *int16
+		if len(a.pairs) > 0 {
+			pairs = &a.pairs[row*len(a.pairs)/a.rows]
+		}
+		run(&out[0], &p.panel[0], p.blocks, &a.q[row*p.width], &a.d[row*len(a.d)/a.rows], &a.off[row*len(a.off)/a.rows], pairs)
 	}
 }

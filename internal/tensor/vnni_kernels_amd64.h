@@ -91,21 +91,20 @@
 	VMOVUPS Z3, (128*r+64)(DI)
 
 #define ARGUMENTS \
-	MOVQ args+0(FP), AX \
-	MOVQ 0(AX), DI \
-	MOVQ 8(AX), SI \
-	MOVQ 16(AX), CX \
-	MOVQ 24(AX), R8 \
-	MOVQ 32(AX), R9 \
-	MOVQ 40(AX), R10 \
-	MOVQ 48(AX), R11
+	MOVQ out+0(FP), DI \
+	MOVQ panel+8(FP), SI \
+	MOVQ blocks+16(FP), CX \
+	MOVQ q+24(FP), R8 \
+	MOVQ d+32(FP), R9 \
+	MOVQ off+40(FP), R10 \
+	MOVQ pairs+48(FP), R11
 
 #define BYTES(value, z) MOVL $value, AX; VPBROADCASTD AX, z
 
 #define STEP(k) VMOVDQU64 (128*k)(SI), Z0; VMOVDQU64 (128*k+64)(SI), Z1; DOT
 
-// func q8(args *vnniArgs)
-TEXT Q8, NOSPLIT, $0-8
+// q8, a vnniKernel
+TEXT Q8, NOSPLIT, $0-56
 	ARGUMENTS
 	EACH(ZERO2_ROW)
 q8_block:
@@ -142,8 +141,8 @@ q8_block:
 	VPANDD Z24, Z6, Z0 \
 	VPANDD Z24, Z7, Z1
 
-// func q4(args *vnniArgs)
-TEXT Q4, NOSPLIT, $0-8
+// q4, a vnniKernel
+TEXT Q4, NOSPLIT, $0-56
 	ARGUMENTS
 	BYTES(0x0f0f0f0f, Z24)
 	EACH(ZERO2_ROW)
@@ -204,8 +203,8 @@ q4_block:
 	EACH(LOSS_ROW) \
 	ADDQ $(4*ROWS), R9
 
-// func q4k(args *vnniArgs)
-TEXT Q4K, NOSPLIT, $0-8
+// q4k, a vnniKernel
+TEXT Q4K, NOSPLIT, $0-56
 	ARGUMENTS
 	BYTES(0x0f0f0f0f, Z24)
 	VPXORD Z3, Z3, Z3
@@ -305,8 +304,8 @@ q4k_group:
 	FIFTH(896) \
 	DOT
 
-// func q5k(args *vnniArgs)
-TEXT Q5K, NOSPLIT, $0-8
+// q5k, a vnniKernel
+TEXT Q5K, NOSPLIT, $0-56
 	ARGUMENTS
 	BYTES(0x0f0f0f0f, Z24)
 	BYTES(0x01010101, Z25)
@@ -371,8 +370,8 @@ q5k_group:
 	ADDQ $32, R12 \
 	ADDQ $(4*ROWS), R10
 
-// func q6k(args *vnniArgs)
-TEXT Q6K, NOSPLIT, $0-8
+// q6k, a vnniKernel
+TEXT Q6K, NOSPLIT, $0-56
 	ARGUMENTS
 	BYTES(0x0f0f0f0f, Z24)
 	BYTES(0x03030303, Z25)
@@ -417,8 +416,8 @@ q6k_half:
 
 #define TAKE_ROW(r, a, b, t, u) VMOVDQA64 a, t; VMOVDQA64 b, u
 
-// func tq2(args *vnniArgs)
-TEXT TQ2, NOSPLIT, $0-8
+// tq2, a vnniKernel
+TEXT TQ2, NOSPLIT, $0-56
 	ARGUMENTS
 	BYTES(0x03030303, Z25)
 	VPTERNLOGD $0xff, Z27, Z27, Z27

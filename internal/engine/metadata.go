@@ -73,8 +73,11 @@ func readMarks(f *gguf.File, v *tokenizer.Vocabulary) error {
 			return nil
 		}
 		n, err := f.Uint(key)
-		if err != nil || n >= uint64(len(v.Tokens)) {
-			return errors.Join(err, fmt.Errorf("%w: %s is %d of %d tokens", ErrModel, key, n, len(v.Tokens)))
+		if err != nil {
+			return err
+		}
+		if n >= uint64(len(v.Tokens)) {
+			return fmt.Errorf("%w: %s is %d of %d tokens", ErrModel, key, n, len(v.Tokens))
 		}
 		*id = int32(n)
 		return nil

@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
@@ -56,14 +53,6 @@ var families = map[string]family{
 	"qwen3": {halves: true, headNorms: true},
 }
 
-// Bounds of shapes, so that a hostile file cannot ask for absurd memory.
-const (
-	maxContext = 1 << 18
-	maxLayers  = 1 << 10
-	maxHead    = 512
-	maxHeads   = 1 << 10
-)
-
 // Load reads a model's weights from a GGUF file.
 func Load(path string) (*Model, error) {
 	f, err := gguf.Open(path)
@@ -82,83 +71,6 @@ func Load(path string) (*Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
-}
-
-func (m *Model) readShape(f *gguf.File) error {
-	var err error
-	if m.Architecture, err = f.Text("general.architecture"); err != nil {
-		return err
-	}
-	if _, known := families[m.Architecture]; !known {
-		return fmt.Errorf("%w: general.architecture is %q; known are %v", ErrModel, m.Architecture, slices.Sorted(maps.Keys(families)))
-	}
-	number := func(key string, fallback uint64) int {
-		n, failed := f.Uint(m.Architecture + "." + key)
-		if errors.Is(failed, gguf.ErrMissing) && fallback > 0 {
-			return int(fallback)
-		}
-		if failed == nil && (n == 0 || n > 1<<24) {
-			failed = fmt.Errorf("%w: %s.%s is %d", ErrModel, m.Architecture, key, n)
-		}
-		err = errors.Join(err, failed)
-		return int(n)
-	}
-	m.dim, m.hidden = number("embedding_length", 0), number("feed_forward_length", 0)
-	m.heads, m.ContextLength = number("attention.head_count", 0), number("context_length", 0)
-	m.layers = make([]layer, min(maxLayers+1, number("block_count", 0)))
-	if err != nil {
-		return err
-	}
-	m.kvHeads = number("attention.head_count_kv", uint64(m.heads))
-	m.headDim = number("attention.key_length", uint64(max(1, m.dim/m.heads)))
-	eps, failed := f.Float(m.Architecture + ".attention.layer_norm_rms_epsilon")
-	if err = errors.Join(err, failed); err != nil {
-		return err
-	}
-	m.eps = float32(eps)
-	switch rotated := number("rope.dimension_count", uint64(m.headDim)); {
-	case err != nil:
-		return err
-	case m.heads%m.kvHeads != 0 || m.headDim%2 != 0:
-		return fmt.Errorf("%w: %d heads of %d elements, %d for keys and values", ErrModel, m.heads, m.headDim, m.kvHeads)
-	case rotated != m.headDim || number("attention.value_length", uint64(m.headDim)) != m.headDim:
-		return fmt.Errorf("%w: rotary embedding of %d of %d elements, or values of another length", ErrModel, rotated, m.headDim)
-	case m.headDim > maxHead || m.heads > maxHeads:
-		return fmt.Errorf("%w: %d heads of %d elements, at most %d of %d are supported", ErrModel, m.heads, m.headDim, maxHeads, maxHead)
-	case m.ContextLength > maxContext || len(m.layers) > maxLayers:
-		return fmt.Errorf("%w: context of %d tokens, %d layers; at most %d and %d are supported", ErrModel, m.ContextLength, len(m.layers), maxContext, maxLayers)
-	}
-	return errors.Join(m.readRotation(f), m.readPooling(f))
-}
-
-// readRotation prepares the rotary embedding; scaling that is not written here
-// is refused rather than ignored.
-func (m *Model) readRotation(f *gguf.File) error {
-	var err error
-	if key := m.Architecture + ".rope.scaling.type"; f.Has(key) {
-		if kind, err := f.Text(key); err != nil || kind != "none" {
-			return errors.Join(err, fmt.Errorf("%w: %s is %q; none is supported", ErrModel, key, kind))
-		}
-	}
-	base := 10000.0
-	if key := m.Architecture + ".rope.freq_base"; f.Has(key) {
-		if base, err = f.Float(key); err != nil || !(base > 1) {
-			return errors.Join(err, fmt.Errorf("%w: %s is %g", ErrModel, key, base))
-		}
-	}
-	var factors []float32
-	if f.HasTensor("rope_freqs.weight") { // of Llama 3.1 and later
-		if factors, err = readFloats(f, "rope_freqs.weight", uint64(m.headDim/2)); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(factors, func(v float32) bool { return !(v >= 1e-3) }) {
-			return fmt.Errorf("%w: rope_freqs.weight has factors that are not positive", ErrModel)
-		}
-	}
-	m.rope = tensor.NewRoPE(m.headDim, base, families[m.Architecture].halves, factors)
-	m.Name, _ = f.Text("general.name") // may be absent
-	m.License, _ = f.Text("general.license")
-	return nil
 }
 
 // readFloats reads a tensor that stays in float32.
@@ -237,7 +149,7 @@ func (m *Model) readWeights(f *gguf.File) error {
 			l.qNorm, l.kNorm = r.vector(block+"attn_q_norm.weight", m.headDim), r.vector(block+"attn_k_norm.weight", m.headDim)
 		}
 		if r.failed == nil && ((l.qBias == nil) != (l.kBias == nil) || (l.qBias == nil) != (l.vBias == nil)) {
-			r.failed = fmt.Errorf("%w: layer %d has some of the biases of attention", ErrModel, i)
+			r.failed = fmt.Errorf("%w: %sattn_q.bias, attn_k.bias and attn_v.bias belong together; the file has only some of them", ErrModel, block)
 		}
 		m.layers[i] = l
 	}

@@ -55,8 +55,10 @@ func readVocabulary(f *gguf.File) (*Vocabulary, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.template, err = parseTemplate(source)
-	return v, err
+	if v.template, err = parseTemplate(source); err != nil {
+		return nil, fmt.Errorf("tokenizer.chat_template: %w", err)
+	}
+	return v, nil
 }
 
 // ErrNoTemplate is returned when a model cannot hold a conversation.

@@ -65,7 +65,7 @@ func (m *Matrix) pack(rows []byte, perRow int) error {
 		for b := range blocks {
 			src := source[b*perRow/blocks:][:perRow/blocks]
 			if !m.layout.pack(panel[b*m.layout.bytes:][:m.layout.bytes], row%panelWidth, src) {
-				return fmt.Errorf("%w: row %d, element %d on: a scale that is no number", ErrWeights, row, b*m.layout.elements)
+				return fmt.Errorf("%w: row %d, element %d: it or its scale is not finite", ErrWeights, row, b*m.layout.elements)
 			}
 		}
 	}

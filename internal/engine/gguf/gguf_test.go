@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -96,10 +98,82 @@ func TestFilesCutShortAreRefused(t *testing.T) {
 	}
 }
 
+// hostile is a file that lies about itself, and the field that an error must name.
+type hostile struct {
+	name, field string
+	data        []byte
+}
+
+func hostileFiles() []hostile {
+	n32, n64 := order.AppendUint32, order.AppendUint64
+	text := func(data []byte, s string) []byte { return append(n64(data, uint64(len(s))), s...) }
+	head := func(tensors, meta uint64) []byte {
+		return n64(n64(n32([]byte("GGUF"), 3), tensors), meta)
+	}
+	key := func(name string, kind valueType) []byte { return n32(text(head(0, 1), name), uint32(kind)) }
+	tensor := func(kind uint32, offset uint64, shape ...uint64) []byte {
+		data := n32(text(head(1, 0), "some.weight"), uint32(len(shape)))
+		for _, d := range shape {
+			data = n64(data, d)
+		}
+		data = n64(n32(data, kind), offset)
+		return append(data, make([]byte, 128)...)
+	}
+	f32 := uint32(F32)
+	return []hostile{
+		{"another format", "GGUF", []byte("GGML")},
+		{"an old version", "version 2", n32([]byte("GGUF"), 2)},
+		{"big-endian", "version", []byte("GGUF\x00\x00\x00\x03")},
+		{"no counts", "tensor count", n32([]byte("GGUF"), 3)},
+		{"many tensors", "tensors", head(1<<60, 0)},
+		{"many entries", "metadata entries", head(0, 1<<60)},
+		{"a long key", "metadata key", n64(head(0, 1), 1<<62)},
+		{"a type of value that is none", "a.key", key("a.key", 77)},
+		{"a long text", "a.key", n64(key("a.key", typeString), 1<<63)},
+		{"a long list", "a.key", n64(n32(key("a.key", typeArray), uint32(typeUint64)), 1<<62)},
+		{"a long list of texts", "a.key", n64(n32(key("a.key", typeArray), uint32(typeString)), 1<<62)},
+		{"lists in lists in lists", "a.key", n32(n64(n32(n64(n32(key("a.key", typeArray), uint32(typeArray)), 1), uint32(typeArray)), 1), uint32(typeArray))},
+		{"a list of nothing known", "a.key", n64(n32(key("a.key", typeArray), 99), 1)},
+		{"alignment of three", "general.alignment", n32(key("general.alignment", typeUint32), 3)},
+		{"alignment without end", "general.alignment", n64(key("general.alignment", typeUint64), 1<<62)},
+		{"alignment of text", "general.alignment", text(key("general.alignment", typeString), "32")},
+		{"a tensor's long name", "tensor name", n64(head(1, 0), 1<<62)},
+		{"no dimensions", "some.weight", tensor(f32, 0)},
+		{"five dimensions", "some.weight", tensor(f32, 0, 1, 1, 1, 1, 1)},
+		{"a dimension of zero", "some.weight", tensor(f32, 0, 4, 0)},
+		{"elements that overflow", "some.weight", tensor(f32, 0, 1<<33, 1<<33)},
+		{"a type of tensor that is none", "some.weight", tensor(4, 0, 32)},
+		{"part of a block", "some.weight", tensor(uint32(Q4_K), 0, 32, 8)},
+		{"beyond the end", "some.weight", tensor(f32, 0, 1<<20)},
+		{"an offset beyond the end", "some.weight", tensor(f32, 1<<20, 4)},
+		{"an offset that overflows", "some.weight", tensor(f32, math.MaxUint64-31, 4)},
+		{"an odd offset", "some.weight", tensor(f32, 1, 4)},
+	}
+}
+
+// Errors name the field, and nothing large is allocated before it is refused.
+func TestHostileFilesAreRefusedByField(t *testing.T) {
+	for _, c := range hostileFiles() {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read(c.data)
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrKind) || !strings.Contains(err.Error(), c.field) {
+			t.Errorf("%s: %v; it should name %s", c.name, err, c.field)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10 {
+			t.Errorf("%s: %d bytes were allocated", c.name, n)
+		}
+	}
+}
+
 // FuzzRead holds reading to its promise: any bytes give a file or an error.
 func FuzzRead(f *testing.F) {
 	f.Add(sample(f))
 	f.Add([]byte("GGUF\x03\x00\x00\x00"))
+	for _, c := range hostileFiles() {
+		f.Add(c.data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Read(data)
 		if err != nil {
@@ -112,6 +186,7 @@ func FuzzRead(f *testing.F) {
 			file.Text(key)
 			file.Texts(key)
 			file.Int32s(key)
+			file.Float32s(key)
 			file.Uint(key)
 			file.Float(key)
 			file.Bool(key)

@@ -311,7 +311,7 @@ func (r *reader) tensor() (t Tensor, offset, size uint64) {
 		return
 	}
 	if _, err := t.Type.Bytes(t.Shape[0]); err != nil {
-		r.err = fmt.Errorf("tensor %s: %w", t.Name, err)
+		r.err = fmt.Errorf("%w: tensor %s: %w", ErrFormat, t.Name, err)
 		return
 	}
 	size, r.err = t.Type.Bytes(elements)

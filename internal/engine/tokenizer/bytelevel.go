@@ -64,7 +64,7 @@ func (t *byteLevel) readMerges() error {
 		r, okRight := t.ids[right]
 		whole, okWhole := t.ids[left+right]
 		if cut == 0 || !okLeft || !okRight || !okWhole {
-			return fmt.Errorf("%w: merge %d, %q, does not join two tokens to a third", ErrVocabulary, rank, text)
+			return fmt.Errorf("%w: tokenizer.ggml.merges: merge %d, %q, does not join two tokens to a third", ErrVocabulary, rank, text)
 		}
 		if t.has(whole, isHidden) {
 			continue // no text makes a control token

@@ -26,7 +26,7 @@ type sentencePiece struct {
 
 func newSentencePiece(v Vocabulary) (*sentencePiece, error) {
 	if v.Scores != nil && len(v.Scores) != len(v.Tokens) {
-		return nil, fmt.Errorf("%w: %d tokens but %d scores", ErrVocabulary, len(v.Tokens), len(v.Scores))
+		return nil, fmt.Errorf("%w: tokenizer.ggml.scores: %d tokens but %d scores", ErrVocabulary, len(v.Tokens), len(v.Scores))
 	}
 	common, err := newTokens(v)
 	if err != nil {
@@ -45,7 +45,7 @@ func newSentencePiece(v Vocabulary) (*sentencePiece, error) {
 		case a&isByte != 0:
 			b, err := parseByte(text)
 			if err != nil {
-				return nil, fmt.Errorf("%w: token %d: %w", ErrVocabulary, i, err)
+				return nil, fmt.Errorf("%w: tokenizer.ggml.tokens: token %d: %w", ErrVocabulary, i, err)
 			}
 			t.pieces[i] = []byte{b}
 		default:
@@ -72,7 +72,7 @@ func ranksOf(scores []float32, n int) ([]int32, error) {
 	for i := range order {
 		order[i] = int32(i)
 		if scores[i] != scores[i] {
-			return nil, fmt.Errorf("%w: the score of token %d is not a number", ErrVocabulary, i)
+			return nil, fmt.Errorf("%w: tokenizer.ggml.scores: the score of token %d is not a number", ErrVocabulary, i)
 		}
 	}
 	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(scores[b], scores[a]) })

@@ -33,10 +33,10 @@ type tokens struct {
 // newTokens checks what both kinds have in common. The pieces are still to be set.
 func newTokens(v Vocabulary) (*tokens, error) {
 	if len(v.Tokens) == 0 {
-		return nil, fmt.Errorf("%w: it has no tokens", ErrVocabulary)
+		return nil, fmt.Errorf("%w: tokenizer.ggml.tokens: there are none", ErrVocabulary)
 	}
 	if v.Types != nil && len(v.Types) != len(v.Tokens) {
-		return nil, fmt.Errorf("%w: %d tokens but %d token types", ErrVocabulary, len(v.Tokens), len(v.Types))
+		return nil, fmt.Errorf("%w: tokenizer.ggml.token_type: %d tokens but %d token types", ErrVocabulary, len(v.Tokens), len(v.Types))
 	}
 	places := map[string]int32{"beginning of a text": v.BOS, "end of a text": v.EOS, "unknown": v.Unknown}
 	for mark, id := range v.Marked {
@@ -54,7 +54,7 @@ func newTokens(v Vocabulary) (*tokens, error) {
 			continue // padding, of which there may be more than one
 		}
 		if first, twice := t.ids[text]; twice {
-			return nil, fmt.Errorf("%w: tokens %d and %d are both %q", ErrVocabulary, first, i, text)
+			return nil, fmt.Errorf("%w: tokenizer.ggml.tokens: tokens %d and %d are both %q", ErrVocabulary, first, i, text)
 		}
 		t.ids[text] = int32(i)
 	}

@@ -34,7 +34,7 @@ type vector struct {
 
 // source is a model that anyone can make.
 type source struct {
-	// File is the model that ships, Format what its matrices are converted to
+	// File is the model that ships, Format what package quantize stores it in
 	// from float32 first; Weights the SHA-256 of the whole file that this gives.
 	File    string         `json:"file"`
 	Format  string         `json:"format,omitempty"`

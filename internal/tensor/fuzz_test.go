@@ -62,7 +62,7 @@ func finiteInputs(data []byte, n int) []float32 {
 	given := min(n, len(data)/4)
 	block.F32.Decode(x[:given], data[:4*given])
 	for i, v := range x {
-		if !isFinite(v) {
+		if v-v != 0 {
 			x[i] = 1
 		}
 	}

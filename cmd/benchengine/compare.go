@@ -12,6 +12,9 @@ import (
 // prefillTokens is the length of the prompt that is timed.
 const prefillTokens = 512
 
+// noLimit lets a run take as long as it takes.
+const noLimit = time.Hour
+
 // workload is what both engines compute of one file.
 type workload struct {
 	batch, threads int
@@ -69,7 +72,7 @@ func compare(ctx context.Context, m *engine.Model, libraries, path string, w wor
 	}
 	var prefill, decode ratesOf
 	for run := range w.runs + 1 {
-		ours, err := pace.Prefill(w.prompt)
+		ours, err := pace.Prefill(w.prompt, noLimit)
 		if err != nil {
 			return c, err
 		}
@@ -77,14 +80,14 @@ func compare(ctx context.Context, m *engine.Model, libraries, path string, w wor
 		if err != nil {
 			return c, err
 		}
-		prefill.add(run, w.batch*w.prompt, ours, theirs)
-		if ours, err = pace.Decode(w.steps); err != nil {
+		prefill.add(run, w.batch*w.prompt, ours.Time, theirs)
+		if ours, err = pace.Decode(w.steps, noLimit); err != nil {
 			return c, err
 		}
 		if theirs, err = peer.run("decode", w.steps); err != nil {
 			return c, err
 		}
-		decode.add(run, w.batch*w.steps, ours, theirs)
+		decode.add(run, w.batch*w.steps, ours.Time, theirs)
 	}
 	c = comparison{Batch: w.batch, Threads: w.threads, Decode: decode.sum()}
 	if w.prompt == prefillTokens {

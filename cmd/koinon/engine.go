@@ -23,7 +23,7 @@ bit on every machine; spec/engine.md says how.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEngineTokenizeCommand(), newEngineScoreCommand(), newEngineDigestCommand(), newEngineServeCommand())
+	cmd.AddCommand(newEngineTokenizeCommand(), newEngineScoreCommand(), newEngineDigestCommand(), newEngineServeCommand(), newEngineBenchCommand())
 	return cmd
 }
 

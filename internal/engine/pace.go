@@ -3,6 +3,9 @@ package engine
 import (
 	"fmt"
 	"time"
+
+	"github.com/koinon/koinon/internal/tensor"
+	"github.com/koinon/koinon/internal/tensor/block"
 )
 
 // Pace times the decoder alone, on texts of arbitrary tokens that it continues
@@ -16,6 +19,15 @@ type Pace struct {
 	spans   []span
 	rows    []int
 }
+
+// Spent is a number of tokens, of all texts together, and what they took.
+type Spent struct {
+	Tokens int
+	Time   time.Duration
+}
+
+// Rate is in tokens per second.
+func (s Spent) Rate() float64 { return float64(s.Tokens) / s.Time.Seconds() }
 
 // NewPace prepares batch texts of at most length tokens each, computed with so
 // many threads.
@@ -32,32 +44,33 @@ func (m *Model) NewPace(batch, length, threads int) (*Pace, error) {
 }
 
 // Prefill begins all texts anew with so many tokens each, in chunks as [Engine]
-// takes them, and returns how long it took to have the logits of what follows.
-func (p *Pace) Prefill(tokens int) (time.Duration, error) {
+// takes them, until the logits of what follows are there. It ends early once it
+// took limit.
+func (p *Pace) Prefill(tokens int, limit time.Duration) (Spent, error) {
 	for i := range p.texts {
 		p.texts[i].release()
 	}
-	began := time.Now()
-	for done := 0; done < tokens; {
+	began, done := time.Now(), 0
+	for done < tokens && time.Since(began) < limit {
 		n := min(max(1, prefillChunk/len(p.texts)), tokens-done)
 		if err := p.run(n, done+n == tokens); err != nil {
-			return 0, err
+			return Spent{}, err
 		}
 		done += n
 	}
-	return time.Since(began), nil
+	return Spent{done * len(p.texts), time.Since(began)}, nil
 }
 
 // Decode adds so many tokens to every text, one at a time with the logits of
-// what follows, and returns how long it took.
-func (p *Pace) Decode(steps int) (time.Duration, error) {
-	began := time.Now()
-	for range steps {
+// what follows. It ends early once it took limit.
+func (p *Pace) Decode(steps int, limit time.Duration) (Spent, error) {
+	began, done := time.Now(), 0
+	for ; done < steps && time.Since(began) < limit; done++ {
 		if err := p.run(1, true); err != nil {
-			return 0, err
+			return Spent{}, err
 		}
 	}
-	return time.Since(began), nil
+	return Spent{done * len(p.texts), time.Since(began)}, nil
 }
 
 // run computes n tokens more of every text.
@@ -85,3 +98,27 @@ func (p *Pace) run(n int, predict bool) error {
 
 // Bytes is the memory that keys and values take by now.
 func (p *Pace) Bytes() int { return p.store.count * p.store.pageFloats() * 4 }
+
+// Cost is what a token costs: the multiplications with weights of its layers,
+// and of the output, which only tokens whose successor is drawn need; and the
+// bytes that those weights take, which a step reads once for all of its texts.
+type Cost struct {
+	Layers, Output int // multiplications, each with an addition
+	Bytes          int
+}
+
+// Cost adds up the matrices.
+func (m *Model) Cost() Cost {
+	c := Cost{Output: m.output.Out() * m.output.In(), Bytes: m.output.Bytes()}
+	for i := range m.layers {
+		l := &m.layers[i]
+		for _, w := range []*tensor.Matrix{l.q, l.k, l.v, l.o, l.gate, l.up, l.down} {
+			c.Layers += w.Out() * w.In()
+			c.Bytes += w.Bytes()
+		}
+	}
+	return c
+}
+
+// Format is how the first layer's matrices are stored, which stands for all.
+func (m *Model) Format() block.Format { return m.layers[0].q.Format() }

@@ -51,7 +51,10 @@ func (s *step) flat(list []step) []step {
 func (s step) String() string {
 	switch s.Type {
 	case "Split":
-		return fmt.Sprintf("Split %s%s %s invert=%t", s.Pattern.Regex, s.Pattern.String, s.Behavior, s.Invert)
+		if s.Pattern.Regex == "" {
+			return fmt.Sprintf("Split text %q %s", s.Pattern.String, s.Behavior)
+		}
+		return fmt.Sprintf("Split %s %s invert=%t", s.Pattern.Regex, s.Behavior, s.Invert)
 	case "ByteLevel":
 		return fmt.Sprintf("ByteLevel regex=%t", s.UseRegex == nil || *s.UseRegex)
 	case "Digits":
@@ -92,7 +95,6 @@ var recognised = func() map[string]string {
 		join(split(gpt4oWords), bytes):        "gpt-4o",
 		join(split(`\p{N}{1,3}`), split(`[一-龥぀-ゟ゠-ヿ]+`), split(deepSeek3), bytes):                  "deepseek-v3",
 		join("Punctuation Contiguous", words, "Digits individual=false", split(`[0-9][0-9][0-9]`)): "falcon",
-		join("Punctuation Contiguous", words, "Digits individual=false"):                           "default",
 	}
 }()
 

@@ -364,7 +364,7 @@ func TestRefusals(t *testing.T) {
 
 func TestChatTemplate(t *testing.T) {
 	m := load(t, writeModel(t, gguf.F32, 4, true))
-	ids, err := m.Chat([]Message{{"user", "the thing <|endoftext|>"}})
+	ids, err := m.Chat(Conversation{Messages: []Message{{Role: "user", Content: "the thing <|endoftext|>"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func TestChatTemplate(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if _, err := parsed.render([]Message{{"user", "hi"}}, "", ""); !errors.Is(err, ErrTemplate) {
+		if _, err := parsed.render(Conversation{Messages: []Message{{Role: "user", Content: "hi"}}}, "", ""); !errors.Is(err, ErrTemplate) {
 			t.Errorf("%q: %v", hostile, err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/nikolalohinski/gonja/v2/loaders"
 	"github.com/nikolalohinski/gonja/v2/nodes"
 	"github.com/nikolalohinski/gonja/v2/parser"
+
+	"github.com/koinon/koinon/internal/engine/toolcall"
 )
 
 // ErrTemplate is returned when a model's chat template cannot be used.
@@ -22,7 +24,10 @@ const (
 )
 
 // template is a chat template in the Jinja that models ship.
-type template struct{ parsed *exec.Template }
+type template struct {
+	parsed *exec.Template
+	tools  toolcall.Format // what it teaches
+}
 
 func parseTemplate(source string) (t *template, err error) {
 	if len(source) > maxTemplate {
@@ -42,14 +47,14 @@ func parseTemplate(source string) (t *template, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
-	return &template{parsed}, nil
+	return &template{parsed, toolcall.FormatOf(source)}, nil
 }
 
 // environment is what a template may use: no other file, and no macro, whose
 // recursion would end the process.
 var environment = &exec.Environment{
-	Context: gonja.DefaultContext, Filters: gonja.DefaultEnvironment.Filters,
-	Tests: gonja.DefaultEnvironment.Tests, Methods: gonja.DefaultEnvironment.Methods,
+	Context: gonja.DefaultContext, Filters: filters(),
+	Tests: gonja.DefaultEnvironment.Tests, Methods: methods(),
 	ControlStructures: controlStructures(),
 }
 
@@ -93,20 +98,23 @@ func (l countedLoop) Execute(r *exec.Renderer, block *nodes.ControlStructureBloc
 	return l.ControlStructure.Execute(r, block)
 }
 
-func (t *template) render(messages []Message, bos, eos string) (text string, err error) {
+func (t *template) render(c Conversation, bos, eos string) (text string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			text, err = "", fmt.Errorf("%w: %v", ErrTemplate, r)
 		}
 	}()
-	list := make([]map[string]any, len(messages))
-	for i, m := range messages {
-		list[i] = map[string]any{"role": m.Role, "content": m.Content}
+	if len(c.Tools) > 0 && t.tools == toolcall.None {
+		return "", fmt.Errorf("%w: the model's chat template has no place for tools", ErrTools)
+	}
+	messages, tools, err := c.values()
+	if err != nil {
+		return "", err
 	}
 	var out limited
 	loops := maxLoops
 	err = t.parsed.Execute(&out, exec.NewContext(map[string]any{
-		"messages": list, "bos_token": bos, "eos_token": eos, "add_generation_prompt": true,
+		"messages": messages, "tools": tools, "bos_token": bos, "eos_token": eos, "add_generation_prompt": true,
 		"range": boundedRange, loopsLeft: &loops,
 		"raise_exception": func(message string) (string, error) { return "", errors.New(message) },
 	}))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/tokenizer"
+	"github.com/koinon/koinon/internal/engine/toolcall"
 )
 
 // ErrModel is returned for a file that is sound but no model of ours.
@@ -18,11 +19,6 @@ type Vocabulary struct {
 	tokenizer.Tokenizer
 	template *template
 	trie     trie
-}
-
-// Message is one turn of a conversation.
-type Message struct {
-	Role, Content string
 }
 
 // OpenVocabulary reads the vocabulary of a GGUF file, with weights or without.
@@ -65,11 +61,11 @@ func readVocabulary(f *gguf.File) (*Vocabulary, error) {
 var ErrNoTemplate = errors.New("the model has no chat template: use completions, not chat")
 
 // Chat is the token ids of a conversation, ready for the assistant's turn.
-func (v *Vocabulary) Chat(messages []Message) ([]int32, error) {
+func (v *Vocabulary) Chat(c Conversation) ([]int32, error) {
 	if v.template == nil {
 		return nil, ErrNoTemplate
 	}
-	text, err := v.template.render(messages, v.Text(v.BOS()), v.Text(v.EOS()))
+	text, err := v.template.render(c, v.Text(v.BOS()), v.Text(v.EOS()))
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +78,14 @@ func (v *Vocabulary) Chat(messages []Message) ([]int32, error) {
 		text = strings.TrimSuffix(text, v.Text(v.EOS()))
 	}
 	return v.Encode(text, true), nil
+}
+
+// Tools is how the model writes calls of tools.
+func (v *Vocabulary) Tools() toolcall.Format {
+	if v.template == nil {
+		return toolcall.None
+	}
+	return v.template.tools
 }
 
 // Prompt is the token ids of a plain text; names of control tokens in it are text.

@@ -25,7 +25,7 @@ func (j *job) Digest() string { return j.version.Digest }
 func (j *job) Choices() []openai.Choice {
 	choices := make([]openai.Choice, len(j.calls))
 	for i, c := range j.calls {
-		choices[i] = openai.Choice{Vocabulary: c.vocabulary, Prompt: c.prompt}
+		choices[i] = openai.Choice{Vocabulary: c.vocabulary, Prompt: c.prompt, Calls: c.vocabulary.Tools()}
 	}
 	return choices
 }

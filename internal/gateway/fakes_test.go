@@ -17,6 +17,7 @@ import (
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/engine/toolcall"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -38,6 +39,8 @@ func (byteVocabulary) Prompt(r inference.Request) ([]int32, error) {
 	}
 	return bytesOf(text), nil
 }
+
+func (byteVocabulary) Tools() toolcall.Format { return toolcall.None }
 
 // bytesOf are the tokens of a text.
 func bytesOf(s string) []int32 {

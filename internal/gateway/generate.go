@@ -51,6 +51,9 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 			return nil, openai.Invalid("logit_bias", "Invalid 'logit_bias': the model '%s' has no token %d.", c.Model, b.Token)
 		}
 	}
+	if c, err = c.Taught(vocabulary.Tools()); err != nil {
+		return nil, err
+	}
 	j := &job{gateway: g, version: v}
 	param := "messages"
 	if c.Messages != nil {

@@ -9,6 +9,7 @@ import (
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/engine/toolcall"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -69,6 +70,8 @@ type Vocabulary interface {
 	// Prompt is the token ids of a request's prompt, exactly as a provider of
 	// the same weights makes them.
 	Prompt(inference.Request) ([]int32, error)
+	// Tools is how the model writes calls of tools.
+	Tools() toolcall.Format
 	// Piece is what a token stands for; false if there is no such token.
 	Piece(id int32) ([]byte, bool)
 }

@@ -16,6 +16,8 @@ import (
 const (
 	// MaxMessages bounds a conversation.
 	MaxMessages = 4096
+	// MaxTools bounds the tools of a request, and the calls of a message.
+	MaxTools = 128
 	// MaxStop bounds the stop strings, MaxStopBytes each of them.
 	MaxStop      = 16
 	MaxStopBytes = 256
@@ -33,7 +35,9 @@ var (
 	ErrModel           = invalid("model must be a version's digest, sha256: and 64 hexadecimal digits")
 	ErrPrompt          = invalid("exactly one of messages and prompt must be given, and not be empty")
 	ErrMessages        = invalid("messages must number at most 4096")
-	ErrRole            = invalid("a message's role must be system, user or assistant")
+	ErrRole            = invalid("a message's role must be system, user, assistant or tool")
+	ErrTools           = invalid("tools must be at most 128 JSON objects, beside messages")
+	ErrToolCalls       = invalid("tool_calls, at most 128, are an assistant's, each with a name and a JSON object of arguments; tool_call_id is a tool's")
 	ErrText            = invalid("text must be valid UTF-8")
 	ErrTemperature     = invalid("temperature must be between 0 and 2")
 	ErrTopP            = invalid("top_p must be above 0 and at most 1")
@@ -54,9 +58,22 @@ func (e *invalidRequest) Is(target error) bool { return target == ErrInvalidRequ
 
 // Message is one turn of a conversation.
 type Message struct {
-	// Role is "system", "user" or "assistant".
+	// Role is "system", "user", "assistant" or "tool".
 	Role    string `json:"role"`
 	Content string `json:"content"`
+	// ToolCalls are those that an assistant made.
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
+	// ToolCallID is the call whose result a tool's message has, Name the tool's.
+	ToolCallID string `json:"tool_call_id,omitempty"`
+	Name       string `json:"name,omitempty"`
+}
+
+// ToolCall is a model's call of a tool.
+type ToolCall struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Arguments is a JSON object.
+	Arguments string `json:"arguments"`
 }
 
 // Request asks for one completion. All fields are explicit: the gateway fills
@@ -68,6 +85,8 @@ type Request struct {
 	// Messages, put through the model's chat template, or Prompt as it is.
 	Messages []Message `json:"messages,omitempty"`
 	Prompt   string    `json:"prompt,omitempty"`
+	// Tools that the model may call, as objects of OpenAI's API, for the template.
+	Tools []json.RawMessage `json:"tools,omitempty"`
 	// MaxTokens bounds the completion; 0 means until the context is full.
 	MaxTokens uint32 `json:"max_tokens"`
 	// Temperature 0 is greedy.
@@ -201,13 +220,44 @@ func (r Request) validatePrompt() error {
 	}
 	for _, m := range r.Messages {
 		switch m.Role {
-		case "system", "user", "assistant":
+		case "system", "user", "assistant", "tool":
 		default:
 			return ErrRole
 		}
-		if !utf8.ValidString(m.Content) {
+		if !utf8.ValidString(m.Content + m.ToolCallID + m.Name) {
+			return ErrText
+		}
+		if err := m.validateCalls(); err != nil {
+			return err
+		}
+	}
+	if len(r.Tools) > MaxTools || len(r.Tools) > 0 && len(r.Messages) == 0 {
+		return ErrTools
+	}
+	for _, t := range r.Tools {
+		if !isObject(t) {
+			return ErrTools
+		}
+	}
+	return nil
+}
+
+func (m Message) validateCalls() error {
+	if len(m.ToolCalls) > MaxTools || len(m.ToolCalls) > 0 && m.Role != "assistant" || m.ToolCallID != "" && m.Role != "tool" {
+		return ErrToolCalls
+	}
+	for _, c := range m.ToolCalls {
+		if c.Name == "" || !isObject([]byte(c.Arguments)) {
+			return ErrToolCalls
+		}
+		if !utf8.ValidString(c.ID + c.Name + c.Arguments) {
 			return ErrText
 		}
 	}
 	return nil
+}
+
+// isObject says whether a text is one JSON object.
+func isObject(b []byte) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) && json.Valid(b)
 }

@@ -18,11 +18,13 @@ func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 		return streamChat(w, r, c, id, j)
 	}
 	choices := j.Choices()
-	text := make([]strings.Builder, len(choices))
-	logprobs := make([]*ChatLogprobs, len(choices))
+	messages := make([]message, len(choices))
+	for i := range messages {
+		messages[i].calls = newCallReader(c, choices[i])
+	}
 	answers, err := j.Run(r.Context(), func(i int, d Delta) error {
-		text[i].WriteString(d.Text)
-		logprobs[i] = chatLogprobs(logprobs[i], c, choices[i].Vocabulary, d.Tokens)
+		messages[i].add(messages[i].calls.push(d.Text))
+		messages[i].logprobs = chatLogprobs(messages[i].logprobs, c, choices[i].Vocabulary, d.Tokens)
 		return nil
 	})
 	if err != nil {
@@ -33,9 +35,10 @@ func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 		Usage: usageOf(j, answers), Koinon: answers[0].Koinon,
 	}
 	for i, a := range answers {
+		m := &messages[i]
+		m.add(m.calls.flush())
 		choice := ChatChoice{
-			Index: i, Message: ChatMessage{Role: "assistant", Content: text[i].String()},
-			Logprobs: chatLogprobs(logprobs[i], c, nil, nil), FinishReason: a.Finish,
+			Index: i, Message: m.message(), Logprobs: chatLogprobs(m.logprobs, c, nil, nil), FinishReason: m.calls.finish(a.Finish),
 		}
 		if len(answers) > 1 {
 			choice.Koinon = a.Koinon
@@ -46,11 +49,39 @@ func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 	return WriteJSON(w, http.StatusOK, result)
 }
 
+// message is a choice's answer as it comes.
+type message struct {
+	text     strings.Builder
+	list     []ToolCall
+	calls    *callReader
+	logprobs *ChatLogprobs
+}
+
+func (m *message) add(text string, calls []ToolCall) {
+	m.text.WriteString(text)
+	for _, c := range calls {
+		c.Index = nil // in chunks alone
+		m.list = append(m.list, c)
+	}
+}
+
+func (m *message) message() ChatMessage {
+	out := ChatMessage{Role: "assistant", ToolCalls: m.list}
+	if text := m.text.String(); text != "" || len(m.list) == 0 {
+		out.Content = &text
+	}
+	return out
+}
+
 // streamChat answers in server-sent events.
 func streamChat(w http.ResponseWriter, r *http.Request, c Completion, id string, j Job) error {
 	s := &chatStream{
 		events: newEvents(w), job: j, choices: j.Choices(), wants: c, opened: make([]bool, len(j.Choices())),
-		head: ChatChunk{ID: id, Object: "chat.completion.chunk", Created: time.Now().Unix(), Model: j.Model()},
+		calls: make([]*callReader, len(j.Choices())),
+		head:  ChatChunk{ID: id, Object: "chat.completion.chunk", Created: time.Now().Unix(), Model: j.Model()},
+	}
+	for i, choice := range s.choices {
+		s.calls[i] = newCallReader(c, choice)
 	}
 	answers, err := j.Run(r.Context(), s.delta)
 	if err == nil {
@@ -65,8 +96,9 @@ type chatStream struct {
 	job     Job
 	choices []Choice
 	wants   Completion
-	head    ChatChunk // what all chunks share
-	opened  []bool    // choices whose role was sent
+	head    ChatChunk     // what all chunks share
+	opened  []bool        // choices whose role was sent
+	calls   []*callReader // of choices
 }
 
 // chunk sends what is new of one choice.
@@ -93,10 +125,20 @@ func (s *chatStream) delta(choice int, d Delta) error {
 		return err
 	}
 	logprobs := chatLogprobs(nil, s.wants, s.choices[choice].Vocabulary, d.Tokens)
-	if d.Text == "" && logprobs == nil {
+	text, calls := s.calls[choice].push(d.Text)
+	return s.add(choice, text, calls, logprobs)
+}
+
+// add sends text and calls, unless there is nothing to send.
+func (s *chatStream) add(choice int, text string, calls []ToolCall, logprobs *ChatLogprobs) error {
+	if text == "" && calls == nil && logprobs == nil {
 		return nil
 	}
-	return s.chunk(ChatChunkChoice{Index: choice, Delta: ChatDelta{Content: &d.Text}, Logprobs: logprobs}, nil)
+	delta := ChatDelta{ToolCalls: calls}
+	if text != "" || calls == nil {
+		delta.Content = &text
+	}
+	return s.chunk(ChatChunkChoice{Index: choice, Delta: delta, Logprobs: logprobs}, nil)
 }
 
 // end sends how each choice ended, the usage, and the end of the stream.
@@ -105,7 +147,12 @@ func (s *chatStream) end(answers []Answer) error {
 		if err := s.open(i, providerOf(a)); err != nil { // an answer may have no token
 			return ErrClient
 		}
-		if err := s.chunk(ChatChunkChoice{Index: i, FinishReason: &a.Finish}, a.Koinon); err != nil {
+		text, calls := s.calls[i].flush()
+		if err := s.add(i, text, calls, nil); err != nil {
+			return ErrClient
+		}
+		finish := s.calls[i].finish(a.Finish)
+		if err := s.chunk(ChatChunkChoice{Index: i, FinishReason: &finish}, a.Koinon); err != nil {
 			return ErrClient
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
+	"github.com/koinon/koinon/internal/engine/toolcall"
 )
 
 // Vocabulary turns tokens into text.
@@ -37,6 +38,8 @@ type Choice struct {
 	Vocabulary Vocabulary
 	// Prompt are its tokens. Choices of one prompt share the array.
 	Prompt []int32
+	// Calls is how the model writes calls of tools.
+	Calls toolcall.Format
 }
 
 // Delta is what one step adds to an answer.

@@ -40,6 +40,7 @@ type Completion struct {
 	Stream      bool
 	Usage       bool // a last chunk with the usage
 	Shaping     inference.Shaping
+	Tools       Tools
 }
 
 // Request is what the protocol has for the completion of one prompt, which is
@@ -48,7 +49,7 @@ func (c Completion) Request(model receipt.Digest, prompt string) inference.Reque
 	return inference.Request{
 		Model: model, Messages: c.Messages, Prompt: prompt, MaxTokens: c.MaxTokens,
 		Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Stop: c.Stop, Logprobs: c.TopLogprobs,
-		Shaping: c.Shaping,
+		Shaping: c.Shaping, Tools: c.Tools.sent,
 	}
 }
 
@@ -82,20 +83,22 @@ type common struct {
 
 type chatRequest struct {
 	common
-	Messages            []chatMessage   `json:"messages"`
-	MaxCompletionTokens *int64          `json:"max_completion_tokens"`
-	Logprobs            *bool           `json:"logprobs"`
-	TopLogprobs         *int64          `json:"top_logprobs"`
-	Tools               []any           `json:"tools"`
-	Functions           []any           `json:"functions"`
-	Modalities          []string        `json:"modalities"`
-	Audio               json.RawMessage `json:"audio"`
+	Messages            []chatMessage `json:"messages"`
+	MaxCompletionTokens *int64        `json:"max_completion_tokens"`
+	Logprobs            *bool         `json:"logprobs"`
+	TopLogprobs         *int64        `json:"top_logprobs"`
+	toolFields
+	Functions  []any           `json:"functions"`
+	Modalities []string        `json:"modalities"`
+	Audio      json.RawMessage `json:"audio"`
 }
 
 type chatMessage struct {
-	Role      string          `json:"role"`
-	Content   json.RawMessage `json:"content"`
-	ToolCalls []any           `json:"tool_calls"`
+	Role       string          `json:"role"`
+	Content    json.RawMessage `json:"content"`
+	ToolCalls  []ToolCall      `json:"tool_calls"`
+	ToolCallID string          `json:"tool_call_id"`
+	Name       string          `json:"name"`
 }
 
 type completionRequest struct {
@@ -117,7 +120,6 @@ func ParseChat(body []byte) (Completion, error) {
 		name  string
 		given bool
 	}{
-		{"tools", len(r.Tools) > 0},
 		{"functions", len(r.Functions) > 0},
 		{"audio", given(r.Audio)},
 		{"modalities", len(r.Modalities) > 1 || len(r.Modalities) == 1 && r.Modalities[0] != "text"},
@@ -141,6 +143,9 @@ func ParseChat(body []byte) (Completion, error) {
 		if c.MaxTokens, err = integer[uint32](name, *limit, 1, math.MaxInt32); err != nil {
 			return Completion{}, err
 		}
+	}
+	if c.Tools, err = r.toolFields.read(c.Shaping.Grammar != ""); err != nil {
+		return Completion{}, err
 	}
 	c.Logprobs = r.Logprobs != nil && *r.Logprobs
 	if r.TopLogprobs != nil {
@@ -269,7 +274,7 @@ func Decode(body []byte, into any) error {
 	case errors.As(err, &syntax):
 		return Malformed("We could not parse the JSON body of your request: syntax error at byte %d.", syntax.Offset)
 	case errors.As(err, &kind):
-		field := strings.TrimPrefix(strings.TrimPrefix(kind.Field, "common."), "shaping.")
+		field := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(kind.Field, "common."), "shaping."), "toolFields.")
 		if field == "" {
 			return Malformed("The request's body must be a JSON object, not %s.", kind.Value)
 		}
@@ -314,15 +319,17 @@ func messages(in []chatMessage) ([]inference.Message, error) {
 			out[i].Role = m.Role
 		case "developer":
 			out[i].Role = "system"
-		case "tool", "function":
-			return nil, Unsupported(at+".role", "Messages of the role '%s' are not supported by this gateway.", m.Role)
+		case "tool":
+			out[i].Role, out[i].ToolCallID, out[i].Name = m.Role, m.ToolCallID, m.Name
+		case "function":
+			return nil, Unsupported(at+".role", "Messages of the role 'function' are not supported; use the role 'tool'.")
 		default:
-			return nil, Invalid(at+".role", "A message's role must be 'developer', 'system', 'user' or 'assistant'.")
-		}
-		if len(m.ToolCalls) > 0 {
-			return nil, Unsupported(at+".tool_calls", "Tool calls are not supported by this gateway.")
+			return nil, Invalid(at+".role", "A message's role must be 'developer', 'system', 'user', 'assistant' or 'tool'.")
 		}
 		var err error
+		if out[i].ToolCalls, err = calls(at+".tool_calls", m); err != nil {
+			return nil, err
+		}
 		if out[i].Content, err = content(at+".content", m.Content, m.Role); err != nil {
 			return nil, err
 		}

@@ -44,9 +44,10 @@ type ChatChoice struct {
 
 // ChatMessage is the assistant's.
 type ChatMessage struct {
-	Role    string  `json:"role"`
-	Content string  `json:"content"`
-	Refusal *string `json:"refusal"`
+	Role      string     `json:"role"`
+	Content   *string    `json:"content"` // nil where there are calls alone
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
+	Refusal   *string    `json:"refusal"`
 }
 
 // ChatLogprobs are the tokens of an answer.
@@ -89,8 +90,9 @@ type ChatChunkChoice struct {
 
 // ChatDelta is the text a chunk adds.
 type ChatDelta struct {
-	Role    string  `json:"role,omitempty"`
-	Content *string `json:"content,omitempty"`
+	Role      string     `json:"role,omitempty"`
+	Content   *string    `json:"content,omitempty"`
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
 }
 
 // TextCompletion is the answer of POST /v1/completions, and each of its events.

@@ -7,6 +7,7 @@ import (
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/grammar"
 	"github.com/koinon/koinon/internal/engine/sampling"
+	"github.com/koinon/koinon/internal/engine/toolcall"
 	"github.com/koinon/koinon/internal/inference"
 )
 
@@ -20,20 +21,24 @@ func (v Vocabulary) Prompt(q inference.Request) ([]int32, error) {
 	if len(q.Messages) == 0 {
 		return v.Vocabulary.Prompt(q.Prompt), nil
 	}
-	turns := make([]engine.Message, len(q.Messages))
-	for i, m := range q.Messages {
-		turns[i] = engine.Message(m)
+	c := engine.Conversation{Tools: q.Tools}
+	for _, m := range q.Messages {
+		turn := engine.Message{Role: m.Role, Content: m.Content, CallID: m.ToolCallID, Name: m.Name}
+		for _, call := range m.ToolCalls {
+			turn.Calls = append(turn.Calls, engine.ToolCall{ID: call.ID, Call: toolcall.Call{Name: call.Name, Arguments: call.Arguments}})
+		}
+		c.Messages = append(c.Messages, turn)
 	}
-	return v.Chat(turns)
+	return v.Chat(c)
 }
 
 // Piece is what a token stands for; false if there is no such token. Control
-// tokens are nothing to read.
+// tokens are nothing to read, but for one that begins calls of tools.
 func (v Vocabulary) Piece(id int32) ([]byte, bool) {
 	if id < 0 || int(id) >= v.Size() {
 		return nil, false
 	}
-	if v.IsControl(id) {
+	if v.IsControl(id) && (v.Text(id) != v.Tools().Marker() || v.Text(id) == "") {
 		return nil, true
 	}
 	return v.Vocabulary.Piece(id), true

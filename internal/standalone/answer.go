@@ -33,6 +33,10 @@ func (s *Server) prepare(_ context.Context, _ string, c openai.Completion) (open
 	if err := s.serves(c.Model); err != nil {
 		return nil, err
 	}
+	c, err := c.Taught(s.vocabulary.Tools())
+	if err != nil {
+		return nil, err
+	}
 	j := &job{Server: s}
 	prompts, param := c.Prompts, "prompt"
 	if c.Messages != nil {
@@ -74,7 +78,7 @@ func (j *job) add(c openai.Completion, text, param string) error {
 			return openai.Invalid("", "The request cannot be served: %v.", err)
 		}
 		j.requests = append(j.requests, r)
-		j.choices = append(j.choices, openai.Choice{Vocabulary: j.vocabulary, Prompt: prompt})
+		j.choices = append(j.choices, openai.Choice{Vocabulary: j.vocabulary, Prompt: prompt, Calls: j.vocabulary.Tools()})
 	}
 	return nil
 }

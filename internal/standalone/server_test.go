@@ -21,7 +21,12 @@ const shipped = "../../models/trivium/trivium.gguf"
 
 func serve(t *testing.T, adjust func(*Config)) (*engine.Model, *httptest.Server) {
 	t.Helper()
-	m, err := engine.Load(shipped)
+	return serveFile(t, shipped, adjust)
+}
+
+func serveFile(t *testing.T, path string, adjust func(*Config)) (*engine.Model, *httptest.Server) {
+	t.Helper()
+	m, err := engine.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,7 +242,7 @@ func FuzzLoad(f *testing.F) {
 		if _, err := m.Embed(ids, m.Pooling, 1); err != nil && !errors.Is(err, ErrNotFinite) {
 			t.Errorf("embedding: %v", err)
 		}
-		if _, err := m.Chat([]Message{{"user", "a"}}); err != nil && !errors.Is(err, ErrNoTemplate) && !errors.Is(err, ErrTemplate) {
+		if _, err := m.Chat(Conversation{Messages: []Message{{Role: "user", Content: "a"}}}); err != nil && !errors.Is(err, ErrNoTemplate) && !errors.Is(err, ErrTemplate) {
 			t.Errorf("chat: %v", err)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/devnet"
 )
 
@@ -135,9 +136,10 @@ func banner(w io.Writer, i devnet.Info, took time.Duration) {
 
   Gateway   %s
   API key   %s
+            it may spend %s in all
   Ledger    RPC %s   REST %s   gRPC %s
   Chain     %s
-`, took.Round(100*time.Millisecond), i.Gateway, i.APIKey, i.RPC, i.REST, i.GRPC, i.ChainID)
+`, took.Round(100*time.Millisecond), i.Gateway, i.APIKey, credit.Dollars(devnet.KeyBudget), i.RPC, i.REST, i.GRPC, i.ChainID)
 	for _, m := range i.Models {
 		fmt.Fprintf(w, "  Model     %s@%s  %s\n", m.Name, m.Version, m.Digest)
 	}
@@ -153,7 +155,7 @@ func banner(w io.Writer, i devnet.Info, took time.Duration) {
   Try it
     curl %s/chat/completions -H "Authorization: Bearer %s" \
       -H "Content-Type: application/json" \
-      -d '{"model":"%s","max_tokens":80,"messages":[{"role":"user","content":"ROMEO:"}]}'
+      -d '{"model":"%s","max_tokens":80,"temperature":0.7,"messages":[{"role":"user","content":"ROMEO:"}]}'
 
     export OPENAI_BASE_URL=%s OPENAI_API_KEY=%s
     koinon chat

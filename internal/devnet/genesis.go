@@ -125,8 +125,8 @@ func policy(accounts map[string]client.Key) modelv1.Policy {
 	}
 }
 
-// keyBudget is what the devnet's API key may spend, in ucredit.
-const keyBudget = 100_000_000
+// KeyBudget is what the network's API key may spend in all, in ucredit.
+const KeyBudget = 100_000_000
 
 // apiKey returns the devnet's API key, made once and kept beside the gateway,
 // which itself keeps only a hash.
@@ -141,7 +141,7 @@ func apiKey(ctx context.Context, home, gatewayHome string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, _, err := keys.Create(store, "devnet", keyBudget, time.Now())
+	text, _, err := keys.Create(store, "devnet", KeyBudget, time.Now())
 	if err = errors.Join(err, store.Close()); err != nil {
 		return "", err
 	}

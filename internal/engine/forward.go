@@ -96,9 +96,7 @@ func (f *forward) add() { tensor.Add(f.x, f.proj) }
 func (f *forward) attention(index int, spans []span) {
 	l := &f.layers[index]
 	f.normalise(l.attnNorm)
-	l.q.Mul(f.q, &f.input, f.workers)
-	l.k.Mul(f.k, &f.input, f.workers)
-	l.v.Mul(f.v, &f.input, f.workers)
+	tensor.Multiply(&f.input, f.workers, tensor.Product{Matrix: l.q, Y: f.q}, tensor.Product{Matrix: l.k, Y: f.k}, tensor.Product{Matrix: l.v, Y: f.v})
 	qWidth, kvWidth := f.heads*f.headDim, f.kvHeads*f.headDim
 	f.each(func(row int) {
 		q, k, v := f.q[row*qWidth:][:qWidth], f.k[row*kvWidth:][:kvWidth], f.v[row*kvWidth:][:kvWidth]
@@ -203,8 +201,7 @@ func (f *forward) attendRows(index, kvHead int, s span, first, stride, rows, ste
 
 func (f *forward) feedForward(l *layer) {
 	f.normalise(l.ffnNorm)
-	l.gate.Mul(f.gate, &f.input, f.workers)
-	l.up.Mul(f.up, &f.input, f.workers)
+	tensor.Multiply(&f.input, f.workers, tensor.Product{Matrix: l.gate, Y: f.gate}, tensor.Product{Matrix: l.up, Y: f.up})
 	f.each(func(row int) {
 		at := row * f.hidden
 		tensor.SwiGLU(f.act[at:at+f.hidden], f.gate[at:at+f.hidden], f.up[at:at+f.hidden])

@@ -1,9 +1,6 @@
 package tensor
 
 import (
-	"sync"
-	"sync/atomic"
-
 	"github.com/koinon/koinon/internal/tensor/block"
 )
 
@@ -54,30 +51,6 @@ func Strip(c []float32, stride int, a Left, rows int, panel []float32, width, de
 		panel: panel[:depth*panelWidth], depth: depth, width: width, accumulate: accumulate,
 	}
 	t.rows(0, rows)
-}
-
-// Parallel calls do(0) … do(n-1), at most workers at a time. The order is not
-// fixed: do must write only what belongs to its index.
-func Parallel(n, workers int, do func(i int)) {
-	workers = min(workers, n)
-	if workers <= 1 {
-		for i := range n {
-			do(i)
-		}
-		return
-	}
-	var next atomic.Int64
-	work := func() {
-		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-			do(i)
-		}
-	}
-	var wait sync.WaitGroup
-	for range workers - 1 {
-		wait.Go(work)
-	}
-	work()
-	wait.Wait()
 }
 
 // tile is the part of a product that lies in one panel's columns.

@@ -68,10 +68,11 @@ func (x *Input) Set(values []float32, rows, width int) {
 	clear(x.ready[:])
 }
 
-func (x *Input) operand(form activations) *operand {
+// operand makes the input ready in one form.
+func (x *Input) operand(form activations, workers int) {
 	o := &x.operands[form]
 	if x.ready[form] {
-		return o
+		return
 	}
 	x.ready[form], o.rows = true, x.rows
 	switch form {
@@ -84,13 +85,12 @@ func (x *Input) operand(form activations) *operand {
 		}
 	case asBytes:
 		o.q, o.d, o.off = resize(o.q, len(x.values)), resize(o.d, len(x.values)/32), resize(o.off, len(x.values)/32)
-		x.each(func(row, group, n, r int) { x.bytes(o, row, group, n, r) })
+		x.each(workers, func(row, group, n, r int) { x.bytes(o, row, group, n, r) })
 	case asSupers:
 		o.q, o.d, o.off = resize(o.q, len(x.values)), resize(o.d, len(x.values)/256), resize(o.off, len(x.values)/16)
 		o.pairs = resize(o.pairs, len(x.values)/32)
-		x.each(func(row, group, n, r int) { x.supers(o, row, group, n, r) })
+		x.each(workers, func(row, group, n, r int) { x.supers(o, row, group, n, r) })
 	}
-	return o
 }
 
 func resize[T any](s []T, n int) []T {
@@ -102,14 +102,14 @@ func resize[T any](s []T, n int) []T {
 
 // each visits rows with their group: its first row, its size, and the row's
 // place in it.
-func (x *Input) each(visit func(row, group, n, r int)) {
-	for group := 0; group < x.rows; {
-		n := groupSize(x.rows - group)
-		for r := range n {
-			visit(group+r, group, n, r)
+func (x *Input) each(workers int, visit func(row, group, n, r int)) {
+	Parallel(x.rows, workers, func(row int) {
+		group, n := row/groupRows*groupRows, groupRows
+		if group+n > x.rows { // left over
+			group, n = row, 1
 		}
-		group += n
-	}
+		visit(row, group, n, row-group)
+	})
 }
 
 // bytes rounds one row in blocks of 32.

@@ -116,35 +116,89 @@ func (m *Matrix) Row(dst []float32, row int) {
 // each rounded, and blocks are added in ascending order. The other formats are
 // widened to float32 and reduced as in [Gemm].
 func (m *Matrix) Mul(y []float32, x *Input, workers int) {
-	if m.in != x.width {
-		panic(fmt.Sprintf("tensor: a row of %d for a matrix of %d×%d", x.width, m.out, m.in))
+	Multiply(x, workers, Product{m, y})
+}
+
+// Product is one product of an input that several matrices share.
+type Product struct {
+	Matrix *Matrix
+	Y      []float32 // [rows, out]
+}
+
+// tasksPerWorker is how many parts a worker's share of the products has, so that
+// who is held up leaves the rest to others.
+const tasksPerWorker = 6
+
+// Multiply is [Matrix.Mul] of each product, all at once: the more there is to do
+// between two waits for each other, the less workers wait.
+func Multiply(x *Input, workers int, products ...Product) {
+	panels, multiplications := 0, 0
+	for _, p := range products {
+		m := p.Matrix
+		if m.in != x.width {
+			panic(fmt.Sprintf("tensor: a row of %d for a matrix of %d×%d", x.width, m.out, m.in))
+		}
+		multiplications += m.out * m.in * x.rows
+		panels += m.panelCount()
 	}
-	defer runtime.KeepAlive(m) // its memory would go with it
-	workers = worth(workers, m.out*m.in*x.rows)
+	workers = worth(workers, multiplications)
+	for _, p := range products {
+		if p.Matrix.floats == nil {
+			x.operand(p.Matrix.layout.activations, workers)
+		}
+	}
+	each := 1 // panels of a task
+	if workers > 1 {
+		each = max(1, panels/(workers*tasksPerWorker))
+	}
+	Parallel((panels+each-1)/each, workers, func(task int) {
+		from, to := task*each, min((task+1)*each, panels)
+		for _, p := range products {
+			if n := p.Matrix.panelCount(); from < n {
+				p.panels(x, from, min(to, n))
+				from = n
+			}
+			from, to = from-p.Matrix.panelCount(), to-p.Matrix.panelCount()
+			if to <= 0 {
+				return
+			}
+		}
+	})
+	runtime.KeepAlive(products) // or the matrices' memory could go
+}
+
+func (m *Matrix) panelCount() int { return (m.out + panelWidth - 1) / panelWidth }
+
+// panels computes the outputs of some panels.
+func (p Product) panels(x *Input, from, to int) {
+	m := p.Matrix
 	if m.floats != nil {
-		MatMul(y, x.values, m.floats, x.rows, workers)
+		for i := from; i < to; i++ {
+			first := i * panelWidth
+			Strip(p.Y[first:], m.out, Left{x.values, m.in, 1}, x.rows, m.floats.data[first*m.in:], min(panelWidth, m.out-first), m.in, false)
+		}
 		return
 	}
 	blocks := m.in / m.layout.elements
 	size := blocks * m.layout.bytes
-	panels := (m.out + panelWidth - 1) / panelWidth
-	operand := x.operand(m.layout.activations)
 	kernel := kernels[active].products[m.format]
-	Parallel(panels, workers, func(i int) {
+	s := scratches.Get().(*scratch)
+	for i := from; i < to; i++ {
 		first := i * panelWidth
-		s := scratches.Get().(*scratch)
-		p := product{panel: m.panels[i*size:][:size], blocks: blocks, operand: operand, width: m.in, scratch: s}
-		p.each(y[first:], m.out, min(panelWidth, m.out-first), x.rows, kernel)
-		scratches.Put(s)
-	})
+		part := product{
+			panel: m.panels[i*size:][:size], blocks: blocks, operand: &x.operands[m.layout.activations], width: m.in, scratch: s,
+		}
+		part.each(p.Y[first:], m.out, min(panelWidth, m.out-first), x.rows, kernel)
+	}
+	scratches.Put(s)
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// worth bounds workers by the multiplications there are: waking one takes as
-// long as some hundred thousand of them.
+// worth bounds workers by the multiplications there are: to call one takes as
+// long as some ten thousand of them.
 func worth(workers, multiplications int) int {
-	return min(workers, 1+multiplications/(1<<18))
+	return min(workers, 1+multiplications/(1<<16))
 }
 
 // product is one panel times all rows.

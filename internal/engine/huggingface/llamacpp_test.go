@@ -56,7 +56,7 @@ func TestLlamaCppReadsImportedFiles(t *testing.T) {
 		IDs      [][]int32   `json:"ids"`
 		Logprobs [][]float64 `json:"logprobs"`
 	}
-	askLlamaCpp(t, map[string]any{"texts": texts, "models": models}, &answers)
+	askNode(t, filepath.Join("..", "testdata", "llamacpp"), "score.mjs", object{"texts": texts, "models": models}, &answers)
 	for i, a := range answers {
 		m := models[i]
 		for j, text := range texts {
@@ -83,17 +83,17 @@ func TestLlamaCppReadsImportedFiles(t *testing.T) {
 	}
 }
 
-// askLlamaCpp runs the engine's score.mjs in a folder of its own, as the engine's
-// tests may be installing llama.cpp in theirs.
-func askLlamaCpp(t *testing.T, question, answer any) {
+// askNode runs a script of a folder with npm packages, installed in a folder of
+// the test's own, as other tests may be installing them. It returns that folder.
+func askNode(t *testing.T, folder, script string, question, answer any) string {
 	t.Helper()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		t.Skip("SKIPPED: npm is absent, so llama.cpp is not here to read the files")
+		t.Skip("SKIPPED: npm is absent, so what to compare with is not here")
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "score.mjs"} {
-		data, err := os.ReadFile(filepath.Join("..", "testdata", "llamacpp", name))
+	for _, name := range []string{"package.json", "package-lock.json", script} {
+		data, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,15 +110,16 @@ func askLlamaCpp(t *testing.T, question, answer any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := exec.Command("node", "score.mjs")
+	run := exec.Command("node", script)
 	run.Dir, run.Stdin = dir, bytes.NewReader(input)
 	var talk bytes.Buffer
 	run.Stderr = &talk
 	out, err := run.Output()
 	if err != nil {
-		t.Fatalf("llama.cpp: %v\n%s", err, talk.String())
+		t.Fatalf("%s: %v\n%s", script, err, talk.String())
 	}
 	if err := json.Unmarshal(out, answer); err != nil {
-		t.Fatalf("llama.cpp said %s: %v", out, err)
+		t.Fatalf("%s said %s: %v", script, out, err)
 	}
+	return dir
 }

@@ -54,7 +54,9 @@ func (s step) String() string {
 		if s.Pattern.Regex == "" {
 			return fmt.Sprintf("Split text %q %s", s.Pattern.String, s.Behavior)
 		}
-		return fmt.Sprintf("Split %s %s invert=%t", s.Pattern.Regex, s.Behavior, s.Invert)
+		// Some families write the control characters themselves.
+		regex := strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(s.Pattern.Regex)
+		return fmt.Sprintf("Split %s %s invert=%t", regex, s.Behavior, s.Invert)
 	case "ByteLevel":
 		return fmt.Sprintf("ByteLevel regex=%t", s.UseRegex == nil || *s.UseRegex)
 	case "Digits":

@@ -371,17 +371,6 @@ func TestChatTemplate(t *testing.T) {
 	if got, want := string(m.Decode(ids)), "user: the thing \nassistant:"; got != want {
 		t.Errorf("chat is %q, want %q (the control token is one token)", got, want)
 	}
-	for _, hostile := range []string{"{{ raise_exception('no') }}", "{% for", "{% for i in range(10000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxx' * 1000 }}{% endfor %}", "{% for i in range(100000000) %}{% endfor %}",
-		"{% for i in range(999) %}{% for j in range(999) %}{% for k in range(999) %}{% endfor %}{% endfor %}{% endfor %}",
-		"{% include '/etc/hostname' %}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"} {
-		parsed, err := parseTemplate(hostile)
-		if err != nil {
-			continue
-		}
-		if _, err := parsed.render(Conversation{Messages: []Message{{Role: "user", Content: "hi"}}}, "", ""); !errors.Is(err, ErrTemplate) {
-			t.Errorf("%q: %v", hostile, err)
-		}
-	}
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -17,7 +17,7 @@ var ErrModel = errors.New("unsupported model")
 // somebody needs who recounts an answer without running the model.
 type Vocabulary struct {
 	tokenizer.Tokenizer
-	template *template
+	template *chatTemplate // nil if the model has none
 	trie     trie
 }
 

@@ -1,4 +1,4 @@
-package engine
+package template
 
 import (
 	"encoding/json"
@@ -7,28 +7,19 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nikolalohinski/gonja/v2"
 	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
-// filters are Jinja's, with tojson as templates were written for: what Python's
-// json.dumps writes with ensure_ascii off.
-func filters() *exec.FilterSet {
-	set := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(gonja.DefaultEnvironment.Filters)
-	for name, filter := range map[string]exec.FilterFunction{"tojson": toJSON, "items": items} {
-		if err := set.Replace(name, filter); err != nil {
-			panic(err) // the library has them
-		}
-	}
-	return set
-}
+// What Python does otherwise than the library: dictionaries keep their order, and
+// JSON is as json.dumps writes it with ensure_ascii off. Models were trained on
+// texts made so.
 
-// methods are Jinja's, with those of dictionaries in the order of their keys.
-func methods() exec.Methods {
-	all := gonja.DefaultEnvironment.Methods
+// dictMethods are those of dictionaries that leave them as they are, in the order
+// of their keys.
+func dictMethods(library *exec.MethodSet[map[string]any]) *exec.MethodSet[map[string]any] {
 	ordered := map[string]exec.Method[map[string]any]{}
-	for _, name := range []string{"get", "pop", "setdefault", "update", "copy", "clear"} {
-		if method, ok := all.Dict.Get(name); ok {
+	for _, name := range []string{"get", "copy"} {
+		if method, ok := library.Get(name); ok {
 			ordered[name] = method
 		}
 	}
@@ -41,11 +32,10 @@ func methods() exec.Methods {
 			if err := arguments.Take(); err != nil {
 				return nil, exec.ErrInvalidCall(err)
 			}
-			return each(self, of), nil
+			return listed(self, of), nil
 		}
 	}
-	all.Dict = exec.NewMethodSet(ordered)
-	return all
+	return exec.NewMethodSet(ordered)
 }
 
 // items is the filter: a dictionary's keys and values. The library's has the
@@ -61,11 +51,11 @@ func items(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value 
 	case !in.IsDict():
 		return exec.AsValue(errors.New("items takes a dictionary"))
 	}
-	return exec.AsValue(each(in, func(p *exec.Pair) any { return []any{p.Key, p.Value} }))
+	return exec.AsValue(listed(in, func(p *exec.Pair) any { return []any{p.Key, p.Value} }))
 }
 
-// each lists what of makes of a dictionary's pairs, in order.
-func each(v *exec.Value, of func(*exec.Pair) any) []any {
+// listed lists what of makes of a dictionary's pairs, in order.
+func listed(v *exec.Value, of func(*exec.Pair) any) []any {
 	list := []any{}
 	for _, p := range pairsOf(v) {
 		list = append(list, of(p))
@@ -93,7 +83,7 @@ func toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value
 	}
 	w := jsonWriter{indent: -1}
 	if indent.IsInteger() {
-		w.indent = min(max(0, indent.Integer()), 16)
+		w.indent = min(max(0, indent.Integer()), maxIndent)
 	}
 	w.value(in, maxNesting)
 	if w.err != nil {
@@ -151,15 +141,15 @@ func (w *jsonWriter) quote(s string) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(s)
-	w.text([]byte(strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(strings.TrimSuffix(b.String(), "\n"))), err)
+	w.text([]byte(strings.NewReplacer(`\\`, `\\`, `\u2028`, "\u2028", `\u2029`, "\u2029").Replace(strings.TrimSuffix(b.String(), "\n"))), err)
 }
 
 func (w *jsonWriter) group(open, end byte, n int, element func(i int)) {
 	w.out.WriteByte(open)
 	w.depth++
 	for i := range n {
-		if w.err != nil || w.out.Len() > maxRendered {
-			w.err = errors.Join(w.err, fmt.Errorf("tojson: more than %d bytes", maxRendered))
+		if w.err != nil || w.out.Len() > maxValue {
+			w.err = errors.Join(w.err, fmt.Errorf("tojson: more than %d bytes", maxValue))
 			return
 		}
 		if i > 0 {

@@ -186,9 +186,9 @@ func (f *forward) attendRows(index, kvHead int, s span, first, stride, rows, ste
 		row := scores[r*across:][:positions]
 		sees := start + 1 + r*step
 		tensor.Scale(row[:sees], scale)
-		tensor.Softmax(row[:sees])
 		clear(row[sees:]) // adding zeros changes no bit of a sum that began at zero
 	}
+	tensor.SoftmaxRows(scores, across, rows, start+1, step)
 	for i, p := range s.history.pages[:used] {
 		_, values := p.head(f.Model, index, kvHead)
 		for j := 0; j < f.headDim; j += tensor.PanelWidth {

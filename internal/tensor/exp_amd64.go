@@ -41,8 +41,13 @@ func exp512(dst, src []float32) {
 		p.Store((*[16]float32)(dst))
 		src, dst = src[16:], dst[16:]
 	}
-	expGo(dst, src)
 	archsimd.ClearAVXUpperBits()
+	if len(src) > 0 { // the rest, in lanes that are filled up
+		var rest [16]float32
+		copy(rest[:], src)
+		exp512(rest[:], rest[:])
+		copy(dst, rest[:len(src)])
+	}
 }
 
 // exp256 is exp512 on eight lanes.
@@ -81,6 +86,11 @@ func exp256(dst, src []float32) {
 		p.Store((*[8]float32)(dst))
 		src, dst = src[8:], dst[8:]
 	}
-	expGo(dst, src)
 	archsimd.ClearAVXUpperBits()
+	if len(src) > 0 { // the rest, in lanes that are filled up
+		var rest [8]float32
+		copy(rest[:], src)
+		exp256(rest[:], rest[:])
+		copy(dst, rest[:len(src)])
+	}
 }

@@ -102,6 +102,7 @@ type kernel struct {
 	name     string
 	tiles    []tileKernel // the most rows first, one row last
 	exp      func(dst, src []float32)
+	elements elementwise
 	products map[block.Format]panelKernel
 }
 
@@ -113,7 +114,7 @@ var (
 )
 
 func init() { // products of floats use these kernels in their turn
-	kernels = append(vectorKernels(), kernel{"go", []tileKernel{{1, oneGo}}, expGo, portable.products()})
+	kernels = append(vectorKernels(), kernel{"go", []tileKernel{{1, oneGo}}, expGo, portableElements, portable.products()})
 }
 
 // Kernel names the implementation in use: avx512, avx2 or go.

@@ -117,6 +117,7 @@ func (x *Input) bytes(o *operand, row, group, n, r int) {
 	values := x.values[row*x.width:][:x.width]
 	q := o.q[group*x.width:][:n*x.width]
 	blocks := x.width / 32
+	elements := &kernels[active].elements
 	for b := range blocks {
 		run := values[b*32:][:32]
 		top := magnitude(run)
@@ -124,14 +125,9 @@ func (x *Input) bytes(o *operand, row, group, n, r int) {
 		if top != 0 {
 			inverse = 127 / top
 		}
-		var sum int32
-		for i, v := range run {
-			k := nearest(float32(v * inverse))
-			q[((b*32+i)/4*n+r)*4+i%4] = int8(k)
-			sum += k
-		}
+		first, second := elements.round(q[(b*8*n+r)*4:], 4*n, run, inverse)
 		at := group*blocks + b*n + r
-		o.d[at], o.off[at] = block.Half(block.ToHalf(top/127)), sum
+		o.d[at], o.off[at] = block.Half(block.ToHalf(top/127)), first+second
 	}
 }
 
@@ -140,6 +136,7 @@ func (x *Input) supers(o *operand, row, group, n, r int) {
 	values := x.values[row*x.width:][:x.width]
 	q := o.q[group*x.width:][:n*x.width]
 	blocks := x.width / 256
+	elements := &kernels[active].elements
 	for b := range blocks {
 		run := values[b*256:][:256]
 		inverse, d := float32(0), float32(0)
@@ -148,19 +145,11 @@ func (x *Input) supers(o *operand, row, group, n, r int) {
 			d = 1 / inverse
 		}
 		o.d[group*blocks+b*n+r] = d
-		for s := range 16 {
-			var sum int32
-			for i, v := range run[16*s:][:16] {
-				k := min(127, nearest(float32(v*inverse)))
-				q[((b*256+16*s+i)/4*n+r)*4+i%4] = int8(k)
-				sum += k
-			}
-			o.off[group*blocks*16+(b*16+s)*n+r] = sum
-			pair := &o.pairs[group*blocks*8+((b*8+s/2)/2*n+r)*2+s/2%2]
-			if s%2 == 0 {
-				*pair = 0
-			}
-			*pair += int16(sum)
+		for s := range 8 { // sub-blocks of 32
+			low, high := elements.round(q[((b*8+s)*8*n+r)*4:], 4*n, run[32*s:], inverse)
+			o.off[group*blocks*16+(b*16+2*s)*n+r] = low
+			o.off[group*blocks*16+(b*16+2*s+1)*n+r] = high
+			o.pairs[group*blocks*8+((b*8+s)/2*n+r)*2+s%2] = int16(low + high)
 		}
 	}
 }
@@ -171,10 +160,7 @@ func brain(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
 // magnitude is the largest absolute value, 0 if that is tiny: its inverse would
 // overflow.
 func magnitude(values []float32) float32 {
-	var top uint32 // absolute values compare as their bits
-	for _, v := range values {
-		top = max(top, math.Float32bits(v)&0x7fffffff)
-	}
+	top := kernels[active].elements.magnitude(values)
 	if top < 27<<23 {
 		return 0
 	}

@@ -11,9 +11,7 @@ func RMSNorm(y, x, w []float32, eps float32) float32 {
 		sum += float32(v * v)
 	}
 	scale := 1 / Sqrt(sum/float32(len(x))+eps)
-	for i, v := range x {
-		y[i] = float32(v*scale) * w[i]
-	}
+	kernels[active].elements.norm(y, x, w, scale)
 	return scale
 }
 
@@ -26,23 +24,50 @@ func Softmax(x []float32) {
 	if len(x) == 0 {
 		return
 	}
-	top := x[0]
-	for _, v := range x[1:] {
-		if v > top {
-			top = v
-		}
-	}
-	for i, v := range x {
-		x[i] = v - top
-	}
-	ExpAll(x, x)
+	exponentials(x)
 	var sum float32
 	for _, v := range x {
 		sum += v
 	}
-	scale := 1 / sum
-	for i, v := range x {
-		x[i] = v * scale
+	Scale(x, 1/sum)
+}
+
+// exponentials are those of a softmax, not yet divided by their sum.
+func exponentials(x []float32) {
+	l := &kernels[active].elements
+	l.less(x, l.top(x))
+	ExpAll(x, x)
+}
+
+// SoftmaxRows is [Softmax] of rows that lie stride apart, the first of n elements
+// and each of step more than the one before. Four sums run side by side: alone,
+// each addition waits for the one before.
+func SoftmaxRows(x []float32, stride, rows, n, step int) {
+	for ; rows >= 4 && n > 0; rows -= 4 {
+		a, b, c, d := x[:n], x[stride:][:n+step], x[2*stride:][:n+2*step], x[3*stride:][:n+3*step]
+		for _, row := range [][]float32{a, b, c, d} {
+			exponentials(row)
+		}
+		var sums [4]float32
+		for i, v := range a {
+			sums[0] += v
+			sums[1] += b[i]
+			sums[2] += c[i]
+			sums[3] += d[i]
+		}
+		for r, row := range [][]float32{a, b, c, d} {
+			for _, v := range row[n:] {
+				sums[r] += v
+			}
+			Scale(row, 1/sums[r])
+		}
+		if rows > 4 {
+			x = x[4*stride:]
+		}
+		n += 4 * step
+	}
+	for r := range rows {
+		Softmax(x[r*stride:][:n+r*step])
 	}
 }
 
@@ -53,21 +78,11 @@ func SwiGLU(y, gate, up []float32) {
 		y[i] = -v
 	}
 	ExpAll(y, y)
-	for i, v := range gate {
-		y[i] = v / (1 + y[i]) * up[i]
-	}
+	kernels[active].elements.gate(y, gate, up)
 }
 
 // Add adds x to y, element by element.
-func Add(y, x []float32) {
-	for i, v := range x {
-		y[i] += v
-	}
-}
+func Add(y, x []float32) { kernels[active].elements.add(y, x) }
 
 // Scale multiplies x by s.
-func Scale(x []float32, s float32) {
-	for i := range x {
-		x[i] *= s
-	}
-}
+func Scale(x []float32, s float32) { kernels[active].elements.scale(x, s) }

@@ -18,11 +18,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/machine"
 )
 
 // options are a run's flags.
 type options struct {
+	binary   string
 	cache    string
 	llamaCpp string
 	sizes    []string
@@ -57,7 +59,8 @@ func newCommand() *cobra.Command {
 		Long: `Writes models with random weights to a cache, and measures how many tokens per
 second the reference engine and llama.cpp prefill and decode with them: the same
 file, the same threads, in turns. Llama.cpp is the npm package that the engine's
-tests pin; it is called by python3.
+tests pin; it is called by python3. Then the most memory that "koinon engine
+bench" takes, and how fast steps of training are.
 
 Progress goes to standard error. Exit codes: 0 measured, whether the aims are
 met or not, 1 failed, 2 wrong usage.`,
@@ -77,6 +80,7 @@ met or not, 1 failed, 2 wrong usage.`,
 		return fmt.Errorf("%w: %w: see --help", errUsage, err)
 	})
 	flags := cmd.Flags()
+	flags.StringVar(&o.binary, "binary", "bin/koinon", "the program whose memory is measured")
 	flags.StringVar(&o.cache, "cache", "bin/bench-engine", "folder of the models; 4 GB")
 	flags.StringVar(&o.llamaCpp, "llama-cpp", "internal/engine/testdata/llamacpp", "folder of the npm package")
 	flags.StringSliceVar(&o.sizes, "sizes", nil, "measure these alone: "+strings.Join(sizes(), ", "))
@@ -119,6 +123,9 @@ func (o *options) check() error {
 			return fmt.Errorf("%w: --threads %d: 1 to 1024 are possible", errUsage, n)
 		}
 	}
+	if err := checkBinary(o.binary); err != nil {
+		return err
+	}
 	if len(o.sizes) == 0 {
 		if o.sizes = sizes(); o.quick {
 			o.sizes = o.sizes[:len(o.sizes)-1]
@@ -134,6 +141,8 @@ func (o *options) check() error {
 type report struct {
 	Machine     machine.Machine `json:"machine"`
 	Comparisons []comparison    `json:"comparisons"`
+	Memory      []memory        `json:"memory"`
+	Training    []training      `json:"training"`
 }
 
 // bench measures what is wanted and prints it as it comes.
@@ -142,45 +151,40 @@ func bench(ctx context.Context, o options) error {
 	progress := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%6s  %s …\n", time.Since(began).Round(time.Second), fmt.Sprintf(format, args...))
 	}
-	libraries, err := installLlamaCpp(ctx, o.llamaCpp)
-	if err != nil {
-		return err
-	}
 	r := report{Machine: machine.This()}
+	say := func(format string, args ...any) {
+		if !o.asJSON {
+			fmt.Printf(format, args...)
+		}
+	}
 	if !o.asJSON {
 		r.Machine.Print(os.Stdout)
-		fmt.Printf("\ntokens per second and their ratio; prefill of %d tokens\n", prefillTokens)
-		fmt.Printf("%-5s %-5s %7s %6s   %-24s   %-24s\n", "", "", "threads", "batch", "prefill koinon llama.cpp", "decode koinon llama.cpp")
 	}
-	for _, s := range shapes {
-		for _, f := range formats {
-			if !slices.Contains(o.sizes, s.name) || !slices.Contains(o.formats, f.String()) {
-				continue
-			}
-			progress("%s parameters in %s: the file", s.name, f)
-			path, err := s.file(o.cache, f)
-			if err != nil {
-				return fmt.Errorf("cannot write a model: %w", err)
-			}
-			m, err := engine.Load(path)
-			if err != nil {
-				return err
-			}
-			for _, n := range o.threads {
-				for _, w := range workloads(s, n) {
-					progress("%s parameters in %s: batch %d, threads %d", s.name, f, w.batch, n)
-					c, err := compare(ctx, m, libraries, path, w)
-					if err != nil {
-						return fmt.Errorf("%s parameters in %s, batch %d: %w", s.name, f, w.batch, err)
-					}
-					c.Size, c.Format = s.name, f.String()
-					r.Comparisons = append(r.Comparisons, c)
-					if !o.asJSON {
-						fmt.Printf("%-5s %-5s %7d %6d   %-24s   %-24s  %s\n", c.Size, c.Format, c.Threads, c.Batch, c.Prefill, &c.Decode, c.below())
-					}
-				}
-			}
+	if err := r.compare(ctx, o, say, progress); err != nil {
+		return err
+	}
+	say("\nmost memory, beside the program's own, with 32 texts\n")
+	for _, f := range o.files() {
+		progress("%s parameters in %s: memory", f.shape.name, f.format)
+		m, err := measureMemory(ctx, o.binary, f.path)
+		if err != nil {
+			return err
 		}
+		m.Size, m.Format = f.shape.name, f.format.String()
+		r.Memory = append(r.Memory, m)
+		say("%-5s %-5s %8.1f MB: the file's %.1f, %.1f of keys and values, and %+.0f %%\n",
+			m.Size, m.Format, float64(m.Peak)/1e6, float64(m.File)/1e6, float64(m.KV)/1e6, 100*m.above())
+	}
+	say("\ntraining, tokens per second\n")
+	for _, n := range o.threads {
+		progress("training, threads %d", n)
+		t, err := measureTraining(ctx, n)
+		if err != nil {
+			return err
+		}
+		r.Training = append(r.Training, t)
+		say("%.1f million parameters, threads %d: %.0f, %.0f %% of the peak of multiply-adds\n",
+			float64(t.Parameters)/1e6, n, t.TokensPerSecond, 100*t.ShareOfPeak)
 	}
 	if !o.asJSON {
 		return nil
@@ -188,4 +192,57 @@ func bench(ctx context.Context, o options) error {
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(r)
+}
+
+// file is one that is measured.
+type file struct {
+	shape  shape
+	format gguf.Type
+	path   string
+}
+
+// files are those that were chosen.
+func (o *options) files() []file {
+	var list []file
+	for _, s := range shapes {
+		for _, f := range formats {
+			if slices.Contains(o.sizes, s.name) && slices.Contains(o.formats, f.String()) {
+				list = append(list, file{s, f, s.path(o.cache, f)})
+			}
+		}
+	}
+	return list
+}
+
+// compare measures every file with both engines.
+func (r *report) compare(ctx context.Context, o options, say, progress func(string, ...any)) error {
+	libraries, err := installLlamaCpp(ctx, o.llamaCpp)
+	if err != nil {
+		return err
+	}
+	say("\ntokens per second, koinon's and llama.cpp's, and their ratio; prefill of %d tokens\n", prefillTokens)
+	say("%-5s %-5s %7s %6s   %-24s   %-24s\n", "", "", "threads", "batch", " prefill", "  decode")
+	for _, f := range o.files() {
+		progress("%s parameters in %s: the file", f.shape.name, f.format)
+		if err := f.shape.write(f.path, f.format); err != nil {
+			return fmt.Errorf("cannot write a model: %w", err)
+		}
+		m, err := engine.Load(f.path)
+		if err != nil {
+			return err
+		}
+		for _, n := range o.threads {
+			for _, w := range workloads(f.shape, n) {
+				progress("%s parameters in %s: batch %d, threads %d", f.shape.name, f.format, w.batch, n)
+				c, err := compare(ctx, m, libraries, f.path, w)
+				if err != nil {
+					return fmt.Errorf("%s parameters in %s, batch %d: %w", f.shape.name, f.format, w.batch, err)
+				}
+				c.Size, c.Format = f.shape.name, f.format.String()
+				r.Comparisons = append(r.Comparisons, c)
+				say("%-5s %-5s %7d %6d   %-24s   %-24s  %s\n", c.Size, c.Format, c.Threads, c.Batch, c.Prefill, &c.Decode, c.below())
+			}
+		}
+	}
+	return nil
 }

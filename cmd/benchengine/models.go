@@ -39,27 +39,31 @@ func (s shape) parameters() int {
 	return 2*s.vocabulary*s.dim + s.dim + s.layers*layer
 }
 
-// file gives the path of a shape in a format in dir, and writes it if it is not
-// there.
-func (s shape) file(dir string, kind gguf.Type) (path string, err error) {
-	path = filepath.Join(dir, fmt.Sprintf("%s-%s.gguf", s.name, kind))
+// path is where the shape lies in a format.
+func (s shape) path(dir string, kind gguf.Type) string {
+	return filepath.Join(dir, fmt.Sprintf("%s-%s.gguf", s.name, kind))
+}
+
+// write writes the file, if it is not there.
+func (s shape) write(path string, kind gguf.Type) error {
 	if _, err := os.Stat(path); err == nil {
-		return path, nil
+		return nil
 	}
+	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+		return err
 	}
 	part, err := os.CreateTemp(dir, "part-*")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.Remove(part.Name()) // fails once it has its name
 	buffered := bufio.NewWriter(part)
 	_, err = s.writer(kind).WriteTo(buffered)
 	if err := errors.Join(err, buffered.Flush(), part.Close()); err != nil {
-		return "", err
+		return err
 	}
-	return path, os.Rename(part.Name(), path)
+	return os.Rename(part.Name(), path)
 }
 
 // writer has the file's content: random weights, of the size that keeps states

@@ -137,7 +137,7 @@ func TestHostileTemplatesEnd(t *testing.T) {
 func TestBoundsRefuse(t *testing.T) {
 	for _, source := range []string{
 		"{% for i in range(999) %}{% for j in range(999) %}{% for k in range(999) %}{% endfor %}{% endfor %}{% endfor %}",
-		"{{ 'x' * 1000000000000 }}", "{% set x = 'x' * 4000000 %}{{ x ~ x }}", "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
+		"{{ 'x' * 1000000000000 }}", "{% set x = 'x' * 4000000 %}{% set y = x ~ x %}", "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
 		"{% for i in range(999) %}{{ 'xxxxx' * 1000 }}{% endfor %}", "{{ [1] | random }}", "{% include '/chat' %}",
 	} {
 		parsed, err := Parse(source)

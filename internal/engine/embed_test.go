@@ -174,15 +174,19 @@ func (e *embedded) compare(t *testing.T) {
 		}
 		texts, e.vectors[1] = texts[:2], sum
 	}
+	worst := 1.0
 	for i, tokens := range texts {
 		own, err := e.model.Embed(tokens, e.model.Pooling, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := cosine(own, e.vectors[i]); !(c > 0.99999) {
+		c := cosine(own, e.vectors[i])
+		if !(c > 0.99999) {
 			t.Errorf("%d tokens: the cosine is %.7f", len(tokens), c)
 		}
+		worst = min(worst, c)
 	}
+	t.Logf("%d texts: the cosine is 1 − %.1e at worst", len(texts), 1-worst)
 }
 
 func cosine(a []float32, b []float64) float64 {

@@ -87,23 +87,31 @@ const (
 	FinishLength = "length" // no more tokens were allowed
 )
 
-// Generate emits an answer's tokens in order and says why it ended. The token
+// End is how an answer ended.
+type End struct {
+	// Finish is why: one of the reasons above.
+	Finish string
+	// Cached is how many of the prompt's tokens another answer had computed.
+	Cached int
+}
+
+// Generate emits an answer's tokens in order and says how it ended. The token
 // that ends a text is not emitted; the one that completes a stop string is. It
 // waits for a slot in a bounded queue, or returns ErrBusy; an error of emit, or
 // the end of ctx, ends the answer and frees the slot at once.
-func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error) (finish string, err error) {
+func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error) (End, error) {
 	if err := e.check(r); err != nil {
-		return "", err
+		return End{}, err
 	}
 	select {
 	case e.places <- struct{}{}:
 		defer func() { <-e.places }()
 	default:
-		return "", ErrBusy
+		return End{}, ErrBusy
 	}
 	a, err := newAnswer(ctx, r, e.model)
 	if err != nil {
-		return "", err
+		return End{}, err
 	}
 	e.submit(a)
 	defer e.leave(a)
@@ -111,14 +119,14 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error
 		select {
 		case step := <-a.steps:
 			e.poke()
-			if step.finish != "" {
-				return step.finish, nil
+			if step.end != nil {
+				return *step.end, nil
 			}
 			if err := emit(step.token); err != nil {
-				return "", err
+				return End{}, err
 			}
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return End{}, ctx.Err()
 		}
 	}
 }

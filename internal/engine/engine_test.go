@@ -253,14 +253,14 @@ func TestPagesComeBack(t *testing.T) {
 func generated(t *testing.T, e *Engine, r Request) ([]Token, string) {
 	t.Helper()
 	var tokens []Token
-	finish, err := e.Generate(t.Context(), r, func(token Token) error {
+	end, err := e.Generate(t.Context(), r, func(token Token) error {
 		tokens = append(tokens, token)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tokens, finish
+	return tokens, end.Finish
 }
 
 func TestAnAnswerIsFixedByItsSeed(t *testing.T) {

@@ -25,14 +25,15 @@ type answer struct {
 	step    int // tokens drawn
 	steps   chan step
 	history history
+	cached  int     // tokens of the prompt that other answers had computed
 	pending []int32 // to be computed before the next token is drawn
 	buffer  []byte  // of a step's logits
 }
 
-// step is a token, or why there are no more.
+// step is a token, or how the answer ended.
 type step struct {
-	token  Token
-	finish string
+	token Token
+	end   *End
 }
 
 func newAnswer(ctx context.Context, r Request, m *Model) (*answer, error) {
@@ -46,6 +47,8 @@ func newAnswer(ctx context.Context, r Request, m *Model) (*answer, error) {
 		steps: make(chan step, ahead+1), pending: r.Prompt,
 	}, nil
 }
+
+func (a *answer) over(finish string) *End { return &End{Finish: finish, Cached: a.cached} }
 
 // submit hands an answer to the loop, which runs while there are any.
 func (e *Engine) submit(a *answer) {
@@ -113,6 +116,7 @@ func (e *Engine) admit() bool {
 		}
 		a.history = history{store: e.pages}
 		a.pending = a.history.adopt(a.pending)
+		a.cached = len(a.request.Prompt) - len(a.pending)
 		e.running = append(e.running, a)
 	}
 	e.looping = len(e.running) > 0
@@ -175,10 +179,10 @@ func (a *answer) next(m *Model, logits []float32) {
 	id := a.sampler.Draw(logits, uint64(a.step), a.grammar.allowed())
 	switch {
 	case id < 0:
-		a.steps <- step{finish: a.grammar.end()}
+		a.steps <- step{end: a.over(a.grammar.end())}
 		return
 	case m.EndsText(id):
-		a.steps <- step{finish: FinishStop}
+		a.steps <- step{end: a.over(FinishStop)}
 		return
 	}
 	a.sampler.Accept(id)
@@ -193,9 +197,9 @@ func (a *answer) next(m *Model, logits []float32) {
 	a.step++
 	switch {
 	case a.stops.found(m.Piece(id)):
-		a.steps <- step{finish: FinishStop}
+		a.steps <- step{end: a.over(FinishStop)}
 	case a.step == a.limit:
-		a.steps <- step{finish: FinishLength}
+		a.steps <- step{end: a.over(FinishLength)}
 	default:
 		a.pending = []int32{id}
 	}

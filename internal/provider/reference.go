@@ -33,7 +33,7 @@ func (e exact) Generate(ctx context.Context, job Job, emit func(Token) error) (s
 	if err != nil {
 		return "", err
 	}
-	finish, err := e.engine.Generate(ctx, r, func(t engine.Token) error {
+	end, err := e.engine.Generate(ctx, r, func(t engine.Token) error {
 		token := Token{ID: t.ID, Logprob: t.Logprob, Leaf: t.Leaf}
 		for _, top := range t.Top {
 			token.Top = append(token.Top, TopLogprob{ID: top.ID, Logprob: top.Logprob})
@@ -46,5 +46,5 @@ func (e exact) Generate(ctx context.Context, job Job, emit func(Token) error) (s
 	case errors.Is(err, engine.ErrContextLength):
 		err = fmt.Errorf("%w: %w", ErrContextLength, err)
 	}
-	return finish, err
+	return end.Finish, err
 }

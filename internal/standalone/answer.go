@@ -116,7 +116,7 @@ func (j *job) generate(ctx context.Context, i int, emit func(openai.Delta) error
 	r := j.requests[i]
 	answer := openai.Answer{Prompt: uint64(len(r.Prompt))}
 	decoder := openai.NewDecoder(j.vocabulary, r.Stop)
-	finish, err := j.engine.Generate(ctx, r, func(t engine.Token) error {
+	end, err := j.engine.Generate(ctx, r, func(t engine.Token) error {
 		answer.Completion++
 		token := inferencev1.Token{Id: uint32(t.ID), Logprob: t.Logprob}
 		for _, top := range t.Top {
@@ -130,7 +130,7 @@ func (j *job) generate(ctx context.Context, i int, emit func(openai.Delta) error
 	if err != nil {
 		return answer, j.explain(ctx, err)
 	}
-	answer.Finish = finish
+	answer.Finish, answer.Cached = end.Finish, uint64(end.Cached)
 	if rest := decoder.Flush(); rest != "" {
 		if err := emit(openai.Delta{Text: rest}); err != nil {
 			return answer, errors.Join(openai.ErrClient, err)

@@ -118,6 +118,26 @@ func TestOpenAIGo(t *testing.T) {
 	}
 }
 
+// A prompt that begins like one before is computed from where it differs, and the
+// usage says so.
+func TestCachedTokensAreReported(t *testing.T) {
+	_, server := serve(t, nil)
+	prompt := strings.Repeat("Once more unto the breach, dear friends. ", 12)
+	type answer struct {
+		Usage struct {
+			PromptTokens        int `json:"prompt_tokens"`
+			PromptTokensDetails struct {
+				CachedTokens int `json:"cached_tokens"`
+			} `json:"prompt_tokens_details"`
+		}
+	}
+	first := ask[answer](t, server, "/v1/completions", `{"model":"trivium","prompt":"`+prompt+`","max_tokens":2}`)
+	second := ask[answer](t, server, "/v1/completions", `{"model":"trivium","prompt":"`+prompt+`KING","max_tokens":2}`)
+	if cached := second.Usage.PromptTokensDetails.CachedTokens; first.Usage.PromptTokensDetails.CachedTokens != 0 || cached < 32 || cached >= second.Usage.PromptTokens {
+		t.Errorf("%+v, then %+v", first, second)
+	}
+}
+
 // Embeddings are those of the engine, to the bit, in either form and from text
 // or tokens.
 func TestEmbeddings(t *testing.T) {

@@ -21,6 +21,10 @@
 	LEAQ (R9)(R9*2), R10 \
 	LEAQ (R8)(R9*4), R11
 
+// AHEAD is how many bytes before they are used weights are fetched: the processor
+// by itself does not look as far.
+#define AHEAD 2048
+
 #define ZERO_ROW(at, a, b) VPXORD a, a, a; VPXORD b, b, b
 
 #define LOAD_ROW(at, a, b) VMOVUPS (AX), a; VMOVUPS 64(AX), b; ADDQ DX, AX
@@ -60,6 +64,8 @@
 TEXT F32, NOSPLIT, $0-64
 	BEGIN(f32_step)
 f32_step:
+	PREFETCHT0 AHEAD(SI)
+	PREFETCHT0 (AHEAD+64)(SI)
 	VMOVUPS (SI), Z0
 	VMOVUPS 64(SI), Z1
 	STEP(128, f32_step)
@@ -69,6 +75,7 @@ f32_step:
 TEXT F16, NOSPLIT, $0-64
 	BEGIN(f16_step)
 f16_step:
+	PREFETCHT0 AHEAD(SI)
 	VCVTPH2PS (SI), Z0
 	VCVTPH2PS 32(SI), Z1
 	STEP(64, f16_step)
@@ -78,6 +85,7 @@ f16_step:
 TEXT BF16, NOSPLIT, $0-64
 	BEGIN(bf16_step)
 bf16_step:
+	PREFETCHT0 AHEAD(SI)
 	VPMOVZXWD (SI), Z0
 	VPMOVZXWD 32(SI), Z1
 	VPSLLD $16, Z0, Z0

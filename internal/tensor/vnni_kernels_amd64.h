@@ -101,7 +101,11 @@
 
 #define BYTES(value, z) MOVL $value, AX; VPBROADCASTD AX, z
 
-#define STEP(k) VMOVDQU64 (128*k)(SI), Z0; VMOVDQU64 (128*k+64)(SI), Z1; DOT
+// FETCH asks for weights some time before they are used: the processor by itself
+// does not look as far.
+#define FETCH(at) PREFETCHT0 (at+2048)(SI); PREFETCHT0 (at+2112)(SI)
+
+#define STEP(k) FETCH((128*k)); VMOVDQU64 (128*k)(SI), Z0; VMOVDQU64 (128*k+64)(SI), Z1; DOT
 
 // q8, a vnniKernel
 TEXT Q8, NOSPLIT, $0-56
@@ -131,6 +135,7 @@ q8_block:
 
 // LOW and HIGH take half of each of two vectors of bytes at SI or BX.
 #define LOW(at, p) \
+	FETCH(at) \
 	VPANDD at(p), Z24, Z0 \
 	VPANDD (at+64)(p), Z24, Z1
 #define HIGH(at, p) \

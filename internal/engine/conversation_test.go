@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -155,5 +158,88 @@ func TestBadToolsAreRefused(t *testing.T) {
 	}
 	if _, err := plain.render(paris, "", ""); !errors.Is(err, ErrTools) {
 		t.Errorf("a template without tools: %v", err)
+	}
+}
+
+// asJSON is a conversation as transformers hands it to templates.
+func asJSON(c Conversation) map[string]any {
+	var messages []map[string]any
+	for _, m := range c.Messages {
+		out := map[string]any{"role": m.Role, "content": m.Content}
+		for _, call := range m.Calls {
+			calls, _ := out["tool_calls"].([]any)
+			out["tool_calls"] = append(calls, map[string]any{"id": call.ID, "type": "function",
+				"function": json.RawMessage(`{"name":"` + call.Name + `","arguments":` + call.Arguments + `}`)})
+		}
+		if m.CallID != "" {
+			out["tool_call_id"], out["name"] = m.CallID, m.Name
+		}
+		messages = append(messages, out)
+	}
+	return map[string]any{"messages": messages, "tools": c.Tools}
+}
+
+// TestPublishedTemplates renders the templates that models ship, and compares
+// with what Hugging Face's renderer makes of them.
+func TestPublishedTemplates(t *testing.T) {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		t.Skip("SKIPPED: npm is absent, so the published templates are not here")
+	}
+	folder := filepath.Join("testdata", "templates")
+	install := exec.Command(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	system := Message{Role: "system", Content: "Be brief. <b>\"é\"</b>"}
+	user := func(s string) Message { return Message{Role: "user", Content: s} }
+	conversations := []Conversation{
+		{Messages: []Message{user("Hi")}},
+		{Messages: []Message{system, user("  Hi\n"), {Role: "assistant", Content: "Hello"}, user("Bye")}},
+		{Messages: []Message{system, user("Think"), {Role: "assistant", Content: "<think>\nhm\n</think>\n\nDone"}, user("And?")}},
+		{Messages: paris.Messages[:1], Tools: paris.Tools},
+		{Messages: paris.Messages, Tools: paris.Tools},
+		{Messages: append([]Message{system}, paris.Messages...), Tools: append(paris.Tools, json.RawMessage(`{"type":"function","function":{"name":"now","description":"Time"}}`))},
+	}
+	asked := make([]map[string]any, len(conversations))
+	for i, c := range conversations {
+		asked[i] = asJSON(c)
+	}
+	question, err := json.Marshal(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	render := exec.Command("node", "render.mjs")
+	render.Dir, render.Stdin = folder, bytes.NewReader(question)
+	out, err := render.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published map[string]struct {
+		Template string
+		Rendered []string
+	}
+	if err := json.Unmarshal(out, &published); err != nil || len(published) < 4 {
+		t.Fatalf("%d templates: %v", len(published), err)
+	}
+	for name, p := range published {
+		parsed, err := parseTemplate(p.Template)
+		if err != nil || parsed.tools == toolcall.None {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i, c := range conversations {
+			got, err := parsed.render(c, "<s>", "</s>")
+			if strings.HasPrefix(p.Rendered[i], "ERROR ") {
+				if err == nil {
+					t.Errorf("%s, conversation %d: %q, refused there: %s", name, i, got, p.Rendered[i])
+				}
+				continue
+			}
+			if err != nil || got != p.Rendered[i] {
+				t.Errorf("%s, conversation %d: %v\n got %q\nwant %q", name, i, err, got, p.Rendered[i])
+			}
+		}
 	}
 }

@@ -15,6 +15,7 @@ const (
 	filterHandle = " handle" // spends what it takes to go over a value
 	filterTake   = " take"   // refuses values that are too large
 	filterTimes  = " times"  // multiplies
+	filterEnd    = " end"    // counts elements from the end
 )
 
 // confinement rewrites expressions so that what they handle and make is counted.
@@ -110,6 +111,9 @@ func (c *confinement) rewrite(e nodes.Expression) nodes.Expression {
 	case *nodes.Call:
 		return c.call(n)
 	case *nodes.GetItem:
+		if isNegative(n.Arg) {
+			return apply(c.handled(n.Node), filterEnd, c.expression(n.Arg))
+		}
 		n.Node, n.Arg = c.handled(n.Node), c.optional(n.Arg)
 	case *nodes.GetSlice:
 		n.Node = c.handled(n.Node)
@@ -136,6 +140,17 @@ func (c *confinement) rewrite(e nodes.Expression) nodes.Expression {
 		c.failed = fmt.Errorf("expressions of kind %T are not supported", n)
 	}
 	return e
+}
+
+// isNegative holds for numbers written with a sign: the library finds no first
+// element counted from the end.
+func isNegative(e nodes.Expression) bool {
+	u, ok := e.(*nodes.UnaryExpression)
+	if !ok || !u.Negative {
+		return false
+	}
+	_, ok = u.Term.(*nodes.Integer)
+	return ok
 }
 
 // call rewrites a call. The library computes a method's object twice, first to

@@ -58,6 +58,7 @@ func filters() *exec.FilterSet {
 			return unless(budgetOf(e.Environment.Context).spend(stepBytes*elements(in)), in)
 		},
 		filterTimes: times,
+		filterEnd:   fromEnd,
 	}
 	for _, name := range allowedFilters {
 		if filter, ok := gonja.DefaultEnvironment.Filters.Get(name); ok {
@@ -66,6 +67,25 @@ func filters() *exec.FilterSet {
 	}
 	all["tojson"], all["items"] = bounded("tojson", toJSON), bounded("items", items)
 	return exec.NewFilterSet(all)
+}
+
+// fromEnd is an element of a list, or a character of a text, counted from the end;
+// none if there are fewer.
+func fromEnd(_ *exec.Evaluator, in *exec.Value, arguments *exec.VarArgs) *exec.Value {
+	back := -arguments.First().Integer()
+	switch {
+	case in.IsError():
+		return in
+	case in.IsString():
+		if runes := []rune(in.String()); back <= len(runes) {
+			return exec.AsValue(string(runes[len(runes)-back]))
+		}
+	case in.IsList():
+		if n := in.Len(); back <= n {
+			return in.Index(n - back)
+		}
+	}
+	return exec.AsValue(nil)
 }
 
 // outside are filters that do not look into the elements of a list, each those

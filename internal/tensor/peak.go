@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/koinon/koinon/internal/tensor/block"
 )
@@ -12,18 +11,21 @@ import (
 // PeakRate measures how many multiplications, each with its addition, so many
 // threads do per second with weights of a format when nothing has to be fetched:
 // the product of a panel that fits the nearest cache, over and over. It takes a
-// fifth of a second.
+// fifth of a second. Of a format that is none it is 0.
 func PeakRate(format block.Format, threads int) float64 {
 	const depth = 256
+	if format.Elements() == 0 {
+		return 0
+	}
 	values := make([]float32, panelWidth*depth)
 	for i := range values {
 		values[i] = float32(i%7) - 3
 	}
 	m, err := NewMatrix(format, format.Append(nil, values), panelWidth, depth)
 	if err != nil {
-		return 0 // no format that is known
+		return 0 // impossible: the values are numbers
 	}
-	var rates = make([]float64, threads)
+	rates := make([]float64, threads)
 	var wait sync.WaitGroup
 	for t := range rates {
 		wait.Go(func() {
@@ -48,46 +50,39 @@ func PeakRate(format block.Format, threads int) float64 {
 	return sum
 }
 
-// readBytes is what each thread reads of a run: more than its share of any cache.
+// readBytes is what each thread reads of a run: more than its share of most
+// caches.
 const readBytes = 256 << 20
 
-// ReadRate measures how many bytes of memory so many threads read per second, of
-// pages as weights lie in, the best of three runs. It takes about a second, and
-// 256 MiB for each thread.
+// ReadRate measures how many bytes of memory so many threads read per second, as
+// products with one row of float32 read their weights, the best of three runs.
+// It takes about a second, and 256 MiB for each thread.
 func ReadRate(threads int) float64 {
+	const depth = 4096
 	var memory Memory
-	buffers := make([][]uint64, threads)
+	buffers := make([][]float32, threads)
 	for i := range buffers {
-		buffers[i] = unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(memory.take(readBytes)))), readBytes/8)
+		buffers[i] = memory.takeFloats(readBytes / 4)
 		for j := range buffers[i] {
-			buffers[i][j] = uint64(j) // or all of it would be one page of zeros
+			buffers[i][j] = 1 // or all of it would be one page of zeros
 		}
 	}
+	row := make([]float32, depth)
 	best := 0.0
-	sums := make([]uint64, threads)
 	for range 3 {
 		began := time.Now()
 		var wait sync.WaitGroup
-		for i, buffer := range buffers {
-			wait.Go(func() { sums[i] += readAll(buffer) })
+		for _, panels := range buffers {
+			wait.Go(func() {
+				out := make([]float32, panelWidth)
+				for ; len(panels) > 0; panels = panels[depth*panelWidth:] {
+					Strip(out, panelWidth, Left{row, depth, 1}, 1, panels, panelWidth, depth, false)
+				}
+			})
 		}
 		wait.Wait()
 		best = max(best, float64(threads*readBytes)/time.Since(began).Seconds())
 	}
 	runtime.KeepAlive(&memory)
 	return best
-}
-
-// readAll reads all of a buffer, as fast as loads go.
-func readAll(buffer []uint64) uint64 {
-	var a, b, c, d uint64
-	for len(buffer) >= 8 {
-		eight := (*[8]uint64)(buffer)
-		a += eight[0] + eight[4]
-		b += eight[1] + eight[5]
-		c += eight[2] + eight[6]
-		d += eight[3] + eight[7]
-		buffer = buffer[8:]
-	}
-	return a + b + c + d
 }

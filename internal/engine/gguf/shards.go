@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/koinon/koinon/internal/engine/mapping"
 )
 
 // Metadata of a file that is one of several, named as llama.cpp's gguf-split
@@ -35,11 +38,16 @@ func (f *File) Size() uint64 {
 	return n
 }
 
-// Digest is the SHA-256 of all files' bytes, one after the other.
+// Digest is the SHA-256 of all files' bytes, one after the other. What was read
+// is given back to the system, so that this takes no memory to speak of.
 func (f *File) Digest() [sha256.Size]byte {
+	const atOnce = 8 << 20
 	h := sha256.New()
 	for _, m := range f.maps {
-		h.Write(m.Data)
+		for part := range slices.Chunk(m.Data, atOnce) {
+			h.Write(part)
+			mapping.Forget(part)
+		}
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -64,6 +64,16 @@ func (p *prompted) read(cmd *cobra.Command, v *engine.Vocabulary) ([]int32, erro
 	return v.Prompt(string(text)), nil
 }
 
+// load loads the model and encodes the text.
+func (p *prompted) load(cmd *cobra.Command) (*engine.Model, []int32, error) {
+	m, err := engine.Load(p.gguf)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens, err := p.read(cmd, m.Vocabulary)
+	return m, tokens, err
+}
+
 func newEngineTokenizeCommand() *cobra.Command {
 	var p prompted
 	cmd := &cobra.Command{
@@ -102,11 +112,7 @@ func newEngineScoreCommand() *cobra.Command {
   koinon engine score --gguf model.gguf --json < sonnet.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := engine.Load(p.gguf)
-			if err != nil {
-				return err
-			}
-			tokens, err := p.read(cmd, m.Vocabulary)
+			m, tokens, err := p.load(cmd)
 			if err != nil {
 				return err
 			}
@@ -156,11 +162,7 @@ func newEngineDigestCommand() *cobra.Command {
   koinon engine digest --gguf model.gguf --json < prompt.txt    # after every token`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := engine.Load(p.gguf)
-			if err != nil {
-				return err
-			}
-			tokens, err := p.read(cmd, m.Vocabulary)
+			m, tokens, err := p.load(cmd)
 			if err != nil {
 				return err
 			}

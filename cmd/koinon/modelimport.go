@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/gguf"
@@ -52,7 +51,7 @@ unless --type says otherwise (see koinon model quantize). The manifest beside th
 file names the model version that koinon provide would register. The written file
 is loaded as a check before it gets its name.`,
 		Example: `  koinon model import ./SmolLM2-135M-Instruct
-  koinon model import ./Qwen3-0.6B --type Q8_0 --out qwen3.gguf --licence Apache-2.0
+  koinon model import ./Qwen3-0.6B --type Q8_0 --out qwen3.gguf --license Apache-2.0
   koinon model import ./my-finetune --pre llama-bpe --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -83,16 +82,10 @@ is loaded as a check before it gets its name.`,
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "GGUF file to write (default the folder's name, here)")
 	f.StringVar(&kind, "type", "auto", "type of the matrices: F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q4_K, Q4_0, TQ2_0, TQ1_0; auto keeps them")
-	f.StringVar(&o.License, "licence", "", "SPDX identifier (default that of the folder's README.md)")
+	f.StringVar(&o.License, "license", "", "SPDX identifier (default that of the folder's README.md)")
 	f.StringVar(&o.Name, "name", "", "model's name (default the folder's)")
 	f.StringVar(&o.Pre, "pre", "", "pre-tokenizer, as llama.cpp names it (default the one that is recognised)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "license" { // as other commands have it
-			name = "licence"
-		}
-		return pflag.NormalizedName(name)
-	})
 	return cmd
 }
 
@@ -104,7 +97,7 @@ func importModel(ctx context.Context, talk io.Writer, dir, out string, o hugging
 	}
 	defer folder.Close()
 	if folder.License == "" {
-		return imported{}, usageError("%s does not say the licence: give --licence SPDX, such as Apache-2.0 or LicenseRef-NAME", filepath.Join(dir, "README.md"))
+		return imported{}, usageError("%s does not say the licence: give --license SPDX, such as Apache-2.0 or LicenseRef-NAME", filepath.Join(dir, "README.md"))
 	}
 	for _, note := range folder.Notes {
 		fmt.Fprintf(talk, "note: %s\n", note)

@@ -96,6 +96,7 @@ func (r Receipt) Bytes() []byte {
 	c.integer(uint64(r.Sampling.MaxTokens))
 	c.text(r.FinishReason)
 	c.integer(r.Price.Input)
+	c.integer(r.Price.CachedInput)
 	c.integer(r.Price.Output)
 	c.integer(r.Cost)
 	c.integer(r.Owed)
@@ -127,7 +128,7 @@ func (r Receipt) Verify() error {
 	if err := r.validate(); err != nil {
 		return err
 	}
-	cost, err := r.Price.Cost(r.PromptTokens, r.CompletionTokens)
+	cost, err := r.Price.Cost(r.PromptTokens, r.CachedTokens, r.CompletionTokens)
 	if err != nil {
 		return err
 	}
@@ -165,6 +166,8 @@ func (r Receipt) validate() error {
 		return bad("sequence")
 	case r.CachedTokens > r.PromptTokens:
 		return bad("cached_tokens")
+	case r.Price.CachedInput > r.Price.Input:
+		return bad("price.cached_input")
 	case r.CompletionTokens > uint64(r.Sampling.MaxTokens):
 		return bad("completion_tokens")
 	case !finite(r.Sampling.Temperature) || !finite(r.Sampling.TopP):

@@ -37,11 +37,11 @@ func sampleReceipt() Receipt {
 	return Receipt{
 		Version: Version, ChainID: "koinon-test", Grant: sampleGrant().ID(), Sequence: 1,
 		Provider: "koinon1provider", Payer: "koinon1payer", App: "koinon1app", Model: Sum([]byte("model")), Class: Exact,
-		Request: Sum([]byte("request")), PromptTokens: 412, CompletionTokens: 3,
+		Request: Sum([]byte("request")), PromptTokens: 412, CachedTokens: 256, CompletionTokens: 3,
 		PromptDigest: TokensDigest([]int32{1, 2, 3}), OutputDigest: TokensDigest([]int32{7, 8, 9}),
 		Commitment: MerkleRoot([]Digest{Leaf(0, 7, Sum([]byte("a"))), Leaf(1, 8, Sum([]byte("b"))), Leaf(2, 9, Sum([]byte("c")))}),
 		Sampling:   Sampling{Temperature: 0.8, TopP: 0.95, TopK: 40, Seed: 42, MaxTokens: 128}, FinishReason: "stop",
-		Price: Price{Input: 1_000_000, Output: 3_000_000}, Cost: 421, Owed: 421, Ticket: 42,
+		Price: Price{Input: 1_000_000, CachedInput: 250_000, Output: 3_000_000}, Cost: 229, Owed: 229, Ticket: 42,
 		Started: 1_790_000_000_000, FirstToken: 1_790_000_000_050, Finished: 1_790_000_000_100,
 	}.Sign(providerKey)
 }
@@ -157,10 +157,11 @@ func TestTicketsLeadToTheAnchor(t *testing.T) {
 
 func TestCostRoundsUpAndNeverOverflows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := Price{rapid.Uint64().Draw(t, "input"), rapid.Uint64().Draw(t, "output")}
+		p := Price{rapid.Uint64().Draw(t, "input"), rapid.Uint64().Draw(t, "cached input"), rapid.Uint64().Draw(t, "output")}
 		in, out := rapid.Uint64().Draw(t, "prompt"), rapid.Uint64().Draw(t, "completion")
-		got, err := p.Cost(in, out)
-		exact := float64(p.Input)*float64(in)/1e6 + float64(p.Output)*float64(out)/1e6
+		cached := rapid.Uint64Range(0, in).Draw(t, "cached")
+		got, err := p.Cost(in, cached, out)
+		exact := float64(p.Input)*float64(in-cached)/1e6 + float64(p.CachedInput)*float64(cached)/1e6 + float64(p.Output)*float64(out)/1e6
 		if err != nil {
 			if exact < math.MaxUint64*0.999 {
 				t.Fatalf("%g refused: %v", exact, err)
@@ -172,7 +173,7 @@ func TestCostRoundsUpAndNeverOverflows(t *testing.T) {
 		}
 	})
 	for tokens, want := range map[uint64]uint64{0: 0, 1: 1, 999_999: 1, 1_000_000: 1, 1_000_001: 2} {
-		if got, err := (Price{Input: 1}).Cost(tokens, 0); err != nil || got != want {
+		if got, err := (Price{Input: 1}).Cost(tokens, 0, 0); err != nil || got != want {
 			t.Errorf("%d tokens at 1 a million cost %d, %v; want %d", tokens, got, err, want)
 		}
 	}

@@ -3,7 +3,6 @@ package receipt
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 )
 
 // Errors of tickets.
@@ -100,32 +99,4 @@ func VerifyTicket(last Digest, lastIndex uint64, ticket Digest, index uint64) er
 // payer's overpayment on a whole grant is below one ticket.
 func TicketsFor(owed, ticketValue uint64) uint64 {
 	return owed/ticketValue + min(1, owed%ticketValue)
-}
-
-// Price is what tokens cost, in ucredit for 1,000,000.
-type Price struct {
-	Input  uint64 `json:"input"`
-	Output uint64 `json:"output"`
-}
-
-// ErrCost is returned when a cost does not fit in 64 bits.
-var ErrCost = errors.New("cost does not fit in 64 bits")
-
-// perTokens is the number of tokens that a price is for.
-const perTokens = 1_000_000
-
-// Cost is the price of one request, in ucredit, rounded up to a whole one: in
-// the provider's favour by less than a millionth of a dollar.
-func (p Price) Cost(promptTokens, completionTokens uint64) (uint64, error) {
-	inHigh, inLow := bits.Mul64(p.Input, promptTokens)
-	outHigh, outLow := bits.Mul64(p.Output, completionTokens)
-	low, carry := bits.Add64(inLow, outLow, 0)
-	high, over := bits.Add64(inHigh, outHigh, carry)
-	low, carry = bits.Add64(low, perTokens-1, 0)
-	high, over2 := bits.Add64(high, 0, carry)
-	if over != 0 || over2 != 0 || high >= perTokens {
-		return 0, fmt.Errorf("%w: %d and %d tokens", ErrCost, promptTokens, completionTokens)
-	}
-	cost, _ := bits.Div64(high, low, perTokens)
-	return cost, nil
 }

@@ -115,7 +115,7 @@ func (b *buyer) grant(ctx context.Context, provider string, model receipt.Digest
 	rand.Read(seed[:]) // never fails
 	l := &line{
 		peer:  p2p.Peer{Key: registered.PublicKey, Addrs: registered.Addrs},
-		price: receipt.Price{Input: offers[0].InputPrice, Output: offers[0].OutputPrice},
+		price: inference.PriceOf(&offers[0]),
 		chain: receipt.NewChain(seed, grantCap/ticketValue),
 	}
 	l.signed = receipt.Grant{
@@ -132,7 +132,7 @@ func (b *buyer) grant(ctx context.Context, provider string, model receipt.Digest
 // and its last ticket revealed. PromptTokens is how long the prompt is.
 func (b *buyer) ask(ctx context.Context, l *line, r inference.Request, promptTokens int) (a timed, err error) {
 	began := time.Now()
-	r.MaxPrice = &inference.MaxPrice{Input: l.price.Input, Output: l.price.Output}
+	r.MaxPrice = inference.Bound(l.price)
 	body, err := r.Encode()
 	if err != nil {
 		return a, err
@@ -206,6 +206,11 @@ func (c *conversation) run(request []byte) error {
 }
 
 func (c *conversation) tokens(f *inferencev1.Tokens) error {
+	if f.CachedTokens > 0 {
+		if err := c.metered.Cached(uint64(f.CachedTokens)); err != nil {
+			return err
+		}
+	}
 	for _, t := range f.Tokens {
 		if len(c.answer.tokens) == 0 {
 			c.answer.first = time.Since(c.began)

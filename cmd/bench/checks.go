@@ -131,9 +131,9 @@ func someReceipt() (receipt.Receipt, error) {
 		return receipt.Receipt{}, err
 	}
 	digest := func(s string) receipt.Digest { return receipt.Sum([]byte(s)) }
-	price := receipt.Price{Input: 500_000, Output: 2_000_000}
+	price := receipt.Price{Input: 500_000, CachedInput: 125_000, Output: 2_000_000}
 	const prompt, completion, before = 6, 60, 1_000
-	cost, err := price.Cost(prompt, completion)
+	cost, err := price.Cost(prompt, 0, completion)
 	if err != nil {
 		return receipt.Receipt{}, err
 	}

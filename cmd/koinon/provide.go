@@ -21,7 +21,7 @@ func newProvideCommand() *cobra.Command {
 		Home: filepath.Join(filepath.Dir(defaultHome()), "provider"), Bond: 100_000_000, RedeemEvery: time.Hour,
 		Price: receipt.Price{Input: 500_000, Output: 2_000_000},
 	}, Ledger: "127.0.0.1:9090"}
-	var file, inputPrice, outputPrice string
+	var file, inputPrice, cachedPrice, outputPrice string
 	var owners []string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -48,7 +48,7 @@ the bond. Ctrl-C lets answers end and redeems.`,
 			for _, p := range []struct {
 				text string
 				into *uint64
-			}{{inputPrice, &config.Price.Input}, {outputPrice, &config.Price.Output}} {
+			}{{inputPrice, &config.Price.Input}, {cachedPrice, &config.Price.CachedInput}, {outputPrice, &config.Price.Output}} {
 				if p.text == "" {
 					continue
 				}
@@ -86,6 +86,7 @@ the bond. Ctrl-C lets answers end and redeems.`,
 	flags.StringVar(&config.License, "license", "", "SPDX identifier (default the file's)")
 	flags.StringVar(&config.Moniker, "moniker", "", "name that people see")
 	flags.StringVar(&inputPrice, "input-price", "", "dollars for a million prompt tokens (default 0.50)")
+	flags.StringVar(&cachedPrice, "cached-price", "", "dollars for a million prompt tokens that were computed for the same buyer before (default the input price)")
 	flags.StringVar(&outputPrice, "output-price", "", "dollars for a million answer tokens (default 2)")
 	flags.StringSliceVar(&owners, "owner", nil, "whom the model's revenue goes to, too: ADDRESS=BPS, basis points out of the provider's share; for a version not yet registered")
 	flags.Uint64Var(&config.Bond, "bond", config.Bond, "least bond, in ukoin")

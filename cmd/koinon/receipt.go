@@ -158,8 +158,13 @@ func explainReceipt(w io.Writer, r receipt.Receipt) {
 	row("sampling", "temperature %g, top_p %g, top_k %d, seed %d", r.Sampling.Temperature, r.Sampling.TopP, r.Sampling.TopK, r.Sampling.Seed)
 	row("time", "%s, first token after %s, all after %s", moment(r.Started),
 		milliseconds(r.FirstToken-r.Started), milliseconds(r.Finished-r.Started))
-	row("cost", "%s = %d × %s/M + %d × %s/M, rounded up to a micro-credit", credit.Dollars(r.Cost),
-		r.PromptTokens, credit.Dollars(r.Price.Input), r.CompletionTokens, credit.Dollars(r.Price.Output))
+	cached := ""
+	if r.CachedTokens > 0 {
+		cached = fmt.Sprintf(" + %d cached × %s/M", r.CachedTokens, credit.Dollars(r.Price.CachedInput))
+	}
+	row("cost", "%s = %d × %s/M%s + %d × %s/M, rounded up to a micro-credit", credit.Dollars(r.Cost),
+		r.PromptTokens-min(r.PromptTokens, r.CachedTokens), credit.Dollars(r.Price.Input), cached,
+		r.CompletionTokens, credit.Dollars(r.Price.Output))
 	row("grant", "%s, receipt %d, %s owed in all, ticket %d seen", r.Grant, r.Sequence, credit.Dollars(r.Owed), r.Ticket)
 	row("commitment", "%s", r.Commitment)
 	table.Flush()

@@ -146,7 +146,7 @@ func (c *crowd) most(t *testing.T) uint64 {
 	const underway = 32
 	sum := c.complete
 	for _, tokens := range c.broken {
-		cost, err := receipt.Price{Input: 600_000, Output: 2_400_000}.Cost(c.prompt, tokens+underway)
+		cost, err := receipt.Price{Input: 600_000, Output: 2_400_000}.Cost(c.prompt, 0, tokens+underway)
 		if err != nil {
 			t.Fatal(err)
 		}

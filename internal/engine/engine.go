@@ -65,6 +65,9 @@ type Request struct {
 	Grammar     *grammar.Grammar // of the answer's text; nil for any text
 	Stop        []string
 	TopLogprobs int
+	// Scope divides the cache: answers share what they have computed of equal
+	// texts only within one scope.
+	Scope receipt.Digest
 }
 
 // Token is one step of an answer.
@@ -73,6 +76,7 @@ type Token struct {
 	Logprob float32
 	Top     []TokenLogprob
 	Leaf    receipt.Digest // commits to the step's logits and token
+	Cached  int            // as in [End], in the first token alone
 }
 
 // TokenLogprob is an alternative that a step might have drawn.
@@ -91,7 +95,8 @@ const (
 type End struct {
 	// Finish is why: one of the reasons above.
 	Finish string
-	// Cached is how many of the prompt's tokens another answer had computed.
+	// Cached is how many of the prompt's tokens another answer of the same scope
+	// had computed.
 	Cached int
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -247,6 +248,28 @@ func TestPagesComeBack(t *testing.T) {
 	}
 	if idle := e.pages.idle.Len() + len(e.pages.free); idle != e.pages.count {
 		t.Errorf("%d of %d pages came back", idle, e.pages.count)
+	}
+}
+
+// TestScopesShareNothing asks one thing in two scopes: a second answer in one
+// finds what the first computed, an answer in the other does not, and all are
+// the same to the bit.
+func TestScopesShareNothing(t *testing.T) {
+	m := load(t, writeModel(t, gguf.F32, 4, true))
+	e := New(m, Options{Slots: 2})
+	r := Request{Prompt: m.Prompt(strings.Repeat("the thing ", 20)), MaxTokens: 2, Sampling: sampling.Params{TopP: 1}}
+	if len(r.Prompt) <= 2*pageTokens {
+		t.Fatalf("the prompt of %d tokens fills no page", len(r.Prompt))
+	}
+	first, _ := generated(t, e, r)
+	again, _ := generated(t, e, r)
+	r.Scope = receipt.Sum([]byte("another"))
+	other, _ := generated(t, e, r)
+	if first[0].Cached != 0 || again[0].Cached < pageTokens || other[0].Cached != 0 || again[1].Cached != 0 {
+		t.Errorf("%d, %d and %d tokens cached, and %d in the second step", first[0].Cached, again[0].Cached, other[0].Cached, again[1].Cached)
+	}
+	if first[1].Leaf != again[1].Leaf || first[1].Leaf != other[1].Leaf {
+		t.Error("the cache changed an answer")
 	}
 }
 

@@ -23,8 +23,9 @@ type page struct {
 	idle *list.Element // its place among the pages that nobody uses
 }
 
-// pageKey names a full page by all tokens up to its end. The same tokens give
-// the same bits, so whoever computed them first has computed them for all.
+// pageKey names a full page by its scope and all tokens up to its end. The same
+// tokens give the same bits, so whoever computed them first has computed them
+// for all of the scope; others must not learn from it what was asked.
 type pageKey [sha256.Size]byte
 
 // after is the key of the page that holds tokens, after the one of this key.
@@ -124,6 +125,7 @@ func (c *pages) release(p *page) {
 // history is one text's tokens so far and the pages that hold their keys and values.
 type history struct {
 	store  *pages
+	root   pageKey // of nothing, before the first page
 	tokens []int32
 	pages  []*page
 	keys   []pageKey // of the full pages
@@ -147,7 +149,7 @@ func (c *history) adopt(prompt []int32) (rest []int32) {
 
 func (c *history) lastKey() pageKey {
 	if len(c.keys) == 0 {
-		return pageKey{}
+		return c.root
 	}
 	return c.keys[len(c.keys)-1]
 }

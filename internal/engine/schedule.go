@@ -114,7 +114,7 @@ func (e *Engine) admit() bool {
 		if a.ctx.Err() != nil {
 			continue
 		}
-		a.history = history{store: e.pages}
+		a.history = history{store: e.pages, root: pageKey(a.request.Scope)}
 		a.pending = a.history.adopt(a.pending)
 		a.cached = len(a.request.Prompt) - len(a.pending)
 		e.running = append(e.running, a)
@@ -190,6 +190,9 @@ func (a *answer) next(m *Model, logits []float32) {
 	token := Token{ID: id, Logprob: logProbabilities(logits, []int32{id})[0]}
 	if a.request.TopLogprobs > 0 {
 		token.Top = topLogprobs(logits, a.request.TopLogprobs)
+	}
+	if a.step == 0 {
+		token.Cached = a.cached
 	}
 	a.buffer = bitsOf(a.buffer, logits)
 	token.Leaf = receipt.Leaf(uint64(a.step), id, receipt.Sum(a.buffer))

@@ -74,7 +74,7 @@ type attempt struct {
 // reached the client, so that nobody else may be asked.
 func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit func(openai.Delta) error) (result answer, started bool, err error) {
 	a := &attempt{Gateway: g, call: c, offer: o, request: c.request, emit: emit, begun: g.now()}
-	a.request.MaxPrice = &inference.MaxPrice{Input: o.price.Input, Output: o.price.Output}
+	a.request.MaxPrice, a.request.CacheScope = inference.Bound(o.price), cacheScope(c.key)
 	if a.body, err = a.request.Encode(); err != nil {
 		return answer{}, false, err
 	}
@@ -96,6 +96,12 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit f
 	}
 	result.cost = a.pay.Cost()
 	return result, len(a.output) > 0, err
+}
+
+// cacheScope keeps API keys from learning what others asked, by what of it is
+// cached. Providers see a pseudonym of the key.
+func cacheScope(key string) string {
+	return receipt.Sum([]byte("koinon/cache-scope/" + key)).Hex()[:32]
 }
 
 // run opens the stream, takes the answer and ends the stream one way or another.
@@ -143,7 +149,7 @@ func (a *attempt) converse(ctx context.Context, payer *payer) (*inferencev1.Done
 				return nil, err
 			}
 		case *inferencev1.ServerFrame_Tokens:
-			if err := a.tokens(f.Tokens.Tokens); err != nil {
+			if err := a.tokens(f.Tokens); err != nil {
 				return nil, err
 			}
 			payer.wake()
@@ -217,17 +223,19 @@ func (a *attempt) accepted(f *inferencev1.Accepted) error {
 	if int(f.PromptTokens) != len(a.call.prompt) || string(f.PromptDigest) != string(digest[:]) {
 		return fmt.Errorf("%w: %d tokens, not %d, or others", errRecount, f.PromptTokens, len(a.call.prompt))
 	}
-	if f.CachedTokens > f.PromptTokens {
-		return fmt.Errorf("%w: more of the prompt cached than there is", errProtocol)
-	}
-	a.cached = uint64(f.CachedTokens)
 	return nil
 }
 
 // tokens counts what arrived, turns it into text and passes it on.
-func (a *attempt) tokens(tokens []inferencev1.Token) error {
+func (a *attempt) tokens(f *inferencev1.Tokens) error {
+	if f.CachedTokens > 0 {
+		if err := a.pay.Cached(uint64(f.CachedTokens)); err != nil {
+			return fmt.Errorf("%w: %w", errProtocol, err)
+		}
+		a.cached = uint64(f.CachedTokens)
+	}
 	d := openai.Delta{Provider: a.offer.provider}
-	for _, t := range tokens {
+	for _, t := range f.Tokens {
 		if _, ok := a.call.vocabulary.Piece(int32(t.Id)); t.Id > math.MaxInt32 || !ok {
 			return fmt.Errorf("%w: token %d is not in the vocabulary", errProtocol, t.Id)
 		}
@@ -314,7 +322,7 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 	err = receipts.Seen{
 		ChainID: grant.ChainID, Grant: stored.Grant, Provider: a.offer.provider, ProviderKey: a.offer.peer.Key,
 		Payer: grant.Payer, App: grant.App, Model: a.call.version.digest, Class: a.call.version.class,
-		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Output: a.output,
+		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Cached: a.cached, Output: a.output,
 		Sampling: receipt.Sampling{
 			Temperature: a.request.Temperature, TopP: a.request.TopP, TopK: a.request.TopK,
 			Seed: a.request.Seed, MaxTokens: a.request.MaxTokens,

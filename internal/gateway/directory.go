@@ -11,6 +11,7 @@ import (
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -103,7 +104,7 @@ func newMarket(versions []modelv1.Version, providers []providerv1.Provider, offe
 		}
 		v.offers = append(v.offers, offer{
 			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs},
-			price: receipt.Price{Input: o.InputPrice, Output: o.OutputPrice}, maxContext: o.MaxContext, slots: o.Slots,
+			price: inference.PriceOf(&o), maxContext: o.MaxContext, slots: o.Slots,
 		})
 	}
 	return m

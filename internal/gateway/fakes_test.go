@@ -104,7 +104,7 @@ func (l *testLedger) Providers(context.Context) ([]providerv1.Provider, error) {
 func (l *testLedger) Offers(context.Context) ([]providerv1.Offer, error) {
 	var all []providerv1.Offer
 	for _, p := range l.network.list() {
-		all = append(all, providerv1.Offer{Provider: p.address, ModelDigest: testModel.String(), InputPrice: p.price.Input, OutputPrice: p.price.Output, Slots: 64})
+		all = append(all, providerv1.Offer{Provider: p.address, ModelDigest: testModel.String(), InputPrice: p.price.Input, OutputPrice: p.price.Output, CachedInputPrice: p.price.CachedInput, Slots: 64})
 	}
 	return all, nil
 }
@@ -206,6 +206,7 @@ type scripted struct {
 
 	mu       sync.Mutex
 	answer   string
+	cached   int // of each prompt's tokens
 	down     bool
 	script   func(*serving) error        // in place of serving honestly
 	forge    func(*receipt.Receipt)      // before a receipt is signed
@@ -239,6 +240,8 @@ type serving struct {
 	prompt  []int32
 	left    chan struct{} // closed when the gateway has closed its side
 	sawEnd  bool          // the gateway closed its side cleanly
+	cached  uint64        // of the prompt's tokens
+	sent    int           // tokens
 }
 
 func newScripted(t testing.TB, name string, price receipt.Price, answer string) *scripted {
@@ -438,9 +441,13 @@ func (s *serving) accept() error {
 }
 
 func (s *serving) token(id int32, owed uint64) error {
+	cached := s.cached
+	if s.sent++; s.sent > 1 {
+		cached = 0
+	}
 	return s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Tokens{Tokens: &inferencev1.Tokens{
 		Tokens: []inferencev1.Token{{Id: uint32(id), Logprob: -0.5, Top: []inferencev1.TopLogprob{{Id: uint32(id), Logprob: -0.5}, {Id: 'x', Logprob: -1.5}}}},
-		Owed:   owed,
+		Owed:   owed, CachedTokens: uint32(cached),
 	}}})
 }
 
@@ -470,6 +477,7 @@ func (s *serving) generate(most int) (output []int32, err error) {
 	}
 	s.p.mu.Lock()
 	answer, pace := s.p.answer, s.p.pace
+	s.cached = uint64(s.p.cached)
 	s.p.mu.Unlock()
 	text, finish := "", "stop"
 	for i := range len(answer) {
@@ -482,6 +490,14 @@ func (s *serving) generate(most int) (output []int32, err error) {
 		}
 		if pace != nil {
 			pace(i)
+		}
+		if i == 0 {
+			a.mu.Lock()
+			err := stream.Cached(s.cached)
+			a.mu.Unlock()
+			if err != nil {
+				return output, err
+			}
 		}
 		owed, err := s.wait(stream)
 		if err != nil {
@@ -547,7 +563,7 @@ func (s *serving) wait(stream *inference.Stream) (owed uint64, err error) {
 // receipt signs an answer. The account is locked.
 func (s *serving) receipt(output []int32, finish string) []byte {
 	a := s.account
-	cost, err := s.p.price.Cost(uint64(len(s.prompt)), uint64(len(output)))
+	cost, err := s.p.price.Cost(uint64(len(s.prompt)), s.cached, uint64(len(output)))
 	if err != nil {
 		s.p.t.Error(err)
 	}
@@ -556,7 +572,7 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 	r := receipt.Receipt{
 		Version: receipt.Version, ChainID: testChain, Grant: a.grant.ID(), Sequence: a.sequence, Previous: a.previous,
 		Provider: s.p.address, Payer: testPayer, App: a.grant.App, Model: testModel, Class: receipt.Exact,
-		Request: receipt.Sum(s.open.Request), PromptTokens: uint64(len(s.prompt)), CompletionTokens: uint64(len(output)),
+		Request: receipt.Sum(s.open.Request), PromptTokens: uint64(len(s.prompt)), CachedTokens: s.cached, CompletionTokens: uint64(len(output)),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
 		Sampling: receipt.Sampling{
 			Temperature: s.request.Temperature, TopP: s.request.TopP, TopK: s.request.TopK,

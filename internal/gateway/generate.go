@@ -186,7 +186,7 @@ func (g *Gateway) reserve(j *job, key store.Key) error {
 func (j *job) worst(c route.Candidate) (uint64, error) {
 	var total uint64
 	for _, call := range j.calls {
-		cost, err := c.Price.Cost(uint64(len(call.prompt)), uint64(call.request.MaxTokens))
+		cost, err := c.Price.Cost(uint64(len(call.prompt)), 0, uint64(call.request.MaxTokens))
 		if err != nil {
 			return 0, err
 		}

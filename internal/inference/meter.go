@@ -15,6 +15,9 @@ var (
 	// ErrTicketValue says that one ticket is worth less than one token, so that
 	// neither side could keep its risk to a ticket.
 	ErrTicketValue = errors.New("the grant's ticket is worth less than one token at this price")
+	// ErrLateDiscount says that the cached part of a prompt was named after the
+	// first token, which has charged the prompt.
+	ErrLateDiscount = errors.New("cached tokens were named after the first token")
 )
 
 // Books are what outlives a process of one grant, on either side.
@@ -33,7 +36,8 @@ type Books struct {
 // arithmetic over the same events, with these rules:
 //
 //   - A stream owes nothing before its first token, then the price of its
-//     prompt and of the tokens so far, rounded up once per request.
+//     prompt and of the tokens so far, rounded up once per request. What of the
+//     prompt is cached is known with the first token; until then nothing is.
 //   - The gateway reveals a ticket only for what it has received, so it never
 //     has paid more than the rest of one ticket ahead.
 //   - The provider lets what is unpaid run to the prompt's price and one ticket
@@ -61,6 +65,7 @@ type Stream struct {
 	meter      *Meter
 	price      receipt.Price
 	prompt     uint64 // tokens
+	cached     uint64 // of them, charged at the cached price
 	limit      uint64 // most completion tokens; 0 reserves nothing
 	completion uint64 // tokens
 	cost       uint64 // ucredit
@@ -133,7 +138,7 @@ func (m *Meter) Room() uint64 {
 	reserved := m.books.Settled
 	for s := range m.streams {
 		worst := s.cost
-		if c, err := s.price.Cost(s.prompt, max(s.limit, s.completion)); err != nil {
+		if c, err := s.price.Cost(s.prompt, s.cached, max(s.limit, s.completion)); err != nil {
 			return 0
 		} else if c > worst {
 			worst = c
@@ -153,11 +158,11 @@ func (m *Meter) Room() uint64 {
 // and is refused if not even the first token fits. Either is refused with
 // [ErrTicketValue] if a ticket could not keep the risk small.
 func (m *Meter) Start(prompt, limit uint64, price receipt.Price) (*Stream, error) {
-	promptCost, err := price.Cost(prompt, 0)
+	promptCost, err := price.Cost(prompt, 0, 0)
 	if err != nil {
 		return nil, fmt.Errorf("pricing a prompt of %d tokens: %w", prompt, err)
 	}
-	tokenCost, err := price.Cost(0, 1)
+	tokenCost, err := price.Cost(0, 0, 1)
 	if err != nil {
 		return nil, fmt.Errorf("pricing a token: %w", err)
 	}
@@ -172,12 +177,27 @@ func (m *Meter) Start(prompt, limit uint64, price receipt.Price) (*Stream, error
 		return nil, err
 	}
 	if limit > 0 {
-		if worst, err := price.Cost(prompt, limit); err != nil || worst > m.Room() {
+		if worst, err := price.Cost(prompt, 0, limit); err != nil || worst > m.Room() {
 			return nil, ErrCap
 		}
 	}
 	m.streams[s] = struct{}{}
 	return s, nil
+}
+
+// Cached says, before the first token, how many of the prompt's tokens are
+// charged at the cached price. Until then the whole prompt counts in full, so
+// that no grant depends on a discount.
+func (s *Stream) Cached(tokens uint64) error {
+	if s.completion > 0 {
+		return ErrLateDiscount
+	}
+	cost, err := s.price.Cost(s.prompt, tokens, 0)
+	if err != nil {
+		return fmt.Errorf("pricing a prompt: %w", err)
+	}
+	s.cached, s.promptCost = tokens, cost
+	return nil
 }
 
 // Due says whether the gateway must reveal now, and which ticket: after every
@@ -214,7 +234,7 @@ func (m *Meter) Reveal(index uint64) (advanced bool, err error) {
 
 // after is the stream's cost n tokens on, if the cap covers it.
 func (s *Stream) after(n uint64) (uint64, error) {
-	cost, err := s.price.Cost(s.prompt, s.completion+n)
+	cost, err := s.price.Cost(s.prompt, s.cached, s.completion+n)
 	if err != nil {
 		return 0, fmt.Errorf("pricing an answer: %w", err)
 	}
@@ -317,7 +337,7 @@ func (s *Stream) affordable(amount uint64) uint64 {
 	lo, hi := uint64(0), s.completion
 	for lo < hi {
 		mid := hi - (hi-lo)/2
-		if cost, err := s.price.Cost(s.prompt, mid); err == nil && cost <= amount {
+		if cost, err := s.price.Cost(s.prompt, s.cached, mid); err == nil && cost <= amount {
 			lo = mid
 		} else {
 			hi = mid - 1

@@ -162,6 +162,7 @@ type wire struct {
 	down      []string
 	up        []uint64 // ticket indexes, or ack or broken
 	remaining int
+	cached    uint64 // of the prompt, said with the first token
 	doneSent  bool
 	gCost     uint64 // value that reached the gateway
 }
@@ -189,7 +190,7 @@ func (n *network) open(rt *rapid.T) {
 		g.Break() // the provider has yet to learn that other streams broke
 		return
 	}
-	n.wires = append(n.wires, &wire{g: g, p: p, remaining: answer})
+	n.wires = append(n.wires, &wire{g: g, p: p, remaining: answer, cached: rapid.Uint64Range(0, prompt).Draw(rt, "cached")})
 }
 
 func (n *network) pick(rt *rapid.T) *wire {
@@ -205,6 +206,9 @@ func (n *network) serve(w *wire) bool {
 		return false
 	}
 	if w.remaining > 0 {
+		if w.p.Tokens() == 0 {
+			must(n.t, w.p.Cached(w.cached))
+		}
 		wait, err := w.p.MustWait()
 		if wait {
 			return false
@@ -241,6 +245,9 @@ func (n *network) arrive(w *wire) bool {
 	}
 	switch frame {
 	case "token":
+		if w.g.Tokens() == 0 {
+			must(n.t, w.g.Cached(w.cached))
+		}
 		must(n.t, w.g.Token())
 	case "done":
 		w.g.Finish()
@@ -383,7 +390,8 @@ func TestBothSidesAgree(t *testing.T) {
 			Input:  rapid.Uint64Range(0, 3_000_000).Draw(rt, "input price"),
 			Output: rapid.Uint64Range(0, 5_000_000).Draw(rt, "output price"),
 		}
-		token, err := price.Cost(0, 1)
+		price.CachedInput = rapid.Uint64Range(0, price.Input).Draw(rt, "cached input price")
+		token, err := price.Cost(0, 0, 1)
 		must(rt, err)
 		grant := testGrant(
 			rapid.Uint64Range(max(1, token), 60).Draw(rt, "ticket value"),
@@ -409,4 +417,33 @@ func TestBothSidesAgree(t *testing.T) {
 		})
 		n.settle(rt)
 	})
+}
+
+// TestDiscount charges the cached part of a prompt at its own price, if that is
+// said in time; until then the grant must cover the whole.
+func TestDiscount(t *testing.T) {
+	m, err := NewMeter(testGrant(10, 10)) // 100 ucredit
+	if err != nil {
+		t.Fatal(err)
+	}
+	price := receipt.Price{Input: 1_000_000, CachedInput: 100_000, Output: 1_000_000}
+	if _, err := m.Start(99, 2, price); !errors.Is(err, ErrCap) {
+		t.Errorf("a grant that covers the request only if it is cached: %v", err)
+	}
+	s, err := m.Start(90, 10, price)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Cached(91); !errors.Is(err, receipt.ErrCached) {
+		t.Errorf("more cached than there is: %v", err)
+	}
+	if err := errors.Join(s.Cached(80), s.Token()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Cost(), uint64(10+8+1); got != want {
+		t.Errorf("it costs %d, want %d", got, want)
+	}
+	if err := s.Cached(90); !errors.Is(err, ErrLateDiscount) {
+		t.Errorf("a discount after the first token: %v", err)
+	}
 }

@@ -23,6 +23,8 @@ const (
 	MaxStopBytes = 256
 	// MaxLogprobs bounds the alternatives per token.
 	MaxLogprobs = 20
+	// MaxCacheScope bounds a cache scope, in bytes.
+	MaxCacheScope = 64
 	// MaxTemperature bounds the temperature.
 	MaxTemperature = 2
 )
@@ -45,6 +47,7 @@ var (
 	ErrMaxTokens       = invalid("max_tokens must fit 31 bits")
 	ErrStop            = invalid("stop must hold at most 16 strings of 1 to 256 bytes")
 	ErrLogprobs        = invalid("logprobs must be between 0 and 20")
+	ErrCacheScope      = invalid("cache_scope must have at most 64 bytes of valid UTF-8")
 )
 
 // invalidRequest is a named refusal.
@@ -102,6 +105,9 @@ type Request struct {
 	// Logprobs is the number of alternatives to report per token.
 	Logprobs uint32 `json:"logprobs"`
 	Shaping
+	// CacheScope divides the payer's cache: what the provider computed for one
+	// scope is not used, nor charged as cached, for another. Any short text.
+	CacheScope string `json:"cache_scope,omitempty"`
 	// MaxPrice, if given, is the most the payer agrees to; a provider that
 	// asks more refuses with [CodePaymentRequired] instead of serving.
 	MaxPrice *MaxPrice `json:"max_price,omitempty"`
@@ -109,13 +115,14 @@ type Request struct {
 
 // MaxPrice bounds a price, in ucredit for 1,000,000 tokens.
 type MaxPrice struct {
-	Input  uint64 `json:"input"`
-	Output uint64 `json:"output"`
+	Input       uint64 `json:"input"`
+	CachedInput uint64 `json:"cached_input"`
+	Output      uint64 `json:"output"`
 }
 
 // Allows says whether a price is within the bound; a nil bound allows any.
 func (m *MaxPrice) Allows(p receipt.Price) bool {
-	return m == nil || p.Input <= m.Input && p.Output <= m.Output
+	return m == nil || p.Input <= m.Input && p.CachedInput <= m.CachedInput && p.Output <= m.Output
 }
 
 // ParseRequest reads and validates a request: no unknown field, nothing after
@@ -204,6 +211,9 @@ func (r Request) Validate() error {
 	}
 	if r.Logprobs > MaxLogprobs {
 		return ErrLogprobs
+	}
+	if len(r.CacheScope) > MaxCacheScope || !utf8.ValidString(r.CacheScope) {
+		return ErrCacheScope
 	}
 	return r.Shaping.validate()
 }

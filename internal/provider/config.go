@@ -19,7 +19,8 @@ type Config struct {
 	Moniker string `yaml:"moniker"`
 	// Bond is the least bond to hold, in ukoin; what is missing is added.
 	Bond uint64 `yaml:"bond"`
-	// Price is what tokens cost, in ucredit for 1,000,000 of them.
+	// Price is what tokens cost, in ucredit for 1,000,000 of them. A cached input
+	// price of 0 is the input price: no discount.
 	Price receipt.Price `yaml:"price"`
 	// Policy splits the revenue if this provider is the first to register the
 	// model version; a registered version keeps its own.
@@ -77,6 +78,7 @@ var ErrConfig = errors.New("provider configuration")
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
+	orAmount(&c.Price.CachedInput, c.Price.Input)
 	orInt(&c.Slots, 4)
 	orInt(&c.MaxStreams, 16+8*c.Slots)
 	orAmount(&c.InitialExposure, 1_000)
@@ -117,7 +119,7 @@ func (c Config) Validate() error {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...))
 	}
-	token, err := c.Price.Cost(0, 1)
+	token, err := c.Price.Cost(0, 0, 1)
 	switch {
 	case c.Home == "":
 		return wrong("home is missing: give the folder that holds the provider's database")
@@ -127,6 +129,8 @@ func (c Config) Validate() error {
 		return wrong("slots and max_streams must be positive")
 	case err != nil:
 		return wrong("price: %v", err)
+	case c.Price.CachedInput > c.Price.Input:
+		return wrong("price.cached_input is %d, above price.input, %d: lower it", c.Price.CachedInput, c.Price.Input)
 	}
 	d := c.withDefaults()
 	if token > d.MaxTicketValue {

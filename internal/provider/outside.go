@@ -83,6 +83,9 @@ type Job struct {
 	Prompt []int32
 	// MaxTokens is at least 1, and fits the context with the prompt.
 	MaxTokens int
+	// Scope is whose request it is: what was computed for one scope must not be
+	// used for another, nor show in what it is charged.
+	Scope receipt.Digest
 }
 
 // Token is one step of an answer.
@@ -92,6 +95,9 @@ type Token struct {
 	Top     []TopLogprob
 	// Leaf commits to the step's logits and token.
 	Leaf receipt.Digest
+	// Cached, in the first token alone, is how many of the prompt's tokens were
+	// computed for the same scope before.
+	Cached int
 }
 
 // TopLogprob is an alternative that the step might have drawn.

@@ -169,3 +169,31 @@ func TestRequestRefusals(t *testing.T) {
 	}
 	w.verify(b)
 }
+
+// TestDiscount serves a prompt again: what the same payer had sent before costs
+// less, and nobody learns or gains from what another has sent.
+func TestDiscount(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Price.CachedInput = 100_000 })
+	w.funded("koinon1alice", 10_000)
+	w.funded("koinon1bob", 10_000)
+	alice, bob := w.buyer("koinon1alice", 20, 500, nil), w.buyer("koinon1bob", 20, 500, nil)
+	for _, c := range []struct {
+		buyer        *buyer
+		prompt       string
+		cached, cost uint64
+	}{
+		{alice, "twenty characters...", 0, 20 + 6},
+		{alice, "twenty characters...", 20, 2 + 6},
+		{bob, "twenty characters...", 0, 20 + 6},
+		{alice, "twenty others", 7, 1 + 6 + 6}, // 0.7 of the cached part, rounded up with the rest
+	} {
+		call, err := c.buyer.ask(c.prompt, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := call.receipt; r.CachedTokens != c.cached || r.Cost != c.cost || call.metered.Cost() != c.cost {
+			t.Errorf("%q: %d cached for %d ucredit, want %d for %d", c.prompt, r.CachedTokens, r.Cost, c.cached, c.cost)
+		}
+	}
+	w.verify(alice, bob)
+}

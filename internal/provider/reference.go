@@ -33,8 +33,9 @@ func (e exact) Generate(ctx context.Context, job Job, emit func(Token) error) (s
 	if err != nil {
 		return "", err
 	}
+	r.Scope = job.Scope
 	end, err := e.engine.Generate(ctx, r, func(t engine.Token) error {
-		token := Token{ID: t.ID, Logprob: t.Logprob, Leaf: t.Leaf}
+		token := Token{ID: t.ID, Logprob: t.Logprob, Leaf: t.Leaf, Cached: t.Cached}
 		for _, top := range t.Top {
 			token.Top = append(token.Top, TopLogprob{ID: top.ID, Logprob: top.Logprob})
 		}

@@ -129,7 +129,8 @@ func (p *Provider) offerMessage(ctx context.Context) (proto.Message, error) {
 	self, model := p.out.Ledger.Address(), p.out.Model
 	want := providerv1.Offer{
 		Provider: self, ModelDigest: model.Digest.String(), InputPrice: p.config.Price.Input, OutputPrice: p.config.Price.Output,
-		MaxContext: uint32(p.out.Engine.ContextLength()), Slots: uint32(p.config.Slots),
+		CachedInputPrice: p.config.Price.CachedInput,
+		MaxContext:       uint32(p.out.Engine.ContextLength()), Slots: uint32(p.config.Slots),
 	}
 	offers, err := p.out.Ledger.Offers(ctx, self)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -140,7 +141,7 @@ func (p *Provider) offerMessage(ctx context.Context) (proto.Message, error) {
 	}
 	return &providerv1.MsgSetOffer{
 		Provider: want.Provider, ModelDigest: want.ModelDigest, InputPrice: want.InputPrice,
-		OutputPrice: want.OutputPrice, MaxContext: want.MaxContext, Slots: want.Slots,
+		OutputPrice: want.OutputPrice, CachedInputPrice: want.CachedInputPrice, MaxContext: want.MaxContext, Slots: want.Slots,
 	}, nil
 }
 

@@ -28,6 +28,7 @@ type session struct {
 	limit   int // most tokens of the answer
 	book    *book
 	metered *inference.Stream
+	cached  int // of the prompt's tokens, charged as such
 
 	tokens  []int32
 	leaves  []receipt.Digest
@@ -159,8 +160,8 @@ func (s *session) accept(open *inferencev1.Open) error {
 		return inference.Errorf(inference.CodeModelNotFound, "this provider serves %s", p.out.Model.Digest)
 	}
 	if !s.request.MaxPrice.Allows(p.config.Price) {
-		return inference.Errorf(inference.CodePaymentRequired, "the price is %d for input and %d for output, above max_price",
-			p.config.Price.Input, p.config.Price.Output)
+		return inference.Errorf(inference.CodePaymentRequired, "the price is %d for input, %d for cached input and %d for output, above max_price",
+			p.config.Price.Input, p.config.Price.CachedInput, p.config.Price.Output)
 	}
 	if err := s.fit(); err != nil {
 		return err
@@ -288,7 +289,16 @@ func (s *session) listen(cancel context.CancelCauseFunc) {
 
 // generate runs the engine and sends each token when it may be sent.
 func (s *session) generate(ctx context.Context) (finish string, err error) {
-	return s.p.out.Engine.Generate(ctx, Job{Request: s.request, Prompt: s.prompt, MaxTokens: s.limit}, func(t Token) error {
+	job := Job{Request: s.request, Prompt: s.prompt, MaxTokens: s.limit, Scope: s.scope()}
+	return s.p.out.Engine.Generate(ctx, job, func(t Token) error {
+		cached := 0
+		if len(s.tokens) == 0 {
+			cached = min(t.Cached, len(s.prompt))
+			if err := s.book.discount(s.metered, uint64(cached)); err != nil {
+				return err
+			}
+			s.cached = cached
+		}
 		owed, err := s.book.token(ctx, s.metered, s.p.exposure, s.p.config)
 		if err != nil {
 			return err
@@ -299,20 +309,27 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 		}
 		s.tokens = append(s.tokens, t.ID)
 		s.leaves = append(s.leaves, t.Leaf)
-		if err := s.send(tokenFrame(t, owed)); err != nil {
+		if err := s.send(tokenFrame(t, cached, owed)); err != nil {
 			return fmt.Errorf("%w: %w", errBroken, err)
 		}
 		return nil
 	})
 }
 
-func tokenFrame(t Token, owed uint64) *inferencev1.ServerFrame {
+// scope is whose cache a request uses: the payer's, or the part of it that the
+// request names.
+func (s *session) scope() receipt.Digest {
+	payer := receipt.Sum([]byte(s.book.signed.Payer))
+	return receipt.Sum(append(payer[:], s.request.CacheScope...))
+}
+
+func tokenFrame(t Token, cached int, owed uint64) *inferencev1.ServerFrame {
 	w := inferencev1.Token{Id: uint32(t.ID), Logprob: t.Logprob}
 	for _, top := range t.Top {
 		w.Top = append(w.Top, inferencev1.TopLogprob{Id: uint32(top.ID), Logprob: top.Logprob})
 	}
 	return &inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Tokens{Tokens: &inferencev1.Tokens{
-		Tokens: []inferencev1.Token{w}, Owed: owed,
+		Tokens: []inferencev1.Token{w}, Owed: owed, CachedTokens: uint32(cached),
 	}}}
 }
 

@@ -47,6 +47,7 @@ type script struct {
 	slots chan struct{}
 	mu    sync.Mutex
 	step  func(ctx context.Context, i int) error // between tokens
+	seen  map[receipt.Digest][][]int32           // prompts, by scope
 }
 
 func (e *script) pace(step func(ctx context.Context, i int) error) {
@@ -67,6 +68,24 @@ func (e *script) ContextLength() int { return 512 }
 
 func (e *script) Check(inference.Request) error { return nil }
 
+// cached is how much of a prompt it has seen in the job's scope, and remembers it.
+func (e *script) cached(job Job) (most int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, known := range e.seen[job.Scope] {
+		n := 0
+		for n < min(len(known), len(job.Prompt)) && known[n] == job.Prompt[n] {
+			n++
+		}
+		most = max(most, n)
+	}
+	if e.seen == nil {
+		e.seen = map[receipt.Digest][][]int32{}
+	}
+	e.seen[job.Scope] = append(e.seen[job.Scope], job.Prompt)
+	return most
+}
+
 func (e *script) Generate(ctx context.Context, job Job, emit func(Token) error) (string, error) {
 	select {
 	case e.slots <- struct{}{}:
@@ -86,8 +105,12 @@ func (e *script) Generate(ctx context.Context, job Job, emit func(Token) error) 
 				return "", err
 			}
 		}
+		cached := 0
+		if i == 0 {
+			cached = e.cached(job)
+		}
 		id := job.Prompt[len(job.Prompt)-1-i%len(job.Prompt)]
-		if err := emit(Token{ID: id, Logprob: -0.5, Leaf: receipt.Leaf(uint64(i), id, receipt.Digest{})}); err != nil {
+		if err := emit(Token{ID: id, Logprob: -0.5, Leaf: receipt.Leaf(uint64(i), id, receipt.Digest{}), Cached: cached}); err != nil {
 			return "", err
 		}
 	}
@@ -141,7 +164,7 @@ func newWorld(t *testing.T, adjust func(*Config)) *world {
 		model:  Model{Digest: receipt.Sum([]byte("model")), Name: "test", Version: "1", Class: receipt.Exact, ContextLength: 512},
 		config: Config{
 			Home: t.TempDir(), Moniker: "one", Bond: 5, Slots: 8,
-			Price:           receipt.Price{Input: 1_000_000, Output: 2_000_000}, // 1 and 2 ucredit a token
+			Price:           receipt.Price{Input: 1_000_000, CachedInput: 1_000_000, Output: 2_000_000}, // 1 and 2 ucredit a token
 			InitialExposure: 200, PaymentTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second,
 			OpenTimeout: 2 * time.Second, ActivationTimeout: 2 * time.Second, DrainTimeout: 2 * time.Second,
 		},

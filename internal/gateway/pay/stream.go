@@ -43,6 +43,14 @@ func (s *Stream) Revealed() (Ticket, error) {
 	return s.grant.reveal(s.grant.durable)
 }
 
+// Cached says how many of the prompt's tokens are charged as cached, before the
+// first token.
+func (s *Stream) Cached(tokens uint64) error {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.metered.Cached(tokens)
+}
+
 // Token counts one token that arrived.
 func (s *Stream) Token() error {
 	s.grant.mu.Lock()

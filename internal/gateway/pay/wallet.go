@@ -157,11 +157,11 @@ func (w *Wallet) Start(o Order) (*Stream, error) {
 // issue signs a grant and stores it. The store has its seed before anyone sees
 // its anchor.
 func (w *Wallet) issue(o Order) (*grant, error) {
-	token, err := o.Price.Cost(0, 1)
+	token, err := o.Price.Cost(0, 0, 1)
 	if err != nil {
 		return nil, err
 	}
-	worst, err := o.Price.Cost(o.Prompt, o.Limit)
+	worst, err := o.Price.Cost(o.Prompt, 0, o.Limit)
 	if err != nil {
 		return nil, err
 	}

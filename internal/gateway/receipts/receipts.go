@@ -27,6 +27,7 @@ type Seen struct {
 	Class       string
 	Request     receipt.Digest
 	Prompt      []int32
+	Cached      uint64 // tokens of the prompt that the provider said are
 	Output      []int32
 	Sampling    receipt.Sampling
 	Price       receipt.Price // the offer's; a receipt may ask for less
@@ -56,12 +57,13 @@ func (s Seen) Check(r receipt.Receipt) error {
 		{"class", r.Class == s.Class},
 		{"request", r.Request == s.Request},
 		{"prompt_tokens", r.PromptTokens == uint64(len(s.Prompt))},
+		{"cached_tokens", r.CachedTokens == s.Cached},
 		{"prompt_digest", r.PromptDigest == receipt.TokensDigest(s.Prompt)},
 		{"completion_tokens", r.CompletionTokens == uint64(len(s.Output))},
 		{"output_digest", r.OutputDigest == receipt.TokensDigest(s.Output)},
 		{"sampling", r.Sampling == s.Sampling},
 		{"finish_reason", s.finished(r.FinishReason)},
-		{"price", r.Price.Input <= s.Price.Input && r.Price.Output <= s.Price.Output},
+		{"price", r.Price.Input <= s.Price.Input && r.Price.CachedInput <= s.Price.CachedInput && r.Price.Output <= s.Price.Output},
 		{"ticket", r.Ticket <= s.Ticket},
 	} {
 		if !field.ok {

@@ -16,21 +16,21 @@ func seen() Seen {
 		ChainID: "koinon-test", Grant: receipt.Sum([]byte("grant")), Provider: "koinon1provider",
 		ProviderKey: key.Public().(ed25519.PublicKey), Payer: "koinon1payer", App: "koinon1app",
 		Model: receipt.Sum([]byte("model")), Class: receipt.Exact, Request: receipt.Sum([]byte("{}")),
-		Prompt: []int32{1, 2, 3}, Output: []int32{4, 5},
+		Prompt: []int32{1, 2, 3}, Cached: 2, Output: []int32{4, 5},
 		Sampling: receipt.Sampling{Temperature: 1, TopP: 1, Seed: 7, MaxTokens: 2},
-		Price:    receipt.Price{Input: 1e6, Output: 2e6}, Ticket: 3,
+		Price:    receipt.Price{Input: 1e6, CachedInput: 5e5, Output: 2e6}, Ticket: 3,
 	}
 }
 
 func honest(s Seen) receipt.Receipt {
-	cost, err := s.Price.Cost(uint64(len(s.Prompt)), uint64(len(s.Output)))
+	cost, err := s.Price.Cost(uint64(len(s.Prompt)), s.Cached, uint64(len(s.Output)))
 	if err != nil {
 		panic(err)
 	}
 	return receipt.Receipt{
 		Version: receipt.Version, ChainID: s.ChainID, Grant: s.Grant, Sequence: 1, Provider: s.Provider,
 		Payer: s.Payer, App: s.App, Model: s.Model, Class: s.Class, Request: s.Request,
-		PromptTokens: uint64(len(s.Prompt)), CompletionTokens: uint64(len(s.Output)),
+		PromptTokens: uint64(len(s.Prompt)), CachedTokens: s.Cached, CompletionTokens: uint64(len(s.Output)),
 		PromptDigest: receipt.TokensDigest(s.Prompt), OutputDigest: receipt.TokensDigest(s.Output),
 		Sampling: s.Sampling, FinishReason: "length", Price: s.Price, Cost: cost, Owed: cost, Ticket: s.Ticket,
 		Started: 1, FirstToken: 2, Finished: 3,
@@ -44,7 +44,7 @@ func TestHonestReceipt(t *testing.T) {
 	}
 	cheaper := honest(s)
 	cheaper.Price.Output = 1e6
-	cheaper.Cost, cheaper.Owed = 5, 5
+	cheaper.Cost, cheaper.Owed = 4, 4
 	if err := s.Check(cheaper.Sign(key)); err != nil {
 		t.Errorf("a provider may ask for less than its offer: %v", err)
 	}
@@ -62,15 +62,17 @@ func TestEveryLieIsFound(t *testing.T) {
 		"model":             func(r *receipt.Receipt) { r.Model[0] ^= 1 },
 		"class":             func(r *receipt.Receipt) { r.Class = receipt.Statistical },
 		"request":           func(r *receipt.Receipt) { r.Request[0] ^= 1 },
-		"prompt tokens":     func(r *receipt.Receipt) { r.PromptTokens, r.Cost, r.Owed = 4, 8, 8 },
+		"prompt tokens":     func(r *receipt.Receipt) { r.PromptTokens, r.Cost, r.Owed = 4, 7, 7 },
 		"prompt":            func(r *receipt.Receipt) { r.PromptDigest[0] ^= 1 },
-		"completion tokens": func(r *receipt.Receipt) { r.CompletionTokens, r.Cost, r.Owed = 1, 5, 5 },
+		"completion tokens": func(r *receipt.Receipt) { r.CompletionTokens, r.Cost, r.Owed = 1, 4, 4 },
 		"output":            func(r *receipt.Receipt) { r.OutputDigest[0] ^= 1 },
 		"temperature":       func(r *receipt.Receipt) { r.Sampling.Temperature = 0 },
 		"seed":              func(r *receipt.Receipt) { r.Sampling.Seed++ },
 		"max tokens":        func(r *receipt.Receipt) { r.Sampling.MaxTokens++ },
 		"finish":            func(r *receipt.Receipt) { r.FinishReason = "cancelled" },
-		"price":             func(r *receipt.Receipt) { r.Price.Output, r.Cost, r.Owed = 3e6, 9, 9 },
+		"price":             func(r *receipt.Receipt) { r.Price.Output, r.Cost, r.Owed = 3e6, 8, 8 },
+		"cached price":      func(r *receipt.Receipt) { r.Price.CachedInput, r.Cost, r.Owed = 1e6, 7, 7 },
+		"cached tokens":     func(r *receipt.Receipt) { r.CachedTokens, r.Cost, r.Owed = 0, 7, 7 },
 		"cost":              func(r *receipt.Receipt) { r.Cost++; r.Owed++ },
 		"ticket":            func(r *receipt.Receipt) { r.Ticket++ },
 		"error":             func(r *receipt.Receipt) { r.FinishReason = "error" },

@@ -47,7 +47,7 @@ func Order(candidates []Candidate, need Need) []int {
 		if c.MaxContext != 0 && need.Prompt+need.Completion > uint64(c.MaxContext) {
 			continue
 		}
-		cost, err := c.Price.Cost(need.Prompt, need.Completion)
+		cost, err := c.Price.Cost(need.Prompt, 0, need.Completion)
 		if err != nil {
 			continue // a price beyond all money is no offer
 		}

@@ -186,6 +186,12 @@ func (m messages) SetOffer(ctx context.Context, msg *providerv1.MsgSetOffer) (*p
 		return nil, fmt.Errorf("%w: max_context must be 1 to %d, slots 1 to %d", ErrField, version.ContextLength, maxSlots)
 	case msg.InputPrice > maxUnitPrice || msg.OutputPrice > maxUnitPrice:
 		return nil, fmt.Errorf("%w: prices must be at most %d ucredit for a million tokens", ErrField, uint64(maxUnitPrice))
+	case msg.CachedInputPrice > msg.InputPrice:
+		return nil, fmt.Errorf("%w: cached_input_price is %d, above input_price, %d", ErrField, msg.CachedInputPrice, msg.InputPrice)
+	}
+	cached := msg.CachedInputPrice
+	if cached == 0 {
+		cached = msg.InputPrice
 	}
 	key := collections.Join(msg.ModelDigest, msg.Provider)
 	if known, err := m.offers.Has(ctx, key); err != nil {
@@ -201,13 +207,14 @@ func (m messages) SetOffer(ctx context.Context, msg *providerv1.MsgSetOffer) (*p
 	}
 	offer := providerv1.Offer{
 		Provider: msg.Provider, ModelDigest: msg.ModelDigest, InputPrice: msg.InputPrice, OutputPrice: msg.OutputPrice,
-		MaxContext: msg.MaxContext, Slots: msg.Slots,
+		MaxContext: msg.MaxContext, Slots: msg.Slots, CachedInputPrice: cached,
 	}
 	if err := m.storeOffer(ctx, offer); err != nil {
 		return nil, err
 	}
 	return &providerv1.MsgSetOfferResponse{}, sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&providerv1.EventOfferSet{
-		Provider: offer.Provider, ModelDigest: offer.ModelDigest, InputPrice: offer.InputPrice, OutputPrice: offer.OutputPrice})
+		Provider: offer.Provider, ModelDigest: offer.ModelDigest, InputPrice: offer.InputPrice,
+		OutputPrice: offer.OutputPrice, CachedInputPrice: offer.CachedInputPrice})
 }
 
 func (k *Keeper) storeOffer(ctx context.Context, o providerv1.Offer) error {

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/koinon/koinon/internal/devnet"
+	"github.com/koinon/koinon/internal/ledger/node"
 )
 
 func TestMain(m *testing.M) {
@@ -42,5 +48,33 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "receipt.json"), published.Receipt, 0o644)
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ledger": startLedger},
 	})
+}
+
+// startLedger is the script command `ledger HOME`: it founds a ledger there and
+// runs its node until the script ends. The founder's key is HOME/founder.json.
+func startLedger(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ledger HOME")
+	}
+	home := ts.MkAbs(args[0])
+	c := newLedger{home: home, chainID: "koinon-script-1", koin: 1_000, credit: 1_000}
+	if _, _, err := c.found(time.Now()); err != nil {
+		ts.Fatalf("a new ledger: %v", err)
+	}
+	config := node.DefaultConfig()
+	config.Home, config.BlockTime = home, 50*time.Millisecond
+	config.RPCAddr, config.RESTAddr, config.GRPCAddr, config.P2PAddr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	n, err := node.Start(ctx, config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		ts.Fatalf("the node: %v", err)
+	}
+	ts.Defer(func() { ts.Check(n.Stop()) })
+	info, err := nodeInfo(n, home)
+	ts.Check(err)
+	ts.Check(devnet.WriteInfo(home, info))
+	ts.Check(n.Ready(ctx))
 }

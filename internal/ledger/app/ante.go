@@ -21,6 +21,9 @@ const gasPerUkoin = 1000
 // GasPrice is the least price of a unit of gas, as clients write it.
 const GasPrice = "0.001" + provider.BondDenom
 
+// FeeDenom is what fees are paid in.
+const FeeDenom = provider.BondDenom
+
 // freeGas bounds the gas of a transaction that pays no fee.
 const freeGas = 500_000
 

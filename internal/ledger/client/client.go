@@ -112,13 +112,18 @@ const inclusionTimeout = 30 * time.Second
 // the error of the rule that refused; ErrPending means that the outcome is not
 // known, and that sending again must be safe.
 func (c *Client) Send(ctx context.Context, key Key, msgs ...sdk.Msg) (*Result, error) {
+	return c.SendGas(ctx, key, gasFor(msgs), msgs...)
+}
+
+// SendGas is Send with an amount of gas of the caller's, as Estimate gives it.
+func (c *Client) SendGas(ctx context.Context, key Key, gas uint64, msgs ...sdk.Msg) (*Result, error) {
 	lock := c.lockOf(key.Address())
 	lock.Lock()
 	defer lock.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, inclusionTimeout)
 	defer cancel()
 	for {
-		hash, err := c.broadcast(ctx, key, msgs)
+		hash, err := c.broadcast(ctx, key, gas, msgs)
 		if errors.Is(err, sdkerrors.ErrWrongSequence) {
 			// Another process of this account was faster, or its last
 			// transaction is not in a block yet.
@@ -142,12 +147,12 @@ func (c *Client) lockOf(address string) *sync.Mutex {
 	return c.sends[address]
 }
 
-func (c *Client) broadcast(ctx context.Context, key Key, msgs []sdk.Msg) (string, error) {
+func (c *Client) broadcast(ctx context.Context, key Key, gas uint64, msgs []sdk.Msg) (string, error) {
 	account, err := c.account(ctx, key.Address())
 	if err != nil {
 		return "", err
 	}
-	data, err := c.sign(ctx, key, account, msgs)
+	data, err := c.sign(ctx, key, account, gas, msgs)
 	if err != nil {
 		return "", err
 	}
@@ -174,12 +179,11 @@ func (c *Client) account(ctx context.Context, address string) (sdk.AccountI, err
 	return account, c.encoding.Registry.UnpackAny(response.Account, &account)
 }
 
-func (c *Client) sign(ctx context.Context, key Key, account sdk.AccountI, msgs []sdk.Msg) ([]byte, error) {
+func (c *Client) sign(ctx context.Context, key Key, account sdk.AccountI, gas uint64, msgs []sdk.Msg) ([]byte, error) {
 	builder := c.encoding.TxConfig.NewTxBuilder()
 	if err := builder.SetMsgs(msgs...); err != nil {
 		return nil, err
 	}
-	gas := gasFor(msgs)
 	builder.SetGasLimit(gas)
 	if !app.Free(msgs) {
 		builder.SetFeeAmount(app.Fee(gas))

@@ -111,3 +111,11 @@ func issuerOf(i escrowv1.Issuer) escrow.Issuer {
 func storedIssuer(i escrow.Issuer) escrowv1.Issuer {
 	return escrowv1.Issuer{Address: i.Address, Name: i.Name, Cap: i.Cap, Outstanding: i.Outstanding}
 }
+
+// RoleName is a role as people read it.
+func RoleName(r escrowv1.Role) string {
+	if r <= 0 || int(r) >= len(roles) {
+		return "unknown"
+	}
+	return string(roles[r])
+}

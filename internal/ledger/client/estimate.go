@@ -1,0 +1,49 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/status"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/tx"
+
+	"github.com/koinon/koinon/internal/ledger/app"
+)
+
+// ErrSimulation is returned for messages that the ledger would refuse now.
+var ErrSimulation = errors.New("the ledger would refuse this")
+
+// Estimate is what a transaction would need.
+type Estimate struct {
+	Gas uint64 // with room for what may change until a block has it
+	Fee uint64 // ukoin; zero for a buyer's messages
+}
+
+// simulationGas is what is signed for a simulation; the ledger's own limit for
+// a transaction without a fee.
+const simulationGas = 500_000
+
+// Estimate simulates messages of one account against the ledger's state.
+// Nothing is sent.
+func (c *Client) Estimate(ctx context.Context, key Key, msgs ...sdk.Msg) (Estimate, error) {
+	account, err := c.account(ctx, key.Address())
+	if err != nil {
+		return Estimate{}, err
+	}
+	data, err := c.sign(ctx, key, account, simulationGas, msgs)
+	if err != nil {
+		return Estimate{}, err
+	}
+	response, err := tx.NewServiceClient(c.conn).Simulate(ctx, &tx.SimulateRequest{TxBytes: data})
+	if err != nil {
+		return Estimate{}, fmt.Errorf("%w: %s", ErrSimulation, status.Convert(err).Message())
+	}
+	e := Estimate{Gas: response.GasInfo.GasUsed * 3 / 2}
+	if !app.Free(msgs) {
+		e.Fee = app.Fee(e.Gas).AmountOf(app.FeeDenom).Uint64()
+	}
+	return e, nil
+}

@@ -48,7 +48,7 @@ func (g *gatewayClient) ask(ctx context.Context, r inference.Request) (a timed, 
 		said, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // what arrived of it will do
 		return a, fmt.Errorf("the gateway says %s: %s", response.Status, strings.TrimSpace(string(said)))
 	}
-	a.provider = response.Header.Get("X-Koinon-Provider")
+	a.provider = response.Header.Get("Koinon-Provider")
 	if err := a.events(response.Body, began); err != nil {
 		return a, err
 	}

@@ -68,7 +68,7 @@ func (j *job) Run(ctx context.Context, emit func(choice int, d openai.Delta) err
 	list := make([]openai.Answer, len(answers))
 	for i, a := range answers {
 		list[i] = openai.Answer{
-			Finish: a.finish, Prompt: a.usage.prompt, Cached: a.usage.cached, Completion: a.usage.completion, Koinon: j.koinon(a),
+			Finish: a.finish, Stop: a.stop, Prompt: a.usage.prompt, Cached: a.usage.cached, Completion: a.usage.completion, Koinon: j.koinon(a),
 		}
 	}
 	return list, failed

@@ -33,6 +33,7 @@ type answer struct {
 	provider string
 	receipt  receipt.Digest
 	finish   string
+	stop     string // the stop string that ended it, or empty
 	usage    tokenUsage
 	cost     uint64 // ucredit
 }
@@ -279,7 +280,7 @@ func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
 		return answer{}, err
 	}
 	return answer{
-		provider: a.offer.provider, receipt: r.Hash(), finish: r.FinishReason,
+		provider: a.offer.provider, receipt: r.Hash(), finish: r.FinishReason, stop: a.decoder.Stopped(),
 		usage: tokenUsage{uint64(len(a.call.prompt)), a.cached, uint64(len(a.output))},
 	}, nil
 }

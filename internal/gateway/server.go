@@ -57,7 +57,7 @@ func (g *Gateway) chat(w http.ResponseWriter, r *http.Request, key store.Key) er
 
 // completions serves POST /v1/completions.
 func (g *Gateway) completions(w http.ResponseWriter, r *http.Request, key store.Key) error {
-	return openai.Text(w, r, g.preparing(key))
+	return openai.Completions(w, r, g.preparing(key))
 }
 
 // authenticated calls a handler with the request's API key.

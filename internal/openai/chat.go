@@ -10,7 +10,7 @@ import (
 
 // Chat serves POST /v1/chat/completions.
 func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
-	id, c, j, err := begin(r, "chatcmpl-", ParseChat, prepare)
+	id, c, j, err := Begin(r, "chatcmpl-", ParseChat, prepare)
 	if err != nil {
 		return err
 	}
@@ -20,10 +20,10 @@ func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 	choices := j.Choices()
 	messages := make([]message, len(choices))
 	for i := range messages {
-		messages[i].calls = newCallReader(c, choices[i])
+		messages[i].calls = NewCallReader(c, choices[i])
 	}
 	answers, err := j.Run(r.Context(), func(i int, d Delta) error {
-		messages[i].add(messages[i].calls.push(d.Text))
+		messages[i].add(messages[i].calls.Push(d.Text))
 		messages[i].logprobs = chatLogprobs(messages[i].logprobs, c, choices[i].Vocabulary, d.Tokens)
 		return nil
 	})
@@ -32,20 +32,20 @@ func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 	}
 	result := ChatCompletion{
 		ID: id, Object: "chat.completion", Created: time.Now().Unix(), Model: j.Model(),
-		Usage: usageOf(j, answers), Koinon: answers[0].Koinon,
+		Usage: UsageOf(j, answers), Koinon: answers[0].Koinon,
 	}
 	for i, a := range answers {
 		m := &messages[i]
-		m.add(m.calls.flush())
+		m.add(m.calls.Flush())
 		choice := ChatChoice{
-			Index: i, Message: m.message(), Logprobs: chatLogprobs(m.logprobs, c, nil, nil), FinishReason: m.calls.finish(a.Finish),
+			Index: i, Message: m.message(), Logprobs: chatLogprobs(m.logprobs, c, nil, nil), FinishReason: m.calls.Finish(a.Finish),
 		}
 		if len(answers) > 1 {
 			choice.Koinon = a.Koinon
 		}
 		result.Choices = append(result.Choices, choice)
 	}
-	label(w, j, answers)
+	Label(w, j, answers)
 	return WriteJSON(w, http.StatusOK, result)
 }
 
@@ -53,7 +53,7 @@ func Chat(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 type message struct {
 	text     strings.Builder
 	list     []ToolCall
-	calls    *callReader
+	calls    *CallReader
 	logprobs *ChatLogprobs
 }
 
@@ -76,12 +76,12 @@ func (m *message) message() ChatMessage {
 // streamChat answers in server-sent events.
 func streamChat(w http.ResponseWriter, r *http.Request, c Completion, id string, j Job) error {
 	s := &chatStream{
-		events: newEvents(w), job: j, choices: j.Choices(), wants: c, opened: make([]bool, len(j.Choices())),
-		calls: make([]*callReader, len(j.Choices())),
+		Events: NewEvents(w), job: j, choices: j.Choices(), wants: c, opened: make([]bool, len(j.Choices())),
+		calls: make([]*CallReader, len(j.Choices())),
 		head:  ChatChunk{ID: id, Object: "chat.completion.chunk", Created: time.Now().Unix(), Model: j.Model()},
 	}
 	for i, choice := range s.choices {
-		s.calls[i] = newCallReader(c, choice)
+		s.calls[i] = NewCallReader(c, choice)
 	}
 	answers, err := j.Run(r.Context(), s.delta)
 	if err == nil {
@@ -92,20 +92,20 @@ func streamChat(w http.ResponseWriter, r *http.Request, c Completion, id string,
 
 // chatStream writes the chunks of one chat.
 type chatStream struct {
-	*events
+	*Events
 	job     Job
 	choices []Choice
 	wants   Completion
 	head    ChatChunk     // what all chunks share
 	opened  []bool        // choices whose role was sent
-	calls   []*callReader // of choices
+	calls   []*CallReader // of choices
 }
 
 // chunk sends what is new of one choice.
 func (s *chatStream) chunk(c ChatChunkChoice, k *Koinon) error {
 	chunk := s.head
 	chunk.Choices, chunk.Koinon = []ChatChunkChoice{c}, k
-	return s.send(chunk)
+	return s.Send("", chunk)
 }
 
 // open sends a choice's role, once.
@@ -114,7 +114,7 @@ func (s *chatStream) open(choice int, provider string) error {
 		return nil
 	}
 	s.opened[choice] = true
-	s.start(s.job, provider)
+	s.Start(s.job, provider)
 	empty := ""
 	return s.chunk(ChatChunkChoice{Index: choice, Delta: ChatDelta{Role: "assistant", Content: &empty}}, nil)
 }
@@ -125,7 +125,7 @@ func (s *chatStream) delta(choice int, d Delta) error {
 		return err
 	}
 	logprobs := chatLogprobs(nil, s.wants, s.choices[choice].Vocabulary, d.Tokens)
-	text, calls := s.calls[choice].push(d.Text)
+	text, calls := s.calls[choice].Push(d.Text)
 	return s.add(choice, text, calls, logprobs)
 }
 
@@ -147,19 +147,19 @@ func (s *chatStream) end(answers []Answer) error {
 		if err := s.open(i, providerOf(a)); err != nil { // an answer may have no token
 			return ErrClient
 		}
-		text, calls := s.calls[i].flush()
+		text, calls := s.calls[i].Flush()
 		if err := s.add(i, text, calls, nil); err != nil {
 			return ErrClient
 		}
-		finish := s.calls[i].finish(a.Finish)
+		finish := s.calls[i].Finish(a.Finish)
 		if err := s.chunk(ChatChunkChoice{Index: i, FinishReason: &finish}, a.Koinon); err != nil {
 			return ErrClient
 		}
 	}
 	if s.wants.Usage {
-		chunk, usage := s.head, usageOf(s.job, answers)
+		chunk, usage := s.head, UsageOf(s.job, answers)
 		chunk.Choices, chunk.Usage, chunk.Koinon = []ChatChunkChoice{}, &usage, answers[0].Koinon
-		if err := s.send(chunk); err != nil {
+		if err := s.Send("", chunk); err != nil {
 			return ErrClient
 		}
 	}
@@ -175,12 +175,20 @@ func chatLogprobs(all *ChatLogprobs, c Completion, v Vocabulary, tokens []infere
 	if all == nil {
 		all = &ChatLogprobs{Content: []ChatLogprob{}}
 	}
+	all.Content = append(all.Content, Logprobs(v, tokens, int(c.TopLogprobs))...)
+	return all
+}
+
+// Logprobs are the log-probabilities of tokens, with at most so many
+// alternatives each.
+func Logprobs(v Vocabulary, tokens []inferencev1.Token, top int) []ChatLogprob {
+	list := make([]ChatLogprob, 0, len(tokens))
 	for _, t := range tokens {
 		entry := ChatLogprob{TokenLogprob: tokenLogprob(v, t.Id, t.Logprob), Top: []TokenLogprob{}}
-		for _, top := range t.Top[:min(len(t.Top), int(c.TopLogprobs))] {
-			entry.Top = append(entry.Top, tokenLogprob(v, top.Id, top.Logprob))
+		for _, other := range t.Top[:min(len(t.Top), top)] {
+			entry.Top = append(entry.Top, tokenLogprob(v, other.Id, other.Logprob))
 		}
-		all.Content = append(all.Content, entry)
+		list = append(list, entry)
 	}
-	return all
+	return list
 }

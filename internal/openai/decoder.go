@@ -14,6 +14,7 @@ type Decoder struct {
 	stop       []string
 	held       []byte
 	over       bool
+	stopped    string
 }
 
 // NewDecoder makes the decoder of an answer that ends at any of the strings.
@@ -26,7 +27,8 @@ func (d *Decoder) Push(id int32) string {
 	}
 	piece, _ := d.vocabulary.Piece(id)
 	d.held = append(d.held, piece...)
-	if at := d.stopAt(); at >= 0 {
+	if at, stop := d.stopAt(); at >= 0 {
+		d.stopped = stop
 		d.over = true
 		return d.release(at)
 	}
@@ -50,15 +52,18 @@ func (d *Decoder) release(n int) string {
 	return text
 }
 
-// stopAt is where the first stop string begins, or −1.
-func (d *Decoder) stopAt() int {
-	first := -1
+// Stopped is the stop string at which the text ended, or empty.
+func (d *Decoder) Stopped() string { return d.stopped }
+
+// stopAt is where the first stop string begins, or −1, and which it is.
+func (d *Decoder) stopAt() (first int, stop string) {
+	first = -1
 	for _, s := range d.stop {
 		if at := bytes.Index(d.held, []byte(s)); at >= 0 && (first < 0 || at < first) {
-			first = at
+			first, stop = at, s
 		}
 	}
-	return first
+	return first, stop
 }
 
 // maybeStop is how many bytes at the end begin a stop string.

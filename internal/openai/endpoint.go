@@ -22,6 +22,17 @@ type Endpoints struct {
 	// Begin is called when a request comes, and what it returns when it is over;
 	// nil for nothing to be done.
 	Begin func(route string) (end func(status int, took time.Duration))
+	// Refuse writes an error as the API has it; nil for OpenAI's.
+	Refuse func(http.ResponseWriter, *Error)
+}
+
+// refuse writes an error.
+func (e Endpoints) refuse(w http.ResponseWriter, err *Error) {
+	if e.Refuse == nil {
+		err.Write(w)
+		return
+	}
+	e.Refuse(w, err)
 }
 
 // requestID is the header and the log's name for one HTTP request.
@@ -44,7 +55,7 @@ func (e Endpoints) Handler(route string, serve func(http.ResponseWriter, *http.R
 			if fault := recover(); fault != nil && fault != http.ErrAbortHandler {
 				e.Log.Error("a handler panicked", "request", id, "fault", fault, "stack", string(debug.Stack()))
 				if out.status == 0 {
-					Internal(id).Write(out)
+					e.refuse(out, Internal(id))
 				}
 			}
 			took := time.Since(begun)
@@ -90,7 +101,7 @@ func (e Endpoints) fail(w *response, r *http.Request, id string, err error) {
 		e.Log.Error("a request failed", "request", id, "error", err)
 		known = Internal(id)
 	}
-	known.Write(w)
+	e.refuse(w, known)
 }
 
 // ReadBody reads a body within the limit. Errors are [*Error] or [ErrClient].

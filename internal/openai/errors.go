@@ -62,7 +62,10 @@ func (e *Error) Body() []byte {
 }
 
 // Write sends the error as a response.
-func (e *Error) Write(w http.ResponseWriter) {
+func (e *Error) Write(w http.ResponseWriter) { e.WriteBody(w, e.Body()) }
+
+// WriteBody sends the error with a body in another API's form.
+func (e *Error) WriteBody(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	if e.RetryAfter > 0 {
 		seconds := max(1, int64((e.RetryAfter+time.Second-1)/time.Second))
@@ -72,7 +75,7 @@ func (e *Error) Write(w http.ResponseWriter) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	w.WriteHeader(e.Status)
-	w.Write(append(e.Body(), '\n')) // the client may be gone
+	w.Write(append(body, '\n')) // the client may be gone
 }
 
 // Invalid is a request with a bad field; param may be empty.

@@ -52,6 +52,7 @@ type Delta struct {
 // Answer is how a choice ended.
 type Answer struct {
 	Finish     string
+	Stop       string // the stop string that ended it, or empty
 	Prompt     uint64 // tokens
 	Cached     uint64 // of them
 	Completion uint64 // tokens
@@ -66,8 +67,13 @@ func providerOf(a Answer) string {
 	return a.Koinon.Provider
 }
 
-// begin reads a request and prepares its job.
-func begin(r *http.Request, prefix string, parse func([]byte) (Completion, error), prepare Prepare) (id string, c Completion, j Job, err error) {
+// Count is how many tokens a request's prompt has. Errors are [*Error], or
+// [ErrClient].
+type Count func(ctx context.Context, c Completion) (uint64, error)
+
+// Begin reads a request and prepares its job, whose answer's id begins with a
+// prefix. Errors are [*Error], or [ErrClient].
+func Begin(r *http.Request, prefix string, parse func([]byte) (Completion, error), prepare Prepare) (id string, c Completion, j Job, err error) {
 	body, err := ReadBody(r)
 	if err != nil {
 		return "", c, nil, err
@@ -80,8 +86,8 @@ func begin(r *http.Request, prefix string, parse func([]byte) (Completion, error
 	return id, c, j, err
 }
 
-// usageOf adds up the tokens of all choices. Choices of one prompt share it.
-func usageOf(j Job, answers []Answer) Usage {
+// UsageOf adds up the tokens of all choices. Choices of one prompt share it.
+func UsageOf(j Job, answers []Answer) Usage {
 	var u Usage
 	choices := j.Choices()
 	for i, a := range answers {

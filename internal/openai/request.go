@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -63,9 +64,9 @@ func (c Completion) SeedOf(choice int) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// common are the fields that both endpoints share. Unions are raw here, so that
-// an error can name its field.
-type common struct {
+// Common are the fields that the endpoints which generate text share, in this
+// API and in others. Unions are raw here, so that an error can name its field.
+type Common struct {
 	Model         string          `json:"model"`
 	MaxTokens     *int64          `json:"max_tokens"`
 	Temperature   *float64        `json:"temperature"`
@@ -82,7 +83,7 @@ type common struct {
 }
 
 type chatRequest struct {
-	common
+	Common
 	Messages            []chatMessage `json:"messages"`
 	MaxCompletionTokens *int64        `json:"max_completion_tokens"`
 	Logprobs            *bool         `json:"logprobs"`
@@ -102,7 +103,7 @@ type chatMessage struct {
 }
 
 type completionRequest struct {
-	common
+	Common
 	Prompt   json.RawMessage `json:"prompt"`
 	Logprobs *int64          `json:"logprobs"`
 	BestOf   *int64          `json:"best_of"`
@@ -121,14 +122,14 @@ func ParseChat(body []byte) (Completion, error) {
 		given bool
 	}{
 		{"functions", len(r.Functions) > 0},
-		{"audio", given(r.Audio)},
+		{"audio", Given(r.Audio)},
 		{"modalities", len(r.Modalities) > 1 || len(r.Modalities) == 1 && r.Modalities[0] != "text"},
 	} {
 		if field.given {
 			return Completion{}, Unsupported(field.name, "'%s' is not supported by this gateway.", field.name)
 		}
 	}
-	c, err := r.common.completion()
+	c, err := r.Common.Completion()
 	if err != nil {
 		return Completion{}, err
 	}
@@ -140,7 +141,7 @@ func ParseChat(body []byte) (Completion, error) {
 		limit, name = r.MaxTokens, "max_tokens"
 	}
 	if limit != nil {
-		if c.MaxTokens, err = integer[uint32](name, *limit, 1, math.MaxInt32); err != nil {
+		if c.MaxTokens, err = MaxTokens(name, *limit); err != nil {
 			return Completion{}, err
 		}
 	}
@@ -157,6 +158,12 @@ func ParseChat(body []byte) (Completion, error) {
 		}
 	}
 	return c, nil
+}
+
+// MaxTokens checks the bound of an answer's length, in tokens, that a field of a
+// request gives.
+func MaxTokens(param string, v int64) (uint32, error) {
+	return integer[uint32](param, v, 1, math.MaxInt32)
 }
 
 // legacyMaxTokens is the default of /v1/completions.
@@ -176,7 +183,7 @@ func ParseCompletion(body []byte) (Completion, error) {
 	case r.BestOf != nil && *r.BestOf > 1 && (r.N == nil || *r.BestOf != *r.N):
 		return Completion{}, Unsupported("best_of", "'best_of' above 'n' is not supported by this gateway.")
 	}
-	c, err := r.common.completion()
+	c, err := r.Common.Completion()
 	if err != nil {
 		return Completion{}, err
 	}
@@ -188,7 +195,7 @@ func ParseCompletion(body []byte) (Completion, error) {
 	}
 	c.MaxTokens = legacyMaxTokens
 	if r.MaxTokens != nil {
-		if c.MaxTokens, err = integer[uint32]("max_tokens", *r.MaxTokens, 1, math.MaxInt32); err != nil {
+		if c.MaxTokens, err = MaxTokens("max_tokens", *r.MaxTokens); err != nil {
 			return Completion{}, err
 		}
 	}
@@ -201,8 +208,9 @@ func ParseCompletion(body []byte) (Completion, error) {
 	return c, nil
 }
 
-// completion checks the shared fields.
-func (r *common) completion() (Completion, error) {
+// Completion checks the shared fields, but for max_tokens, and fills in the
+// defaults. Errors are [*Error].
+func (r *Common) Completion() (Completion, error) {
 	c := Completion{Model: r.Model, Temperature: 1, TopP: 1, N: 1}
 	var err error
 	if c.Model == "" {
@@ -274,7 +282,7 @@ func Decode(body []byte, into any) error {
 	case errors.As(err, &syntax):
 		return Malformed("We could not parse the JSON body of your request: syntax error at byte %d.", syntax.Offset)
 	case errors.As(err, &kind):
-		field := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(kind.Field, "common."), "shaping."), "toolFields.")
+		field := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(kind.Field, "Common."), "shaping."), "toolFields.")
 		if field == "" {
 			return Malformed("The request's body must be a JSON object, not %s.", kind.Value)
 		}
@@ -339,12 +347,18 @@ func messages(in []chatMessage) ([]inference.Message, error) {
 
 // content is a string, or an array of parts of which only text is supported.
 func content(param string, raw json.RawMessage, role string) (string, error) {
-	if !given(raw) {
+	if !Given(raw) {
 		if role == "assistant" {
 			return "", nil
 		}
 		return "", Invalid(param, "A message of the role '%s' must have content.", role)
 	}
+	return Text(param, raw, "text")
+}
+
+// Text reads content that is a string, or an array of parts of the kinds given,
+// which are all text. Errors are [*Error].
+func Text(param string, raw json.RawMessage, kinds ...string) (string, error) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
 		return text, nil
@@ -358,8 +372,8 @@ func content(param string, raw json.RawMessage, role string) (string, error) {
 	}
 	var all strings.Builder
 	for j, part := range parts {
-		if part.Type != "text" {
-			return "", Unsupported(fmt.Sprintf("%s[%d].type", param, j), "Content parts other than 'text' are not supported by this gateway.")
+		if !slices.Contains(kinds, part.Type) {
+			return "", Unsupported(fmt.Sprintf("%s[%d].type", param, j), "Content parts other than '%s' are not supported by this gateway.", strings.Join(kinds, "' and '"))
 		}
 		all.WriteString(part.Text)
 	}
@@ -402,7 +416,7 @@ func stops(raw json.RawMessage) ([]string, error) {
 
 // oneOrMore reads a string or an array of strings; null and absence are none.
 func oneOrMore(raw json.RawMessage) ([]string, bool) {
-	if !given(raw) {
+	if !Given(raw) {
 		return nil, true
 	}
 	var one string
@@ -413,8 +427,8 @@ func oneOrMore(raw json.RawMessage) ([]string, bool) {
 	return list, json.Unmarshal(raw, &list) == nil
 }
 
-// given says whether an optional field holds more than null.
-func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
+// Given says whether an optional field holds more than null.
+func Given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
 func integer[T int | uint32](param string, v, least, most int64) (T, error) {
 	if v < least || v > most {

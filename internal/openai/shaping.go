@@ -119,15 +119,24 @@ func (s *shaping) grammar() (string, error) {
 	case "json_object":
 		return grammar.JSON, nil
 	case "json_schema":
-		const param = "response_format.json_schema.schema"
-		if s.ResponseFormat.JSONSchema == nil || !given(s.ResponseFormat.JSONSchema.Schema) {
-			return "", Invalid(param, "'%s' must be given.", param)
+		var given json.RawMessage
+		if s.ResponseFormat.JSONSchema != nil {
+			given = s.ResponseFormat.JSONSchema.Schema
 		}
-		source, err := schema.Convert(s.ResponseFormat.JSONSchema.Schema)
-		if err != nil {
-			return "", Invalid(param, "Invalid '%s': %v.", param, err)
-		}
-		return source, nil
+		return Schema("response_format.json_schema.schema", given)
 	}
 	return "", Invalid("response_format.type", "Invalid 'response_format.type': must be 'text', 'json_object' or 'json_schema'.")
+}
+
+// Schema is the grammar of the JSON that a JSON Schema describes. Errors are
+// [*Error].
+func Schema(param string, given json.RawMessage) (string, error) {
+	if !Given(given) {
+		return "", Invalid(param, "'%s' must be given.", param)
+	}
+	source, err := schema.Convert(given)
+	if err != nil {
+		return "", Invalid(param, "Invalid '%s': %v.", param, err)
+	}
+	return source, nil
 }

@@ -9,16 +9,16 @@ import (
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
 )
 
-// Text serves POST /v1/completions.
-func Text(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
-	id, c, j, err := begin(r, "cmpl-", ParseCompletion, prepare)
+// Completions serves POST /v1/completions.
+func Completions(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
+	id, c, j, err := Begin(r, "cmpl-", ParseCompletion, prepare)
 	if err != nil {
 		return err
 	}
 	choices := j.Choices()
 	head := TextCompletion{ID: id, Object: "text_completion", Created: time.Now().Unix(), Model: j.Model()}
 	if c.Stream {
-		s := &textStream{events: newEvents(w), job: j, choices: choices, wants: c, head: head, offsets: make([]int, len(choices))}
+		s := &textStream{Events: NewEvents(w), job: j, choices: choices, wants: c, head: head, offsets: make([]int, len(choices))}
 		answers, err := j.Run(r.Context(), s.delta)
 		if err == nil {
 			err = s.end(answers)
@@ -35,7 +35,7 @@ func Text(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 	if err != nil {
 		return err
 	}
-	usage := usageOf(j, answers)
+	usage := UsageOf(j, answers)
 	head.Usage, head.Koinon = &usage, answers[0].Koinon
 	for i, a := range answers {
 		choice := TextChoice{Index: i, Text: text[i].String(), FinishReason: &a.Finish}
@@ -45,13 +45,13 @@ func Text(w http.ResponseWriter, r *http.Request, prepare Prepare) error {
 		}
 		head.Choices = append(head.Choices, choice)
 	}
-	label(w, j, answers)
+	Label(w, j, answers)
 	return WriteJSON(w, http.StatusOK, head)
 }
 
 // textStream writes the events of one completion.
 type textStream struct {
-	*events
+	*Events
 	job     Job
 	choices []Choice
 	wants   Completion
@@ -63,12 +63,12 @@ type textStream struct {
 func (s *textStream) event(c TextChoice, k *Koinon) error {
 	event := s.head
 	event.Choices, event.Koinon = []TextChoice{c}, k
-	return s.send(event)
+	return s.Send("", event)
 }
 
 // delta sends what arrived of a choice.
 func (s *textStream) delta(choice int, d Delta) error {
-	s.start(s.job, d.Provider)
+	s.Start(s.job, d.Provider)
 	c := TextChoice{Index: choice, Text: d.Text}
 	c.Logprobs, s.offsets[choice] = textLogprobs(s.wants, s.choices[choice].Vocabulary, d.Tokens, s.offsets[choice])
 	if d.Text == "" && c.Logprobs == nil {
@@ -80,15 +80,15 @@ func (s *textStream) delta(choice int, d Delta) error {
 // end sends how each choice ended, the usage, and the end of the stream.
 func (s *textStream) end(answers []Answer) error {
 	for i, a := range answers {
-		s.start(s.job, providerOf(a))
+		s.Start(s.job, providerOf(a))
 		if err := s.event(TextChoice{Index: i, FinishReason: &a.Finish}, a.Koinon); err != nil {
 			return ErrClient
 		}
 	}
 	if s.wants.Usage {
-		event, usage := s.head, usageOf(s.job, answers)
+		event, usage := s.head, UsageOf(s.job, answers)
 		event.Choices, event.Usage, event.Koinon = []TextChoice{}, &usage, answers[0].Koinon
-		if err := s.send(event); err != nil {
+		if err := s.Send("", event); err != nil {
 			return ErrClient
 		}
 	}

@@ -70,6 +70,56 @@ func (f *toolFields) read(shaped bool) (Tools, error) {
 	return t, nil
 }
 
+// Function is a tool that a model may call.
+type Function struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// Parameters is a JSON Schema; none for a function without arguments.
+	Parameters json.RawMessage `json:"parameters,omitempty"`
+}
+
+// NewTools are functions that a model may call, several at once if it likes.
+// Errors are [*Error], and name the field where the functions were given.
+func NewTools(field string, functions []Function) (Tools, error) {
+	f := toolFields{Tools: make([]json.RawMessage, len(functions))}
+	for i, function := range functions {
+		if !Given(function.Parameters) {
+			function.Parameters = nil
+		}
+		raw, err := json.Marshal(map[string]any{"type": "function", "function": function})
+		if err != nil {
+			return Tools{}, Invalid(fmt.Sprintf("%s[%d]", field, i), "Invalid '%s[%d]': it is not valid JSON.", field, i)
+		}
+		f.Tools[i] = raw
+	}
+	return f.read(false)
+}
+
+// Require obliges the answer to call the function of a name, or any if the name
+// is empty. Errors are [*Error].
+func (t *Tools) Require(name string) error {
+	if len(t.list) == 0 {
+		return Invalid("tool_choice", "'tool_choice' requires a call, but there are no 'tools'.")
+	}
+	t.required = true
+	if name == "" {
+		return nil
+	}
+	for _, tool := range t.list {
+		if tool.Name == name {
+			t.list, t.several = []toolcall.Tool{tool}, false
+			return nil
+		}
+	}
+	return Invalid("tool_choice", "'tool_choice' names '%s', which is none of 'tools'.", name)
+}
+
+// Single allows a required answer one call and no more.
+func (t *Tools) Single() { t.several = false }
+
+// Required says whether the answer must be a call.
+func (t *Tools) Required() bool { return t.required }
+
 func readTool(at string, raw json.RawMessage) (toolcall.Tool, error) {
 	var tool struct {
 		Type     string `json:"type"`
@@ -85,10 +135,10 @@ func readTool(at string, raw json.RawMessage) (toolcall.Tool, error) {
 		return toolcall.Tool{}, Invalid(at+".function.name", "Invalid '%s.function.name': it must be 1 to 64 letters, digits, _ and -.", at)
 	}
 	parameters := bytes.TrimSpace(tool.Function.Parameters)
-	if given(parameters) && parameters[0] != '{' {
+	if Given(parameters) && parameters[0] != '{' {
 		return toolcall.Tool{}, Invalid(at+".function.parameters", "Invalid '%s.function.parameters': it must be a JSON Schema, an object.", at)
 	}
-	if !given(parameters) {
+	if !Given(parameters) {
 		parameters = nil
 	}
 	return toolcall.Tool{Name: tool.Function.Name, Parameters: parameters}, nil
@@ -96,7 +146,7 @@ func readTool(at string, raw json.RawMessage) (toolcall.Tool, error) {
 
 // choose applies tool_choice.
 func (t *Tools) choose(raw json.RawMessage) error {
-	if !given(raw) {
+	if !Given(raw) {
 		return nil
 	}
 	var mode string
@@ -109,13 +159,10 @@ func (t *Tools) choose(raw json.RawMessage) error {
 	switch {
 	case json.Unmarshal(raw, &mode) == nil:
 	case json.Unmarshal(raw, &named) == nil && named.Type == "function":
-		for _, tool := range t.list {
-			if tool.Name == named.Function.Name {
-				t.list, t.required, t.several = []toolcall.Tool{tool}, true, false
-				return nil
-			}
+		if named.Function.Name == "" {
+			return Invalid("tool_choice", "'tool_choice' must name a function.")
 		}
-		return Invalid("tool_choice", "'tool_choice' names '%s', which is none of 'tools'.", named.Function.Name)
+		return t.Require(named.Function.Name)
 	default:
 		return Invalid("tool_choice", "'tool_choice' must be 'none', 'auto', 'required', or name a function.")
 	}
@@ -124,9 +171,7 @@ func (t *Tools) choose(raw json.RawMessage) error {
 	case "none":
 		*t = Tools{}
 	case "required":
-		if t.required = true; len(t.list) == 0 {
-			return Invalid("tool_choice", "'tool_choice' is 'required', but there are no 'tools'.")
-		}
+		return t.Require("")
 	default:
 		return Invalid("tool_choice", "'tool_choice' must be 'none', 'auto', 'required', or name a function.")
 	}
@@ -172,21 +217,22 @@ func calls(at string, m chatMessage) ([]inference.ToolCall, error) {
 	return list, nil
 }
 
-// callReader divides a choice's text into content and calls.
-type callReader struct {
+// CallReader divides a choice's text into content and calls.
+type CallReader struct {
 	parser *toolcall.Parser // nil where there are no tools
 	count  int
 }
 
-func newCallReader(c Completion, choice Choice) *callReader {
+// NewCallReader makes the reader of a choice of a completion.
+func NewCallReader(c Completion, choice Choice) *CallReader {
 	if len(c.Tools.list) == 0 {
-		return &callReader{}
+		return &CallReader{}
 	}
-	return &callReader{parser: toolcall.NewParser(choice.Calls, c.Tools.list, c.Tools.required)}
+	return &CallReader{parser: toolcall.NewParser(choice.Calls, c.Tools.list, c.Tools.required)}
 }
 
-// push takes the next part of the text.
-func (r *callReader) push(part string) (string, []ToolCall) {
+// Push takes the next part of the text. A call comes once it is whole.
+func (r *CallReader) Push(part string) (string, []ToolCall) {
 	if r.parser == nil {
 		return part, nil
 	}
@@ -194,8 +240,8 @@ func (r *callReader) push(part string) (string, []ToolCall) {
 	return text, r.number(calls)
 }
 
-// flush takes the end.
-func (r *callReader) flush() (string, []ToolCall) {
+// Flush takes the end.
+func (r *CallReader) Flush() (string, []ToolCall) {
 	if r.parser == nil {
 		return "", nil
 	}
@@ -203,7 +249,7 @@ func (r *callReader) flush() (string, []ToolCall) {
 	return text, r.number(calls)
 }
 
-func (r *callReader) number(calls []toolcall.Call) []ToolCall {
+func (r *CallReader) number(calls []toolcall.Call) []ToolCall {
 	var list []ToolCall
 	for _, c := range calls {
 		index := r.count
@@ -213,8 +259,9 @@ func (r *callReader) number(calls []toolcall.Call) []ToolCall {
 	return list
 }
 
-// finish is why an answer ended, as the API has it.
-func (r *callReader) finish(reason string) string {
+// Finish is why an answer ended, as the API has it: tool_calls, or the reason
+// given.
+func (r *CallReader) Finish(reason string) string {
 	if r.count > 0 && reason == "stop" {
 		return "tool_calls"
 	}

@@ -131,6 +131,7 @@ func (j *job) generate(ctx context.Context, i int, emit func(openai.Delta) error
 		return answer, j.explain(ctx, err)
 	}
 	answer.Finish, answer.Cached = end.Finish, uint64(end.Cached)
+	answer.Stop = decoder.Stopped()
 	if rest := decoder.Flush(); rest != "" {
 		if err := emit(openai.Delta{Text: rest}); err != nil {
 			return answer, errors.Join(openai.ErrClient, err)

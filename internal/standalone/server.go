@@ -74,7 +74,7 @@ func (s *Server) Handler() http.Handler {
 	endpoints := s.endpoints()
 	for route, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /v1/chat/completions": func(w http.ResponseWriter, r *http.Request) error { return openai.Chat(w, r, s.prepare) },
-		"POST /v1/completions":      func(w http.ResponseWriter, r *http.Request) error { return openai.Text(w, r, s.prepare) },
+		"POST /v1/completions":      func(w http.ResponseWriter, r *http.Request) error { return openai.Completions(w, r, s.prepare) },
 		"POST /v1/embeddings":       s.embeddings,
 		"GET /v1/models":            s.listModels,
 		"GET /v1/models/{id...}":    s.getModel,

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test platforms check proto bench bench-engine fuzz clean
+.PHONY: up build test platforms check proto bench bench-engine bench-router fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -37,6 +37,9 @@ bench: build ## Speed and idle cost, with the machine's name.
 
 bench-engine: build ## The engine beside llama.cpp; ARGS=--quick leaves out the largest model.
 	$(GO) run ./cmd/benchengine $(ARGS)
+
+bench-router: ## One choice among 100,000 offers: time and allocations.
+	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route
 
 fuzz: ## Every fuzz target for a minute each.
 	./scripts/fuzz.sh 60s

@@ -15,6 +15,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/openai"
+	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -26,6 +27,7 @@ type call struct {
 	vocabulary Vocabulary
 	request    inference.Request
 	prompt     []int32
+	prefixes   []uint64 // of the prompt, as caches go by them
 }
 
 // answer is how a call ended.
@@ -66,6 +68,7 @@ type attempt struct {
 	emit    func(openai.Delta) error
 
 	begun   time.Time
+	first   time.Time // token
 	output  []int32
 	decoder *openai.Decoder
 	cached  uint64
@@ -87,8 +90,8 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit f
 	if err != nil {
 		return answer{}, false, err
 	}
-	g.peers.with(o.provider, func(p *peerState) { p.inFlight++ })
-	defer g.peers.with(o.provider, func(p *peerState) { p.inFlight-- })
+	o.lane.Begin()
+	defer o.lane.End()
 
 	result, err = a.run(ctx)
 	// Does nothing where the answer ended well.
@@ -114,7 +117,7 @@ func (a *attempt) run(ctx context.Context) (answer, error) {
 		if ctx.Err() != nil {
 			return answer{}, openai.ErrClient
 		}
-		a.peers.lost(a.offer.provider)
+		a.offer.lane.SetReach(route.Dead)
 		return answer{}, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	a.conn = inference.NewGatewayConn(a.stream)
@@ -247,8 +250,9 @@ func (a *attempt) tokens(f *inferencev1.Tokens) error {
 			return fmt.Errorf("%w: %w", errProtocol, err)
 		}
 		if len(a.output) == 0 {
-			a.peers.answered(a.offer.provider, a.now().Sub(a.begun))
-			a.metrics.firstToken.Observe(a.now().Sub(a.begun).Seconds())
+			a.first = a.now()
+			a.offer.lane.Answered(a.first, a.first.Sub(a.begun))
+			a.metrics.firstToken.Observe(a.first.Sub(a.begun).Seconds())
 		}
 		a.output = append(a.output, int32(t.Id))
 		d.Text += a.decoder.Push(int32(t.Id))
@@ -279,10 +283,18 @@ func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
 	if err := a.settle(stored); err != nil {
 		return answer{}, err
 	}
+	a.learn()
 	return answer{
 		provider: a.offer.provider, receipt: r.Hash(), finish: r.FinishReason, stop: a.decoder.Stopped(),
 		usage: tokenUsage{uint64(len(a.call.prompt)), a.cached, uint64(len(a.output))},
 	}, nil
+}
+
+// learn notes how fast the provider was, and what is in its cache now.
+func (a *attempt) learn() {
+	now := a.now()
+	a.offer.lane.Finished(now, len(a.output), now.Sub(a.first), now.Sub(a.begun))
+	a.affinity.Remember(a.call.prefixes, a.offer.lane, true)
 }
 
 // settle stores a good receipt, pays the rest, and tells the provider that its
@@ -358,7 +370,7 @@ func (a *attempt) convict(stored *store.Receipt, why error) {
 	stored.Problem = why.Error()
 	err := a.pay.Pardon(stored, "false receipt")
 	until := a.now().Add(a.config.Suspend)
-	a.peers.with(a.offer.provider, func(p *peerState) { p.suspended = until })
+	a.offer.lane.Suspend(until)
 	err = errors.Join(err, a.store.Suspend(store.Suspension{Provider: a.offer.provider, Reason: why.Error(), Until: until}))
 	a.log.Error("provider suspended", "provider", a.offer.provider, "until", until, "receipt", stored.ID, "reason", why, "error", err)
 }

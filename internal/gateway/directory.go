@@ -8,20 +8,21 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
 
 // offer is one provider's offer of a version, with where it can be reached.
 type offer struct {
-	provider   string
-	peer       Peer
-	price      receipt.Price
-	maxContext uint32
-	slots      uint32
+	provider string
+	peer     Peer
+	price    receipt.Price
+	lane     *route.Lane
 }
 
 // version is one model version and who offers it.
@@ -30,6 +31,7 @@ type version struct {
 	digest receipt.Digest
 	class  string
 	offers []offer
+	index  *route.Index // of the offers, in their order
 }
 
 // label is the version's name in answers.
@@ -46,6 +48,8 @@ type market struct {
 // directory holds the newest market.
 type directory struct {
 	ledger  Ledger
+	peers   *peerBook
+	now     func() time.Time
 	current atomic.Pointer[market]
 }
 
@@ -63,13 +67,45 @@ func (d *directory) poll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading offers: %w", err)
 	}
-	d.current.Store(newMarket(versions, providers, offers))
+	m := d.market(versions, providers, offers)
+	d.current.Store(m)
+	d.peers.keep(m)
 	return nil
 }
 
-// newMarket joins versions, active providers and their offers. What does not
-// fit together, such as an offer of an unknown version, is left out.
-func newMarket(versions []modelv1.Version, providers []providerv1.Provider, offers []providerv1.Offer) *market {
+// market joins versions, active providers and their offers. What does not fit
+// together, such as an offer of an unknown version, is left out.
+func (d *directory) market(versions []modelv1.Version, providers []providerv1.Provider, offers []providerv1.Offer) *market {
+	m := newMarket(versions)
+	active := map[string]*providerv1.Provider{}
+	for i, p := range providers {
+		if p.Status == providerv1.Status_STATUS_ACTIVE && len(p.PublicKey) == ed25519.PublicKeySize {
+			active[p.Address] = &providers[i]
+		}
+	}
+	choices := map[*version][]route.Offer{}
+	for _, o := range offers {
+		digest, err := receipt.ParseDigest(o.ModelDigest)
+		p, v := active[o.Provider], m.byDigest[digest]
+		if err != nil || p == nil || v == nil {
+			continue
+		}
+		lane, price := d.peers.lane(o.Provider, digest), inference.PriceOf(&o)
+		v.offers = append(v.offers, offer{
+			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs}, price: price, lane: lane,
+		})
+		choices[v] = append(choices[v], route.Offer{
+			Lane: lane, Price: price, MaxContext: o.MaxContext, Slots: o.Slots, Audit: route.Unaudited,
+		})
+	}
+	for _, v := range m.versions {
+		v.index = route.New(choices[v], d.now())
+	}
+	return m
+}
+
+// newMarket lists versions that nobody offers yet.
+func newMarket(versions []modelv1.Version) *market {
 	m := &market{byName: map[string][]*version{}, byDigest: map[receipt.Digest]*version{}}
 	for _, v := range versions {
 		digest, err := receipt.ParseDigest(v.Digest)
@@ -89,23 +125,6 @@ func newMarket(versions []modelv1.Version, providers []providerv1.Provider, offe
 	})
 	for _, v := range m.versions {
 		m.byName[v.Name] = append(m.byName[v.Name], v)
-	}
-	active := map[string]*providerv1.Provider{}
-	for i, p := range providers {
-		if p.Status == providerv1.Status_STATUS_ACTIVE && len(p.PublicKey) == ed25519.PublicKeySize {
-			active[p.Address] = &providers[i]
-		}
-	}
-	for _, o := range offers {
-		digest, err := receipt.ParseDigest(o.ModelDigest)
-		p, v := active[o.Provider], m.byDigest[digest]
-		if err != nil || p == nil || v == nil {
-			continue
-		}
-		v.offers = append(v.offers, offer{
-			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs},
-			price: inference.PriceOf(&o), maxContext: o.MaxContext, slots: o.Slots,
-		})
 	}
 	return m
 }
@@ -131,6 +150,30 @@ func (m *market) find(name string) *version {
 		}
 	}
 	return nil
+}
+
+// pick resolves the model of a request, whose controls may bound the version:
+// then a bare name is the newest that they permit. Excluded names the control
+// that the version does not meet.
+func (m *market) pick(name string, c *route.Controls) (v *version, excluded string) {
+	v = m.find(name)
+	if v == nil || c == nil {
+		return v, ""
+	}
+	excluded = c.PermitsVersion(v.class, v.Quantization)
+	if excluded == "" || name != v.Name {
+		return v, excluded
+	}
+	var permitted []*version
+	for _, other := range m.byName[name] {
+		if c.PermitsVersion(other.class, other.Quantization) == "" {
+			permitted = append(permitted, other)
+		}
+	}
+	if other := preferred(permitted); other != nil {
+		return other, ""
+	}
+	return v, excluded
 }
 
 // preferred is the version that a bare name stands for.

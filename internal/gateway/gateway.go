@@ -23,6 +23,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/pay"
 	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/route"
 )
 
 // Surroundings are what a gateway works with.
@@ -54,6 +55,7 @@ type Gateway struct {
 	budgets      *keys.Budgets
 	directory    *directory
 	peers        *peerBook
+	affinity     *route.Affinity
 	vocabularies *vocabularyCache
 	metrics      *metrics
 	concurrency  *concurrency
@@ -81,9 +83,10 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, now: s.Now,
-		budgets: keys.NewBudgets(), directory: &directory{ledger: s.Ledger}, peers: newPeerBook(s.Now),
+		budgets: keys.NewBudgets(), peers: newPeerBook(), affinity: &route.Affinity{},
 		metrics: newMetrics(), concurrency: newConcurrency(c.MaxInFlight),
 	}
+	g.directory = &directory{ledger: s.Ledger, peers: g.peers, now: s.Now}
 	var err error
 	if g.lock, err = store.Acquire(ctx, filepath.Join(c.Home, "gateway.lock")); err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func (g *Gateway) load(ctx context.Context) error {
 		return errors.Join(err, g.store.Close())
 	}
 	for _, s := range suspensions {
-		g.peers.with(s.Provider, func(p *peerState) { p.suspended = s.Until })
+		g.peers.provider(s.Provider).Suspend(s.Until)
 	}
 	return nil
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/pay"
-	"github.com/koinon/koinon/internal/gateway/route"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/openai"
+	"github.com/koinon/koinon/internal/route"
 )
 
 // job is one HTTP request for answers: one call for each of its choices.
@@ -20,9 +21,8 @@ type job struct {
 	gateway     *Gateway
 	version     *version
 	calls       []*call
-	candidates  []route.Candidate
-	offers      []*offer // of the candidates
-	order       []int    // of the candidates, the best first
+	query       route.Query
+	plan        []route.Choice // the version's offers to try, the best first
 	reservation *keys.Reservation
 }
 
@@ -30,10 +30,14 @@ type job struct {
 // prompts, chooses the providers and holds back what the answers may cost.
 // Errors are [*openai.Error], or [openai.ErrClient].
 func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c openai.Completion) (*job, error) {
-	v := g.directory.current.Load().find(c.Model)
-	if v == nil {
+	v, lacking := g.directory.current.Load().pick(c.Model, c.Controls)
+	switch {
+	case v == nil:
 		return nil, openai.NotFound("model_not_found", "model",
 			"The model '%s' does not exist. GET /v1/models lists those that do.", c.Model)
+	case lacking != "":
+		return nil, openai.NotFound("no_provider_permitted", "provider."+lacking,
+			"'provider.%s' permits no version of the model '%s': %s has the class '%s' and the quantization '%s'.", lacking, c.Model, v.label(), v.class, v.Quantization)
 	}
 	wait, cancel := context.WithTimeout(ctx, g.config.FirstToken)
 	defer cancel()
@@ -54,7 +58,7 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 	if c, err = c.Taught(vocabulary.Tools()); err != nil {
 		return nil, err
 	}
-	j := &job{gateway: g, version: v}
+	j := &job{gateway: g, version: v, query: route.Query{Controls: c.Controls}}
 	param := "messages"
 	if c.Messages != nil {
 		err = j.add(id, key, c, vocabulary, "", c.N)
@@ -85,9 +89,12 @@ func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Voca
 	if err != nil {
 		return err
 	}
+	prefixes := route.Prefixes(cacheScope(key.ID), tokens)
 	for range n {
 		request.Seed = c.SeedOf(len(j.calls))
-		j.calls = append(j.calls, &call{id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens})
+		j.calls = append(j.calls, &call{
+			id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens, prefixes: prefixes,
+		})
 	}
 	return nil
 }
@@ -95,10 +102,8 @@ func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Voca
 // fit checks the calls against the model's context, gives an answer without a
 // bound all the room there is, and orders the providers.
 func (g *Gateway) fit(j *job, param string, c openai.Completion) error {
-	limit := uint64(j.version.ContextLength)
-	j.candidates, j.offers = g.candidates(j.version)
-	limit = min(limit, widest(j.candidates, limit)) // an offer may allow less than the model
-	var need route.Need
+	limit := j.version.index.Widest(uint64(j.version.ContextLength)) // an offer may allow less than the model
+	need := &j.query
 	for _, call := range j.calls {
 		prompt := uint64(len(call.prompt))
 		if prompt == 0 {
@@ -116,45 +121,7 @@ func (g *Gateway) fit(j *job, param string, c openai.Completion) error {
 			return openai.Invalid("", "The request cannot be sent to a provider: %v.", err)
 		}
 	}
-	j.order = route.Order(j.candidates, need)
-	if len(j.order) == 0 {
-		return openai.Unavailable("no_provider", g.config.Probe,
-			"No provider of the model '%s' can be reached now. Please try again later.", c.Model)
-	}
-	return nil
-}
-
-// widest is the largest context that any candidate allows.
-func widest(candidates []route.Candidate, most uint64) uint64 {
-	var wide uint64
-	for _, c := range candidates {
-		if c.MaxContext == 0 {
-			return most
-		}
-		wide = max(wide, uint64(c.MaxContext))
-	}
-	if wide == 0 {
-		return most
-	}
-	return wide
-}
-
-// candidates are a version's offers that may be chosen now.
-func (g *Gateway) candidates(v *version) (candidates []route.Candidate, offers []*offer) {
-	now := g.now()
-	for i := range v.offers {
-		o := &v.offers[i]
-		s := g.peers.state(o.provider)
-		if !s.usable(now) {
-			continue
-		}
-		candidates = append(candidates, route.Candidate{
-			Provider: o.provider, Price: o.price, MaxContext: o.maxContext, Slots: o.slots,
-			InFlight: s.inFlight, Latency: s.latency, Resting: s.resting(now),
-		})
-		offers = append(offers, o)
-	}
-	return candidates, offers
+	return g.choose(j, c.Model)
 }
 
 // reserve holds back the most that the job may cost at the dearest provider
@@ -162,8 +129,8 @@ func (g *Gateway) candidates(v *version) (candidates []route.Candidate, offers [
 func (g *Gateway) reserve(j *job, key store.Key) error {
 	for {
 		worst, dearest := uint64(0), 0
-		for at, i := range j.order {
-			cost, err := j.worst(j.candidates[i])
+		for at, i := range j.plan {
+			cost, err := j.worst(&j.version.offers[i])
 			if err != nil || cost > worst {
 				worst, dearest = cost, at
 			}
@@ -175,18 +142,18 @@ func (g *Gateway) reserve(j *job, key store.Key) error {
 		if j.reservation, err = g.budgets.Reserve(key, worst); err == nil {
 			return nil
 		}
-		if len(j.order) == 1 {
+		if len(j.plan) == 1 {
 			return openai.Quota("You have used up this API key's budget, or this request could exceed it: %v. Ask the gateway's operator for a key with more, or ask for fewer tokens.", err)
 		}
-		j.order = append(j.order[:dearest:dearest], j.order[dearest+1:]...)
+		j.plan = slices.Delete(j.plan, dearest, dearest+1)
 	}
 }
 
 // worst is the most that all of the job's answers cost at one provider.
-func (j *job) worst(c route.Candidate) (uint64, error) {
+func (j *job) worst(o *offer) (uint64, error) {
 	var total uint64
 	for _, call := range j.calls {
-		cost, err := c.Price.Cost(uint64(len(call.prompt)), 0, uint64(call.request.MaxTokens))
+		cost, err := o.price.Cost(uint64(len(call.prompt)), 0, uint64(call.request.MaxTokens))
 		if err != nil {
 			return 0, err
 		}
@@ -204,8 +171,7 @@ func (j *job) worst(c route.Candidate) (uint64, error) {
 // [openai.ErrClient] when there is nobody left to tell.
 func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.Delta) error) (answer, error) {
 	busy, last := 0, error(nil)
-	for _, i := range j.order {
-		o := j.offers[i]
+	for _, o := range j.offers() {
 		result, started, err := g.try(ctx, c, o, false, emit)
 		if stale(err) && !started {
 			// The grant is spent or closed at the provider; a new one may do.
@@ -230,11 +196,12 @@ func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.
 				return result, openai.Invalid("", "The provider refused the request as invalid.")
 			case inference.CodeBusy, inference.CodeDraining:
 				busy++
+				o.lane.Busy(g.now().Add(time.Second))
 			default:
-				g.peers.failed(o.provider)
+				o.lane.Failed(g.now())
 			}
 		} else if !errors.Is(err, pay.ErrTooDear) {
-			g.peers.failed(o.provider)
+			o.lane.Failed(g.now())
 		}
 		if started {
 			return result, openai.Broken("The provider failed in the middle of the answer (%s). You pay only for what you received. Please try again.", reason(err))
@@ -255,12 +222,12 @@ func (g *Gateway) exhausted(j *job, busy int, last error) error {
 	switch {
 	case errors.Is(last, pay.ErrTooDear):
 		return openai.Invalid("max_tokens", "The request may cost more than this gateway pays one provider at once (%s). Please ask for fewer tokens.", credit.Dollars(g.config.GrantCap))
-	case busy == len(j.order):
-		return openai.Unavailable("overloaded", time.Second, "Every provider of the model '%s' is busy. Please try again in a moment.", j.version.label())
+	case busy == len(j.plan):
+		return openai.Unavailable("overloaded", g.retryAfter(j), "Every provider of the model '%s' is busy. Please try again in a moment.", j.version.label())
 	case !g.funded.Load() && stale(last):
 		return openai.Unavailable("unfunded", 5*time.Second, "This gateway has no credit yet to pay providers with. Please try again in a moment.")
 	}
-	return openai.Unavailable("no_provider", g.config.Probe, "No provider of the model '%s' could serve the request. Please try again later.", j.version.label())
+	return openai.Unavailable("no_provider", g.retryAfter(j), "No provider of the model '%s' could serve the request. Please try again later.", j.version.label())
 }
 
 // reason names a failure for metrics and for clients.

@@ -45,8 +45,11 @@ func (g *Gateway) describe(id string, v *version) openai.Model {
 			ContextLength: v.ContextLength, Providers: g.alive(v),
 		},
 	}
-	_, offers := g.candidates(v)
-	for _, o := range offers {
+	now := g.now()
+	for _, o := range v.offers {
+		if !o.lane.Usable(now) {
+			continue
+		}
 		p := openai.Price{Input: o.price.Input, Output: o.price.Output}
 		if best := model.Koinon.Price; best == nil || p.Input+p.Output < best.Input+best.Output {
 			model.Koinon.Price = &p

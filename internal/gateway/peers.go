@@ -4,100 +4,82 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/koinon/koinon/internal/route"
+	"github.com/koinon/koinon/receipt"
 )
 
-// reach is what is known of whether a provider answers.
-type reach int
-
-const (
-	unknown reach = iota // not probed yet: tried after those that are known to live
-	live
-	dead // not chosen until a probe succeeds
-)
-
-// peerState is what this gateway has seen of one provider.
-type peerState struct {
-	reach     reach
-	inFlight  int
-	latency   time.Duration // to the first token, decayed
-	failures  uint          // in a row
-	restUntil time.Time     // after failures
-	suspended time.Time     // until when, after a false receipt
-}
-
-// peerBook is what this gateway has seen of all providers.
+// peerBook holds what this gateway has seen of all providers, and of their
+// serving of each model version. What it hands out is safe for concurrent use
+// and stays the same from one reading of the ledger to the next.
 type peerBook struct {
-	now   func() time.Time
-	mu    sync.Mutex
-	peers map[string]*peerState // by account address
+	mu        sync.Mutex
+	providers map[string]*route.Provider // by account address
+	lanes     map[laneKey]*route.Lane
 }
 
-func newPeerBook(now func() time.Time) *peerBook {
-	return &peerBook{now: now, peers: map[string]*peerState{}}
+type laneKey struct {
+	provider string
+	model    receipt.Digest
 }
 
-// with calls f on a provider's state.
-func (b *peerBook) with(provider string, f func(*peerState)) {
+func newPeerBook() *peerBook {
+	return &peerBook{providers: map[string]*route.Provider{}, lanes: map[laneKey]*route.Lane{}}
+}
+
+// provider is what is known of one.
+func (b *peerBook) provider(address string) *route.Provider {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.peers[provider]
+	return b.known(address)
+}
+
+func (b *peerBook) known(address string) *route.Provider {
+	p := b.providers[address]
 	if p == nil {
-		p = &peerState{}
-		b.peers[provider] = p
+		p = &route.Provider{Address: address}
+		b.providers[address] = p
 	}
-	f(p)
+	return p
 }
 
-// state is a copy of a provider's state.
-func (b *peerBook) state(provider string) (s peerState) {
-	b.with(provider, func(p *peerState) { s = *p })
-	return s
+// lane is what is known of a provider's serving of a model version.
+func (b *peerBook) lane(address string, model receipt.Digest) *route.Lane {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := laneKey{address, model}
+	l := b.lanes[key]
+	if l == nil {
+		l = route.NewLane(b.known(address))
+		b.lanes[key] = l
+	}
+	return l
 }
 
-// usable says whether a provider may be chosen at all.
-func (s *peerState) usable(now time.Time) bool {
-	return s.reach != dead && !now.Before(s.suspended)
-}
-
-// resting says whether it is better to try others first.
-func (s *peerState) resting(now time.Time) bool {
-	return s.reach != live || now.Before(s.restUntil)
-}
-
-// maxRest bounds how long failures in a row put a provider last.
-const maxRest = 30 * time.Second
-
-// failed notes a failure before the first token, or in the middle.
-func (b *peerBook) failed(provider string) {
-	b.with(provider, func(p *peerState) {
-		p.restUntil = b.now().Add(min(maxRest, time.Second<<min(p.failures, 5)))
-		p.failures++
-	})
-}
-
-// answered notes a first token.
-func (b *peerBook) answered(provider string, latency time.Duration) {
-	b.with(provider, func(p *peerState) {
-		p.reach, p.failures, p.restUntil = live, 0, time.Time{}
-		if p.latency == 0 {
-			p.latency = latency
+// keep forgets the lanes of offers that are gone.
+func (b *peerBook) keep(m *market) {
+	current := make(map[*route.Lane]bool, len(b.lanes))
+	for _, v := range m.versions {
+		for i := range v.offers {
+			current[v.offers[i].lane] = true
 		}
-		p.latency += (latency - p.latency) / 8
-	})
-}
-
-// lost notes that a provider could not be reached.
-func (b *peerBook) lost(provider string) {
-	b.with(provider, func(p *peerState) { p.reach = dead })
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, l := range b.lanes {
+		if !current[l] && l.InFlight() == 0 {
+			delete(b.lanes, key)
+		}
+	}
 }
 
 // probe checks at once every provider that offers anything, and returns how
 // many of them live. Probes run side by side, each within the given time.
 func (b *peerBook) probe(ctx context.Context, network Network, m *market, limit time.Duration) int {
-	targets := map[string]Peer{}
+	targets := map[*route.Provider]Peer{}
 	for _, v := range m.versions {
-		for _, o := range v.offers {
-			targets[o.provider] = o.peer
+		for i := range v.offers {
+			targets[v.offers[i].lane.Provider] = v.offers[i].peer
 		}
 	}
 	var wg sync.WaitGroup
@@ -108,25 +90,17 @@ func (b *peerBook) probe(ctx context.Context, network Network, m *market, limit 
 			defer func() { <-gate }()
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
-			_, err := network.Probe(ctx, peer)
-			b.with(provider, func(p *peerState) {
-				if err != nil {
-					p.reach = dead
-					return
-				}
-				if p.reach == dead { // it is back
-					p.failures, p.restUntil = 0, time.Time{}
-				}
-				p.reach = live
-			})
+			if _, err := network.Probe(ctx, peer); err != nil {
+				provider.SetReach(route.Dead)
+			} else {
+				provider.SetReach(route.Live)
+			}
 		})
 	}
 	wg.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	alive := 0
 	for provider := range targets {
-		if b.peers[provider].reach == live {
+		if provider.Reach() == route.Live {
 			alive++
 		}
 	}

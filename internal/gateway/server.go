@@ -11,6 +11,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
+	"github.com/koinon/koinon/internal/route"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -137,7 +138,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) alive(v *version) (n int) {
 	now := g.now()
 	for _, o := range v.offers {
-		if s := g.peers.state(o.provider); s.reach == live && s.usable(now) {
+		if o.lane.Reach() == route.Live && o.lane.Usable(now) {
 			n++
 		}
 	}

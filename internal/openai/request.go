@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -42,6 +43,8 @@ type Completion struct {
 	Usage       bool // a last chunk with the usage
 	Shaping     inference.Shaping
 	Tools       Tools
+	// Controls say who may serve, where there is a choice; nil for anybody.
+	Controls *route.Controls
 }
 
 // Request is what the protocol has for the completion of one prompt, which is
@@ -79,6 +82,7 @@ type Common struct {
 	StreamOptions *struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
+	Provider json.RawMessage `json:"provider"`
 	shaping
 }
 
@@ -247,6 +251,9 @@ func (r *Common) Completion() (Completion, error) {
 		return c, err
 	}
 	if c.Shaping, err = r.shaping.read(); err != nil {
+		return c, err
+	}
+	if c.Controls, err = preferences(r.Provider); err != nil {
 		return c, err
 	}
 	c.Stream = r.Stream != nil && *r.Stream

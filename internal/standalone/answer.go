@@ -33,6 +33,9 @@ func (s *Server) prepare(_ context.Context, _ string, c openai.Completion) (open
 	if err := s.serves(c.Model); err != nil {
 		return nil, err
 	}
+	if c.Controls != nil {
+		return nil, openai.Unsupported("provider", "'provider' is not supported by this server: it has no market to choose from.")
+	}
 	c, err := c.Taught(s.vocabulary.Tools())
 	if err != nil {
 		return nil, err

@@ -17,11 +17,12 @@ const (
 	maxNameSize = 128 // bytes of an entry
 )
 
-// preferences reads the provider object, which says who may serve: OpenRouter's
+// Preferences reads the provider object, which says who may serve: OpenRouter's
 // fields, and verification, min_audit_score and region. A field that is not
 // known is refused, since ignoring it could send a prompt where it must not go.
-func preferences(raw json.RawMessage) (*route.Controls, error) {
-	if !given(raw) {
+// No object is nil. Errors are [*Error].
+func Preferences(raw json.RawMessage) (*route.Controls, error) {
+	if !Given(raw) {
 		return nil, nil
 	}
 	var fields map[string]json.RawMessage
@@ -34,7 +35,7 @@ func preferences(raw json.RawMessage) (*route.Controls, error) {
 		if read == nil {
 			return nil, Unsupported("provider."+name, "'provider.%.64s' is not supported by this gateway.", name)
 		}
-		if !given(fields[name]) {
+		if !Given(fields[name]) {
 			continue
 		}
 		if err := read(c, "provider."+name, fields[name]); err != nil {
@@ -133,7 +134,7 @@ func maxPrice(c *route.Controls, param string, raw json.RawMessage) error {
 		if into == nil {
 			return Unsupported(param+"."+name, "'%s.%.64s' is not supported: prices are for the tokens of the 'prompt' and the 'completion'.", param, name)
 		}
-		if !given(fields[name]) {
+		if !Given(fields[name]) {
 			continue
 		}
 		text := strings.Trim(string(fields[name]), `"`)

@@ -61,7 +61,7 @@ func TestWrongPreferencesAreNamed(t *testing.T) {
 func FuzzPreferences(f *testing.F) {
 	f.Add(`{"order":["a"],"max_price":{"prompt":"1e3"},"region":"DE"}`)
 	f.Fuzz(func(t *testing.T, object string) {
-		if c, err := preferences([]byte(object)); err == nil && c != nil && (c.MinAudit < 0 || c.MinAudit > 1) {
+		if c, err := Preferences([]byte(object)); err == nil && c != nil && (c.MinAudit < 0 || c.MinAudit > 1) {
 			t.Errorf("%q gives %+v", object, c)
 		}
 	})

@@ -253,7 +253,7 @@ func (r *Common) Completion() (Completion, error) {
 	if c.Shaping, err = r.shaping.read(); err != nil {
 		return c, err
 	}
-	if c.Controls, err = preferences(r.Provider); err != nil {
+	if c.Controls, err = Preferences(r.Provider); err != nil {
 		return c, err
 	}
 	c.Stream = r.Stream != nil && *r.Stream

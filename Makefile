@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test platforms check proto bench bench-engine bench-router fuzz clean
+.PHONY: up build test platforms check proto bench bench-engine bench-router e2e fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -40,6 +40,9 @@ bench-engine: build ## The engine beside llama.cpp; ARGS=--quick leaves out the 
 
 bench-router: ## One choice among 100,000 offers: time and allocations.
 	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route
+
+e2e: ## A real Ollama sells through a network of processes; builds it at first.
+	./scripts/e2e.sh
 
 fuzz: ## Every fuzz target for a minute each.
 	./scripts/fuzz.sh 60s

@@ -31,11 +31,14 @@ func newProvideCommand() *cobra.Command {
 registers and bonds this provider, offers the model at a price, and redeems what
 it earns. Safe to run again: it changes only what is different. Without a file,
 --model names a registered version, whose weights are fetched from the others
-who offer it. The account is made at the first start and named; it needs KOIN for
+who offer it. With --upstream an engine sells what it serves already: it is asked
+where its GGUF file is, whose digest names the version, of class statistical, and
+whose tokenizer counts what is sold. The account is made at the first start and named; it needs KOIN for
 the bond. Ctrl-C lets answers end and redeems.`,
 		Example: `  koinon provide model.gguf --name bard --input-price 0.50 --output-price 2
   koinon provide model.gguf --owner koinon1…=1200      # 12% of the revenue to its author
   koinon provide --model sha256:… --ledger 10.0.0.1:9090
+  koinon provide --upstream http://127.0.0.1:11434/v1 --model llama3.2    # Ollama, llama.cpp's server, vLLM
   koinon provide --config provider.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -80,7 +83,11 @@ the bond. Ctrl-C lets answers end and redeems.`,
 	flags.StringVar(&config.Home, "home", config.Home, "where the provider's keys, weights and books live")
 	flags.StringVar(&config.Ledger, "ledger", config.Ledger, "gRPC address of a node")
 	flags.StringVar(&config.KeyFile, "key-file", "", "account (default account.json in home)")
-	flags.StringVar(&config.Model, "model", "", "digest of a registered version to fetch and serve")
+	flags.StringVar(&config.Model, "model", "", "digest of a registered version to fetch and serve; with --upstream, the engine's name for its model")
+	flags.StringVar(&config.Upstream, "upstream", "", "base URL of an engine that runs already and serves OpenAI's API")
+	flags.StringVar(&config.Weights, "weights", "", "with --upstream, the GGUF file that the engine serves (default what Ollama and llama.cpp say)")
+	flags.StringVar(&config.UpstreamKey, "upstream-key", "", "API key of that engine")
+	flags.IntVar(&config.Context, "context", 0, "with --upstream, most tokens of prompt and answer (default what the engine says)")
 	flags.StringVar(&config.Name, "name", "", "model's name (default the file's)")
 	flags.StringVar(&config.Version, "model-version", "", "model's version (default 1)")
 	flags.StringVar(&config.License, "license", "", "SPDX identifier (default the file's)")

@@ -50,9 +50,13 @@ type Completion struct {
 // Request is what the protocol has for the completion of one prompt, which is
 // empty for a chat, but for its seed.
 func (c Completion) Request(model receipt.Digest, prompt string) inference.Request {
+	logprobs := c.TopLogprobs
+	if c.Logprobs { // an engine that cannot tell them refuses
+		logprobs = max(1, logprobs)
+	}
 	return inference.Request{
 		Model: model, Messages: c.Messages, Prompt: prompt, MaxTokens: c.MaxTokens,
-		Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Stop: c.Stop, Logprobs: c.TopLogprobs,
+		Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, Stop: c.Stop, Logprobs: logprobs,
 		Shaping: c.Shaping, Tools: c.Tools.sent,
 	}
 }

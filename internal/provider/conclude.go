@@ -187,6 +187,8 @@ func (s *session) explain(err error) error {
 	switch {
 	case errors.As(err, &e):
 		return err
+	case errors.Is(err, ErrEngine):
+		return fmt.Errorf("%w: %w", inference.Errorf(inference.CodeInternal, "%v", ErrEngine), err)
 	case errors.Is(err, ErrBusy):
 		return inference.Errorf(inference.CodeBusy, "%v", ErrBusy)
 	case errors.Is(err, ErrContextLength):

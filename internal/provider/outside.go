@@ -57,6 +57,10 @@ var (
 	ErrBusy = errors.New("every slot is taken and the queue is full")
 	// ErrContextLength: the prompt leaves no room for an answer.
 	ErrContextLength = errors.New("the prompt does not fit the model's context")
+	// ErrUnsupported: this engine cannot do what was asked, another's may.
+	ErrUnsupported = errors.New("this provider's engine cannot do that")
+	// ErrEngine: the engine failed, through no fault of the request.
+	ErrEngine = errors.New("the engine failed")
 )
 
 // Engine turns a request into tokens. It is safe for concurrent use.

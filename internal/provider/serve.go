@@ -183,10 +183,17 @@ func (s *session) accept(open *inferencev1.Open) error {
 // fit encodes the prompt and bounds the answer by the model's context.
 func (s *session) fit() error {
 	var err error
-	if err = s.p.out.Engine.Check(s.request); err != nil {
+	if err = s.p.out.Engine.Check(s.request); err == nil {
+		s.prompt, err = s.p.out.Engine.Prompt(s.request)
+	} else if !errors.Is(err, ErrUnsupported) {
 		return inference.Errorf(inference.CodeInvalidRequest, "%v", err)
 	}
-	if s.prompt, err = s.p.out.Engine.Prompt(s.request); err != nil {
+	if errors.Is(err, ErrUnsupported) {
+		e := inference.Errorf(inference.CodeInvalidRequest, "%v", err)
+		e.Retryable = true // by another provider
+		return e
+	}
+	if err != nil {
 		return inference.Errorf(inference.CodeInvalidRequest, "the model's template refuses the messages")
 	}
 	room := s.p.out.Engine.ContextLength() - len(s.prompt)

@@ -49,7 +49,7 @@ func (v Vocabulary) Piece(id int32) ([]byte, bool) {
 // the rest.
 func Request(m *engine.Model, q inference.Request, prompt []int32, limit int) (engine.Request, error) {
 	r := engine.Request{
-		Prompt: prompt, MaxTokens: limit, Sampling: sampled(q), Stop: q.Stop, TopLogprobs: int(q.Logprobs),
+		Prompt: prompt, MaxTokens: limit, Sampling: Sampling(q), Stop: q.Stop, TopLogprobs: int(q.Logprobs),
 	}
 	if err := r.Sampling.Validate(m.Size()); err != nil {
 		return r, err
@@ -62,8 +62,8 @@ func Request(m *engine.Model, q inference.Request, prompt []int32, limit int) (e
 	return r, err
 }
 
-// sampled are a request's parameters of sampling.
-func sampled(q inference.Request) sampling.Params {
+// Sampling are a request's parameters of sampling.
+func Sampling(q inference.Request) sampling.Params {
 	p := sampling.Params{
 		Temperature: q.Temperature, TopP: q.TopP, TopK: int(q.TopK), Seed: q.Seed,
 		MinP: q.MinP, TypicalP: q.TypicalP, RepetitionPenalty: q.RepetitionPenalty,

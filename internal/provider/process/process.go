@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -18,14 +19,12 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/provider/onledger"
 	"github.com/koinon/koinon/internal/weights"
-	"github.com/koinon/koinon/receipt"
 )
 
 // Config is a provider on its own.
@@ -42,10 +41,23 @@ type Config struct {
 	// Weights is the GGUF file to serve. Without it the version named by Model
 	// is fetched from the providers who offer it.
 	Weights string `yaml:"weights"`
-	// Model is the digest of a registered version, "sha256:…".
+	// Model is the digest of a registered version, "sha256:…"; with Upstream, the
+	// engine's name for its model.
 	Model string `yaml:"model"`
+	// Upstream is the base URL of an engine that runs already and serves OpenAI's
+	// API, http://127.0.0.1:11434/v1; empty to serve with the reference engine.
+	// Weights is then the file that it serves, if it does not say so itself.
+	Upstream string `yaml:"upstream"`
+	// UpstreamKey is that engine's API key, if it wants one.
+	UpstreamKey string `yaml:"upstream_key"`
+	// UpstreamStall is the longest silence of that engine. Default 2m.
+	UpstreamStall time.Duration `yaml:"upstream_stall"`
+	// Context bounds prompt and answer together, in tokens, at an engine that runs
+	// already. Default what it says, and at most what the model has.
+	Context int `yaml:"context"`
 	// Name, Version and License name the version that Weights becomes. They
-	// default to the file's own name and license, and to 1.
+	// default to the file's own name and license, and to 1, or 1-statistical where
+	// an engine runs already.
 	Name    string `yaml:"name"`
 	Version string `yaml:"version"`
 	License string `yaml:"license"`
@@ -55,6 +67,18 @@ type Config struct {
 	Queue int `yaml:"queue"`
 	// MetricsRegistry collects the provider's metrics; nil for none.
 	MetricsRegistry prometheus.Registerer `yaml:"-"`
+}
+
+// withDefaults fills in what is zero and the process needs.
+func (c Config) withDefaults() Config {
+	c.Threads = cmp.Or(c.Threads, runtime.NumCPU())
+	c.Queue = cmp.Or(c.Queue, 64)
+	c.Slots = cmp.Or(c.Slots, 4)
+	if c.Upstream != "" {
+		c.Version = cmp.Or(c.Version, "1-statistical") // beside the same weights' exact version
+	}
+	c.Version = cmp.Or(c.Version, "1")
+	return c
 }
 
 // Info is what a provider that serves is known by.
@@ -70,6 +94,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	if c.Home == "" {
 		return fmt.Errorf("%w: home is missing", provider.ErrConfig)
 	}
+	c = c.withDefaults()
 	ledger, key, err := account(ctx, c)
 	if err != nil {
 		return err
@@ -95,15 +120,17 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
 
-	path, model, err := obtain(ctx, c, ledger, store, swarm, log)
+	var model provider.Model
+	var engine provider.Engine
+	if c.Upstream != "" {
+		model, engine, err = external(ctx, c, store, log)
+	} else {
+		model, engine, err = own(ctx, c, ledger, store, swarm, log)
+	}
 	if err != nil {
 		return err
 	}
-	loaded, err := engine.Load(path)
-	if err != nil {
-		return fmt.Errorf("cannot load the weights: %w", err)
-	}
-	return serve(ctx, c, log, host, ledger, key, identity, model, loaded, ready)
+	return serve(ctx, c, log, host, ledger, key, identity, model, engine, ready)
 }
 
 func account(ctx context.Context, c Config) (*client.Client, client.Key, error) {
@@ -119,97 +146,16 @@ func account(ctx context.Context, c Config) (*client.Client, client.Key, error) 
 	return ledger, key, err
 }
 
-// obtain makes the weights be here and says what version they are.
-func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (string, provider.Model, error) {
-	if c.Weights != "" {
-		version := c.Version
-		if version == "" {
-			version = "1"
-		}
-		m, digest, err := store.Publish(ctx, c.Weights, weights.Card{Name: c.Name, Version: version, License: c.License, Class: receipt.Exact})
-		if err != nil {
-			return "", provider.Model{}, err
-		}
-		return c.Weights, modelOf(m, digest), nil
-	}
-	digest, err := receipt.ParseDigest(c.Model)
-	if err != nil {
-		return "", provider.Model{}, fmt.Errorf("%w: give weights, a GGUF file, or model, a version's digest: %w", provider.ErrConfig, err)
-	}
-	// Whoever has the weights may be starting, too, and the ledger may not know
-	// yet where they are now.
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		path, m, err := fetch(ctx, c, ledger, swarm, digest, log)
-		if !errors.Is(err, weights.ErrUnavailable) {
-			return path, m, err
-		}
-		log.Warn("the weights cannot be fetched yet; trying again", "wait", wait, "error", err)
-		select {
-		case <-ctx.Done():
-			return "", provider.Model{}, errors.Join(ctx.Err(), err)
-		case <-time.After(wait):
-		}
-	}
-}
-
-func fetch(ctx context.Context, c Config, ledger *client.Client, swarm *weights.Swarm, digest receipt.Digest, log *slog.Logger) (string, provider.Model, error) {
-	peers, err := offering(ctx, ledger, c.Model)
-	if err != nil {
-		return "", provider.Model{}, err
-	}
-	log.Info("fetching weights", "model", c.Model, "peers", len(peers))
-	path, err := swarm.Weights(ctx, digest, peers, nil)
-	if err != nil {
-		return "", provider.Model{}, err
-	}
-	m, err := swarm.Manifest(ctx, digest, peers)
-	return path, modelOf(m, digest), err
-}
-
-// offering lists where a version's providers can be reached.
-func offering(ctx context.Context, ledger *client.Client, digest string) ([]p2p.Peer, error) {
-	offers, err := ledger.Offers(ctx, digest, "")
-	if err != nil {
-		return nil, err
-	}
-	var peers []p2p.Peer
-	for _, o := range offers {
-		p, err := ledger.Provider(ctx, o.Provider)
-		if err != nil {
-			return nil, err
-		}
-		peers = append(peers, p2p.Peer{Key: p.PublicKey, Addrs: p.Addrs})
-	}
-	return peers, nil
-}
-
-func modelOf(m weights.Manifest, digest receipt.Digest) provider.Model {
-	return provider.Model{
-		Digest: digest, Name: m.Name, Version: m.Version, Class: m.Class, License: m.License, Architecture: m.Architecture,
-		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization,
-	}
-}
-
 func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledger *client.Client, key client.Key,
-	identity ed25519.PrivateKey, model provider.Model, loaded *engine.Model, ready func(Info),
+	identity ed25519.PrivateKey, model provider.Model, engine provider.Engine, ready func(Info),
 ) (err error) {
-	threads, queue, slots := c.Threads, c.Queue, c.Slots
-	if threads == 0 {
-		threads = runtime.NumCPU()
-	}
-	if queue == 0 {
-		queue = 64
-	}
-	if slots == 0 {
-		slots = 4
-	}
 	registry := c.MetricsRegistry
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
 	p, err := provider.New(c.Config, provider.Outside{
 		Ledger: onledger.New(ledger, key), Model: model, Key: identity, Addrs: host.Addrs, Log: log, Metrics: registry,
-		Engine: provider.Reference(engine.New(loaded, engine.Options{Slots: slots, Queue: queue, Threads: threads})),
+		Engine: engine,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,133 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/upstream"
+	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/p2p"
+	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/internal/weights"
+	"github.com/koinon/koinon/receipt"
+)
+
+// own loads a model into the reference engine.
+func own(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (provider.Model, provider.Engine, error) {
+	path, model, err := obtain(ctx, c, ledger, store, swarm, log)
+	if err != nil {
+		return model, nil, err
+	}
+	loaded, err := engine.Load(path)
+	if err != nil {
+		return model, nil, fmt.Errorf("cannot load the weights: %w", err)
+	}
+	return model, provider.Reference(engine.New(loaded, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads})), nil
+}
+
+// external finds an engine that runs already, the file that it serves, and
+// whether the two belong together.
+func external(ctx context.Context, c Config, store *weights.Store, log *slog.Logger) (provider.Model, provider.Engine, error) {
+	fail := func(err error) (provider.Model, provider.Engine, error) { return provider.Model{}, nil, err }
+	e, err := upstream.Dial(ctx, upstream.Config{
+		URL: c.Upstream, Model: c.Model, APIKey: c.UpstreamKey, Context: c.Context, Slots: c.Slots, Queue: c.Queue, Stall: c.UpstreamStall,
+	})
+	if err != nil {
+		return fail(err)
+	}
+	path := c.Weights
+	if path == "" {
+		path = e.Weights()
+	}
+	if path == "" {
+		return fail(fmt.Errorf("%w: the engine does not say which file it serves: give weights, the GGUF file", provider.ErrConfig))
+	}
+	m, digest, err := store.Publish(ctx, path, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Statistical})
+	if err != nil {
+		return fail(err)
+	}
+	vocabulary, err := engine.OpenVocabulary(path)
+	if err != nil {
+		return fail(fmt.Errorf("cannot read the weights' vocabulary: %w", err))
+	}
+	length := int(m.ContextLength)
+	if has := e.ContextLength(); has > 0 {
+		length = min(length, has)
+	}
+	log.Info("found an engine", "kind", e.Kind(), "model", c.Model, "weights", path, "context", length)
+	if err := e.Probe(ctx, upstream.NewPieces(vocabulary), vocabulary.Prompt("One, two, three, four.")); err != nil {
+		return fail(err)
+	}
+	return modelOf(m, digest), provider.Upstream(e, vocabulary, length), nil
+}
+
+// obtain makes the weights be here and says what version they are.
+func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (string, provider.Model, error) {
+	if c.Weights != "" {
+		m, digest, err := store.Publish(ctx, c.Weights, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Exact})
+		if err != nil {
+			return "", provider.Model{}, err
+		}
+		return c.Weights, modelOf(m, digest), nil
+	}
+	digest, err := receipt.ParseDigest(c.Model)
+	if err != nil {
+		return "", provider.Model{}, fmt.Errorf("%w: give weights, a GGUF file, or model, a version's digest: %w", provider.ErrConfig, err)
+	}
+	// Whoever has the weights may be starting, too, and the ledger may not know
+	// yet where they are now.
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		path, m, err := fetch(ctx, c, ledger, swarm, digest, log)
+		if !errors.Is(err, weights.ErrUnavailable) {
+			return path, m, err
+		}
+		log.Warn("the weights cannot be fetched yet; trying again", "wait", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return "", provider.Model{}, errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+func fetch(ctx context.Context, c Config, ledger *client.Client, swarm *weights.Swarm, digest receipt.Digest, log *slog.Logger) (string, provider.Model, error) {
+	peers, err := offering(ctx, ledger, c.Model)
+	if err != nil {
+		return "", provider.Model{}, err
+	}
+	log.Info("fetching weights", "model", c.Model, "peers", len(peers))
+	path, err := swarm.Weights(ctx, digest, peers, nil)
+	if err != nil {
+		return "", provider.Model{}, err
+	}
+	m, err := swarm.Manifest(ctx, digest, peers)
+	return path, modelOf(m, digest), err
+}
+
+// offering lists where a version's providers can be reached.
+func offering(ctx context.Context, ledger *client.Client, digest string) ([]p2p.Peer, error) {
+	offers, err := ledger.Offers(ctx, digest, "")
+	if err != nil {
+		return nil, err
+	}
+	var peers []p2p.Peer
+	for _, o := range offers {
+		p, err := ledger.Provider(ctx, o.Provider)
+		if err != nil {
+			return nil, err
+		}
+		peers = append(peers, p2p.Peer{Key: p.PublicKey, Addrs: p.Addrs})
+	}
+	return peers, nil
+}
+
+func modelOf(m weights.Manifest, digest receipt.Digest) provider.Model {
+	return provider.Model{
+		Digest: digest, Name: m.Name, Version: m.Version, Class: m.Class, License: m.License, Architecture: m.Architecture,
+		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization,
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/koinon/koinon/internal/machine"
@@ -16,10 +14,6 @@ const (
 	idleCPUTarget    = 10.0 // % of one core
 	idleMemoryTarget = 1 << 30
 )
-
-// ticksPerSecond is the unit of times in /proc/PID/stat, the same on every
-// Linux that Go runs on.
-const ticksPerSecond = 100
 
 // idleCost is what a network takes that nobody uses.
 type idleCost struct {
@@ -48,7 +42,7 @@ func measureIdle(ctx context.Context, n *network, quick bool, progress func(stri
 		return nil, err
 	}
 	progress("watching the idle network for %s", length)
-	before, err := processTicks(pid)
+	before, err := machine.ProcessTime(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -64,44 +58,16 @@ func measureIdle(ctx context.Context, n *network, quick bool, progress func(stri
 			return nil, err
 		}
 	}
-	after, err := processTicks(pid)
+	after, err := machine.ProcessTime(pid)
 	if err != nil {
 		return nil, err
 	}
 	took := time.Since(began).Seconds()
-	cpu := 100 * float64(after-before) / ticksPerSecond / took
+	cpu := 100 * (after - before).Seconds() / took
 	return &idleCost{
 		Seconds: took, CPUPercent: cpu, CPUTarget: idleCPUTarget, CPUOK: cpu < idleCPUTarget,
 		RSS: most, RSSTarget: idleMemoryTarget, RSSOK: most < idleMemoryTarget,
 	}, nil
-}
-
-func processTicks(pid int) (uint64, error) {
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	return cpuTicks(string(line))
-}
-
-// cpuTicks adds up the user's and the system's time of a line of /proc/PID/stat.
-// The second field is a name that may hold anything, so fields are counted from
-// its last parenthesis.
-func cpuTicks(line string) (uint64, error) {
-	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
-	const user, system = 14 - 3, 15 - 3 // as proc(5) numbers them, from the third
-	if len(fields) <= system {
-		return 0, fmt.Errorf("%q is no line of /proc/PID/stat", line)
-	}
-	var ticks uint64
-	for _, field := range fields[user : system+1] {
-		n, err := strconv.ParseUint(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%q is no line of /proc/PID/stat: %w", line, err)
-		}
-		ticks += n
-	}
-	return ticks, nil
 }
 
 // residentMemory is in bytes.

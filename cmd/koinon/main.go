@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/ledger/cli"
+	"github.com/koinon/koinon/internal/machine"
 )
 
 // version is set by the linker.
@@ -52,7 +53,10 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	stop, err := machine.Profile()
+	if err == nil {
+		err = errors.Join(root.ExecuteContext(ctx), stop())
+	}
 	if err == nil {
 		return 0
 	}

@@ -36,8 +36,8 @@ type Config struct {
 	// MaxConnections is when the least useful connections are closed; half as
 	// many again is the hard limit. 0 means 256.
 	MaxConnections int
-	// MaxStreamsPerPeer bounds the streams that one peer has open here at once.
-	// 0 means 256.
+	// MaxStreamsPerPeer bounds the streams that one peer has open here at once: a
+	// gateway is one peer with many clients. 0 means 1024.
 	MaxStreamsPerPeer int
 	// MaxMemory bounds the buffers of all connections, in bytes. 0 means 256 MiB.
 	MaxMemory int64
@@ -56,7 +56,7 @@ func (c Config) withDefaults() Config {
 		c.MaxConnections = 256
 	}
 	if c.MaxStreamsPerPeer == 0 {
-		c.MaxStreamsPerPeer = 256
+		c.MaxStreamsPerPeer = 1024
 	}
 	if c.MaxMemory == 0 {
 		c.MaxMemory = 256 << 20

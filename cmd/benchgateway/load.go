@@ -44,7 +44,7 @@ type outcome struct {
 }
 
 // run returns the times of the requests that ended while it ran. It fails where
-// more than one request in a hundred does.
+// more than one request in twenty does.
 func (l load) run(ctx context.Context, length time.Duration) (o outcome, err error) {
 	wire, host, err := l.request()
 	if err != nil {
@@ -52,16 +52,16 @@ func (l load) run(ctx context.Context, length time.Duration) (o outcome, err err
 	}
 	began := time.Now()
 	until := began.Add(length)
-	clients := make([]client, l.connections)
+	callers := make([]caller, l.connections)
 	var wg sync.WaitGroup
-	for i := range clients {
-		clients[i] = client{host: host, wire: wire}
-		wg.Go(func() { clients[i].keepAsking(ctx, until) })
+	for i := range callers {
+		callers[i] = caller{host: host, wire: wire}
+		wg.Go(func() { callers[i].keepAsking(ctx, until) })
 	}
 	wg.Wait()
 	o.took = time.Since(began)
 	var last error
-	for _, c := range clients {
+	for _, c := range callers {
 		o.samples = append(o.samples, c.samples...)
 		if o.failed += c.failed; c.last != nil {
 			last = c.last
@@ -70,7 +70,7 @@ func (l load) run(ctx context.Context, length time.Duration) (o outcome, err err
 	switch {
 	case ctx.Err() != nil:
 		return o, ctx.Err()
-	case 100*o.failed > len(o.samples):
+	case 20*o.failed > len(o.samples):
 		return o, fmt.Errorf("%d requests failed and %d did not: %w", o.failed, len(o.samples), last)
 	}
 	return o, nil
@@ -95,9 +95,9 @@ func (l load) request() (wire []byte, host string, err error) {
 	return out.Bytes(), u.Host, err
 }
 
-// client is one connection. It speaks HTTP with as little work as it can, for its
+// caller is one connection. It speaks HTTP with as little work as it can, for its
 // own CPU is taken from what it measures.
-type client struct {
+type caller struct {
 	host    string
 	wire    []byte
 	samples []sample
@@ -106,7 +106,7 @@ type client struct {
 }
 
 // keepAsking sends one request after the other until a time, each at least once.
-func (c *client) keepAsking(ctx context.Context, until time.Time) {
+func (c *caller) keepAsking(ctx context.Context, until time.Time) {
 	var conn net.Conn
 	defer func() {
 		if conn != nil {

@@ -33,6 +33,7 @@ type options struct {
 	rounds         int
 	quick          bool
 	withoutPortkey bool
+	only           []string // parts of names of ways
 	profile        string
 	asJSON         bool
 }
@@ -104,6 +105,7 @@ codes: 0 measured, whether targets are met or not, 1 failed, 2 wrong usage.`,
 	flags.IntVar(&o.rounds, "rounds", 3, "measurements of each kind, of which the middle counts")
 	flags.BoolVar(&o.quick, "quick", false, "one short round: a look, not a result")
 	flags.BoolVar(&o.withoutPortkey, "without-portkey", false, "leave the npm package out")
+	flags.StringSliceVar(&o.only, "only", nil, "measure only ways with one of these in their name, and the direct one")
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of koinon's gateway and providers")
 	flags.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	cmd.AddCommand(newEngineRole(&o), newProxyRole(), newProvideRole(&o))

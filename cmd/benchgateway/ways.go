@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/koinon/koinon/internal/devnet"
@@ -81,7 +83,16 @@ func (b *bench) startWays(ctx context.Context, progress func(string, ...any)) er
 		}
 	}
 	progress("starting a ledger, two providers and a gateway")
-	return b.startKoinon(ctx, self)
+	if err := b.startKoinon(ctx, self); err != nil {
+		return err
+	}
+	b.ways = slices.DeleteFunc(b.ways, func(w way) bool { return !b.wants(w.name) })
+	return nil
+}
+
+// wants says whether a way is to be measured.
+func (o options) wants(name string) bool {
+	return len(o.only) == 0 || name == "direct" || slices.ContainsFunc(o.only, func(part string) bool { return strings.Contains(name, part) })
 }
 
 // packages is what npm installs. The package names no version of the server it

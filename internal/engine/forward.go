@@ -19,18 +19,18 @@ type forward struct {
 	*Model
 	workers int
 
-	rows                                          int
-	x, normed, q, k, v, attn, proj, gate, up, act []float32
-	input                                         tensor.Input
-	turns                                         []tensor.Turn
-	scores                                        sync.Pool // of *[]float32
+	rows                                     int
+	x, normed, q, k, v, attn, proj, gate, up []float32
+	input                                    tensor.Input
+	turns                                    []tensor.Turn
+	scratch                                  sync.Pool // of *[]float32
 
 	selected, logits []float32
 }
 
 func (m *Model) newForward(workers int) *forward {
 	f := &forward{Model: m, workers: max(1, workers)}
-	f.scores.New = func() any { return new([]float32) }
+	f.scratch.New = func() any { return new([]float32) }
 	return f
 }
 
@@ -63,7 +63,7 @@ func (f *forward) run(spans []span) {
 	for _, buffer := range []*[]float32{&f.k, &f.v} {
 		resize(buffer, f.rows*f.kvHeads*f.headDim)
 	}
-	for _, buffer := range []*[]float32{&f.gate, &f.up, &f.act} {
+	for _, buffer := range []*[]float32{&f.gate, &f.up} {
 		resize(buffer, f.rows*f.hidden)
 	}
 	for _, s := range spans {
@@ -173,8 +173,8 @@ func (f *forward) attendRows(index, kvHead int, s span, first, stride, rows, ste
 	start := len(s.history.tokens)
 	positions := start + len(s.tokens)
 	used := (positions + pageTokens - 1) / pageTokens
-	buffer := f.scores.Get().(*[]float32)
-	defer f.scores.Put(buffer)
+	buffer := f.scratch.Get().(*[]float32)
+	defer f.scratch.Put(buffer)
 	across := used * pageTokens
 	scores := resize(buffer, rows*across)
 	for i, p := range s.history.pages[:used] {
@@ -203,10 +203,14 @@ func (f *forward) feedForward(l *layer) {
 	f.normalise(l.ffnNorm)
 	tensor.Multiply(&f.input, f.workers, tensor.Product{Matrix: l.gate, Y: f.gate}, tensor.Product{Matrix: l.up, Y: f.up})
 	f.each(func(row int) {
-		at := row * f.hidden
-		tensor.SwiGLU(f.act[at:at+f.hidden], f.gate[at:at+f.hidden], f.up[at:at+f.hidden])
+		buffer := f.scratch.Get().(*[]float32)
+		gate := f.gate[row*f.hidden:][:f.hidden]
+		act := resize(buffer, f.hidden)
+		tensor.SwiGLU(act, gate, f.up[row*f.hidden:][:f.hidden])
+		copy(gate, act)
+		f.scratch.Put(buffer)
 	})
-	f.input.Set(f.act, f.rows, f.hidden)
+	f.input.Set(f.gate, f.rows, f.hidden)
 	l.down.Mul(f.proj, &f.input, f.workers)
 	f.add()
 }

@@ -128,6 +128,13 @@ func (r *weightReader) matrix(name string, out, in int) *tensor.Matrix {
 
 func (m *Model) readWeights(f *gguf.File) error {
 	r := &weightReader{file: f, memory: new(tensor.Memory)}
+	room := 0
+	for _, t := range f.Tensors() {
+		if len(t.Shape) == 2 {
+			room += tensor.MatrixBytes(t.Type, int(t.Shape[1]), int(t.Shape[0]))
+		}
+	}
+	r.memory.Reserve(room)
 	m.embedding = r.matrix("token_embd.weight", m.Size(), m.dim)
 	m.norm = r.vector("output_norm.weight", m.dim)
 	m.output = m.embedding

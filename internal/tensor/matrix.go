@@ -57,8 +57,7 @@ func (s *Memory) NewMatrix(format block.Format, rows []byte, out, in int) (*Matr
 func (m *Matrix) pack(rows []byte, perRow int) error {
 	m.layout = layouts[m.format]
 	blocks := m.in / m.layout.elements
-	panels := (m.out + panelWidth - 1) / panelWidth
-	m.panels = m.memory.take(panels * blocks * m.layout.bytes)
+	m.panels = m.memory.take(packedBytes(m.format, m.out, m.in))
 	for row := range m.out {
 		panel := m.panels[row/panelWidth*blocks*m.layout.bytes:]
 		source := rows[row*perRow:][:perRow]
@@ -70,6 +69,24 @@ func (m *Matrix) pack(rows []byte, perRow int) error {
 		}
 	}
 	return nil
+}
+
+// MatrixBytes is the room that a matrix takes of a [Memory], 0 for a format that
+// no matrix has.
+func MatrixBytes(format block.Format, out, in int) int {
+	if format == block.F32 {
+		return lines(4 * panelFloats(in, out))
+	}
+	return lines(packedBytes(format, out, in))
+}
+
+// packedBytes is what the panels of a matrix take that is no F32.
+func packedBytes(format block.Format, out, in int) int {
+	layout := layouts[format]
+	if layout.elements == 0 {
+		return 0
+	}
+	return (out + panelWidth - 1) / panelWidth * (in / layout.elements) * layout.bytes
 }
 
 // Format is how the weights are stored.

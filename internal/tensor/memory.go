@@ -15,24 +15,45 @@ const memoryChunk = 128 << 20
 // is given back once no matrix is in use. It is not safe for concurrent use.
 type Memory struct{ left []byte }
 
+// Reserve takes room for matrices of so many bytes in all, see [MatrixBytes], and
+// no more: large pages end where they would be touched for less than a page.
+func (s *Memory) Reserve(bytes int) {
+	if chunk := s.chunk(bytes); chunk != nil {
+		s.left = chunk
+	}
+}
+
+// chunk maps memory that is given back with s; nil if the system refuses.
+func (s *Memory) chunk(n int) []byte {
+	chunk, mapping := largePages(n)
+	if mapping != nil {
+		runtime.AddCleanup(s, returnPages, mapping)
+	}
+	return chunk
+}
+
 // take gives n bytes that are zero. Without a Memory, they are Go's own.
 func (s *Memory) take(n int) []byte {
 	if s == nil {
 		return make([]byte, n)
 	}
-	const line = 64 // matrices begin with a cache line
-	room := (n + line - 1) / line * line
+	room := lines(n)
 	if room > len(s.left) {
-		chunk, mapping := largePages(max(memoryChunk, room))
-		if mapping == nil {
+		chunk := s.chunk(max(memoryChunk, room))
+		if chunk == nil {
 			return make([]byte, n)
 		}
-		runtime.AddCleanup(s, returnPages, mapping)
 		s.left = chunk
 	}
 	taken := s.left[:n:n]
 	s.left = s.left[room:]
 	return taken
+}
+
+// lines rounds up to whole cache lines, with which matrices begin.
+func lines(n int) int {
+	const line = 64
+	return (n + line - 1) / line * line
 }
 
 // takeFloats is take for n float32.

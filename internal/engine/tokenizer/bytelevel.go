@@ -36,11 +36,12 @@ func newByteLevel(v Vocabulary) (*byteLevel, error) {
 		t.bytes[b] = -1
 	}
 	for i, text := range v.Tokens {
-		t.pieces[i] = fromAlphabet(text)
 		// Where a text is no bytes in the alphabet, no bytes make it.
-		piece := string(t.pieces[i])
+		piece := string(fromAlphabet(text))
 		if t.attributes[i]&(isHidden|isUserDefined) != 0 {
-			t.pieces[i] = []byte(text)
+			t.addPiece([]byte(text))
+		} else {
+			t.addPiece([]byte(piece))
 		}
 		if t.attributes[i]&isHidden != 0 || ToAlphabet(piece) != text {
 			continue
@@ -52,7 +53,11 @@ func newByteLevel(v Vocabulary) (*byteLevel, error) {
 			t.whole[piece] = int32(i)
 		}
 	}
-	return t, t.readMerges()
+	if err := t.readMerges(); err != nil {
+		return nil, err
+	}
+	t.finish()
+	return t, nil
 }
 
 func (t *byteLevel) readMerges() error {

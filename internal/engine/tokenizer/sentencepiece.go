@@ -41,15 +41,15 @@ func newSentencePiece(v Vocabulary) (*sentencePiece, error) {
 	for i, text := range v.Tokens {
 		switch a := t.attributes[i]; {
 		case a&(isHidden|isUserDefined) != 0:
-			t.pieces[i] = []byte(text)
+			t.addPiece([]byte(text))
 		case a&isByte != 0:
 			b, err := parseByte(text)
 			if err != nil {
 				return nil, fmt.Errorf("%w: tokenizer.ggml.tokens: token %d: %w", ErrVocabulary, i, err)
 			}
-			t.pieces[i] = []byte{b}
+			t.addPiece([]byte{b})
 		default:
-			t.pieces[i] = []byte(strings.ReplaceAll(text, spaceMark, " "))
+			t.addPiece([]byte(strings.ReplaceAll(text, spaceMark, " ")))
 		}
 		if t.attributes[i]&(isControl|isByte) == 0 && text != "" {
 			t.texts[text] = ranked{ranks[i], int32(i)}
@@ -59,6 +59,7 @@ func newSentencePiece(v Vocabulary) (*sentencePiece, error) {
 	for b := range t.bytes {
 		t.bytes[b] = t.byteToken(byte(b))
 	}
+	t.finish()
 	return t, nil
 }
 

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // attributes are what a token is; more than one may hold.
 type attributes uint8
@@ -24,8 +27,9 @@ const isHidden = isControl | isUnknown
 type tokens struct {
 	vocabulary     Vocabulary
 	attributes     []attributes
-	pieces         [][]byte
-	ids            map[string]int32
+	joined         []byte           // the bytes of all pieces, one after the other
+	ends           []uint32         // of each piece in joined
+	ids            map[string]int32 // until the tokenizer is made
 	addBOS, addEOS bool
 	all, always    *partition // special tokens; those found in any text
 }
@@ -47,7 +51,7 @@ func newTokens(v Vocabulary) (*tokens, error) {
 			return nil, fmt.Errorf("%w: the token for %s is %d of %d tokens", ErrVocabulary, name, id, len(v.Tokens))
 		}
 	}
-	t := &tokens{vocabulary: v, pieces: make([][]byte, len(v.Tokens)), attributes: make([]attributes, len(v.Tokens)), ids: make(map[string]int32, len(v.Tokens))}
+	t := &tokens{vocabulary: v, ends: make([]uint32, 0, len(v.Tokens)), attributes: make([]attributes, len(v.Tokens)), ids: make(map[string]int32, len(v.Tokens))}
 	for i, text := range v.Tokens {
 		t.attributes[i] = v.attributesOf(i)
 		if text == "" {
@@ -97,7 +101,7 @@ func (t *tokens) has(id int32, a attributes) bool {
 }
 
 // Size is the number of tokens.
-func (t *tokens) Size() int { return len(t.pieces) }
+func (t *tokens) Size() int { return len(t.attributes) }
 
 // BOS is the token that begins a text, or −1.
 func (t *tokens) BOS() int32 { return t.vocabulary.BOS }
@@ -119,7 +123,7 @@ func (t *tokens) EndsText(id int32) bool { return t.has(id, isEnd) }
 
 // Text is a token's text as its vocabulary has it, or "" out of range.
 func (t *tokens) Text(id int32) string {
-	if id < 0 || int(id) >= len(t.pieces) {
+	if id < 0 || int(id) >= len(t.attributes) {
 		return ""
 	}
 	return t.vocabulary.Tokens[id]
@@ -127,10 +131,26 @@ func (t *tokens) Text(id int32) string {
 
 // Piece is the bytes that a token stands for, nil out of range.
 func (t *tokens) Piece(id int32) []byte {
-	if id < 0 || int(id) >= len(t.pieces) {
+	if id < 0 || int(id) >= len(t.ends) {
 		return nil
 	}
-	return t.pieces[id]
+	begin, end := uint32(0), t.ends[id]
+	if id > 0 {
+		begin = t.ends[id-1]
+	}
+	return t.joined[begin:end:end]
+}
+
+// addPiece says what the next token stands for. A file of metadata is far
+// smaller than its offsets could count.
+func (t *tokens) addPiece(piece []byte) {
+	t.joined = append(t.joined, piece...)
+	t.ends = append(t.ends, uint32(len(t.joined)))
+}
+
+// finish lets go of what only making the tokenizer needs.
+func (t *tokens) finish() {
+	t.joined, t.ids, t.vocabulary.Merges, t.vocabulary.Scores = slices.Clip(t.joined), nil, nil, nil
 }
 
 // Decode joins the bytes of tokens, leaving control tokens out.

@@ -13,7 +13,7 @@ import (
 	"github.com/koinon/koinon/internal/inference"
 )
 
-// batch is how many grants one transaction activates or redeems at most.
+// batch is how many grants one transaction activates at most.
 const batch = 16
 
 // activateLoop sends the activation of every pending grant until the ledger has

@@ -114,6 +114,61 @@ func (c *chain) Send(_ context.Context, msgs ...proto.Message) error {
 	return out
 }
 
+// Redeem is the ledger's: each redemption is judged on its own.
+func (c *chain) Redeem(_ context.Context, m *escrowv1.MsgRedeem) (refusals []error, out error) {
+	c.set(func() {
+		if c.down {
+			out = errDown
+			return
+		}
+		if err := c.refuse(m); err != nil {
+			out = fmt.Errorf("%w: %w", ErrRefused, err)
+			return
+		}
+		var claims []escrow.Claim
+		for _, r := range m.Redemptions {
+			claims = append(claims, escrow.Claim{ID: r.Id, Redemption: escrow.Redemption{
+				Index: r.Index, Ticket: receipt.Digest(r.Ticket), ReceiptsRoot: receipt.Digest(r.ReceiptsRoot), Receipts: r.Receipts, Close: r.Close,
+			}})
+		}
+		outcomes, err := escrow.RedeemBatch(c.params, books{c}, claims, m.Provider, treasury, time.Now().Unix())
+		if err != nil {
+			out = fmt.Errorf("%w: %w", ErrRefused, err)
+			return
+		}
+		for _, o := range outcomes {
+			if o.Refusal != nil {
+				o.Refusal = fmt.Errorf("%w: %w", ErrRefused, o.Refusal)
+			}
+			refusals = append(refusals, o.Refusal)
+		}
+		c.height++
+		c.sent = append(c.sent, "v1.MsgRedeem")
+		if c.loseReply {
+			c.loseReply = false
+			refusals, out = nil, errDown
+		}
+	})
+	return refusals, out
+}
+
+// books are the chain's grants and accounts, as a batch sees them.
+type books struct{ *chain }
+
+func (c books) Load(claim escrow.Claim) (escrow.Account, escrow.Grant, split.Policy, error) {
+	g, ok := c.grants[claim.ID]
+	if !ok {
+		return escrow.Account{}, g, split.Policy{}, escrow.ErrUnknownGrant
+	}
+	return c.accounts[g.Payer], g, split.Policy{ProviderBps: 10_000}, nil
+}
+
+func (c books) Store(a escrow.Account, o escrow.Outcome) error {
+	c.accounts[a.Payer], c.grants[o.Grant.ID.Hex()] = a, o.Grant
+	c.paid += o.Amount
+	return nil
+}
+
 func clone[V any](m map[string]V) map[string]V {
 	out := make(map[string]V, len(m))
 	for k, v := range m {
@@ -159,20 +214,6 @@ func (c *chain) apply(m proto.Message) error {
 			return err
 		}
 		c.accounts[g.Payer], c.grants[g.ID().Hex()] = account, grant
-	case *escrowv1.MsgRedeem:
-		g, ok := c.grants[m.Id]
-		if !ok {
-			return errors.New("no such grant")
-		}
-		account, grant, _, amount, err := escrow.Redeem(c.params, c.accounts[g.Payer], g,
-			split.Policy{ProviderBps: 10_000}, escrow.Redemption{
-				Index: m.Index, Ticket: receipt.Digest(m.Ticket), ReceiptsRoot: receipt.Digest(m.ReceiptsRoot), Receipts: m.Receipts, Close: m.Close,
-			}, m.Provider, treasury, now)
-		if err != nil {
-			return err
-		}
-		c.accounts[g.Payer], c.grants[m.Id] = account, grant
-		c.paid += amount
 	default:
 		return fmt.Errorf("unexpected message %T", m)
 	}

@@ -33,6 +33,10 @@ type Ledger interface {
 	// Send signs one transaction and returns when it is in a block: all of its
 	// messages took effect, or (with an error that is ErrRefused) none did.
 	Send(ctx context.Context, msgs ...proto.Message) error
+	// Redeem sends redemptions as one transaction and returns when it is in a
+	// block, with each one's refusal (an ErrRefused), nil for those accepted. An
+	// error says that none took effect, or that it is not known.
+	Redeem(ctx context.Context, msg *escrowv1.MsgRedeem) ([]error, error)
 	Version(ctx context.Context, digest string) (modelv1.Version, error)
 	Provider(ctx context.Context, address string) (providerv1.Provider, error)
 	// Offers lists one provider's offers.

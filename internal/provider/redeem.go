@@ -7,17 +7,19 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cosmos/gogoproto/proto"
-
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	"github.com/koinon/koinon/receipt"
 )
+
+// redeemBatch is how many grants one transaction redeems at most; the ledger
+// takes 128, and a node's limit on a block's gas is not to be met.
+const redeemBatch = 64
 
 // claim is one redemption to send.
 type claim struct {
 	book  *book
 	index uint64
-	msg   *escrowv1.MsgRedeem
+	shown escrowv1.Redemption
 }
 
 // redeemLoop redeems what is due, a few times in each of the periods that
@@ -82,7 +84,7 @@ func (p *Provider) redeemDue(ctx context.Context, all bool) {
 		claims = append(claims, c)
 	}
 	p.metrics.unredeemed.Set(float64(held))
-	for chunk := range slices.Chunk(claims, batch) {
+	for chunk := range slices.Chunk(claims, redeemBatch) {
 		if err := p.redeemTogether(ctx, chunk); err != nil {
 			p.log.Warn("redemption failed, trying again later", "grants", len(chunk), "error", err)
 		}
@@ -101,40 +103,37 @@ func (p *Provider) claim(ctx context.Context, b *book, closing bool) (claim, err
 	defer b.mu.Unlock()
 	b.tried = p.now()
 	index, ticket := b.index, b.ticket
-	return claim{b, index, &escrowv1.MsgRedeem{
-		Provider: p.out.Ledger.Address(), Id: b.id.Hex(), Index: index, Ticket: ticket[:],
+	return claim{b, index, escrowv1.Redemption{
+		Id: b.id.Hex(), Index: index, Ticket: ticket[:],
 		ReceiptsRoot: root[:], Receipts: uint64(len(hashes)), Close: closing,
 	}}, nil
 }
 
-// redeemTogether redeems in one transaction; if the ledger refuses it, each
-// claim in its own.
+// redeemTogether redeems in one transaction. The ledger judges each claim on
+// its own; what it refuses is compared with what it has.
 func (p *Provider) redeemTogether(ctx context.Context, claims []claim) error {
-	msgs := make([]proto.Message, len(claims))
-	for i, c := range claims {
-		msgs[i] = c.msg
+	msg := &escrowv1.MsgRedeem{Provider: p.out.Ledger.Address()}
+	for _, c := range claims {
+		msg.Redemptions = append(msg.Redemptions, c.shown)
 	}
-	err := p.out.Ledger.Send(ctx, msgs...)
+	refusals, err := p.out.Ledger.Redeem(ctx, msg)
 	p.metrics.ledger.WithLabelValues("redeem", result(err)).Inc()
 	p.reached("redemption sent")
-	if err == nil {
-		for _, c := range claims {
-			if err := p.redeemed(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if !errors.Is(err, ErrRefused) {
+	if err != nil && !errors.Is(err, ErrRefused) {
 		return err
 	}
-	if len(claims) == 1 {
-		p.log.Warn("the ledger refused a redemption", "grant", claims[0].book.id.Hex(), "error", err)
-		return p.compare(ctx, claims[0].book)
-	}
 	var all []error
-	for _, c := range claims {
-		all = append(all, p.redeemTogether(ctx, []claim{c}))
+	for i, c := range claims {
+		refusal := err // of the batch: then every claim in it was refused
+		if err == nil {
+			refusal = refusals[i]
+		}
+		if refusal == nil {
+			all = append(all, p.redeemed(c))
+			continue
+		}
+		p.log.Warn("the ledger refused a redemption", "grant", c.book.id.Hex(), "error", refusal)
+		all = append(all, p.compare(ctx, c.book))
 	}
 	return errors.Join(all...)
 }
@@ -149,8 +148,8 @@ func (p *Provider) redeemed(c claim) error {
 		return err
 	}
 	p.metrics.redeemed.Add(float64(amount))
-	p.log.Info("redeemed", "grant", b.id.Hex(), "ucredit", amount, "ticket", c.index, "closed", c.msg.Close)
-	if c.msg.Close || c.index == b.signed.Tickets {
+	p.log.Info("redeemed", "grant", b.id.Hex(), "ucredit", amount, "ticket", c.index, "closed", c.shown.Close)
+	if c.shown.Close || c.index == b.signed.Tickets {
 		if err := b.move(closed, "redeemed"); err != nil {
 			return err
 		}

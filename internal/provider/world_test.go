@@ -19,6 +19,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -40,6 +41,13 @@ func (c *cable) Send(ctx context.Context, msgs ...proto.Message) error {
 		return errDown
 	}
 	return c.chain.Send(ctx, msgs...)
+}
+
+func (c *cable) Redeem(ctx context.Context, msg *escrowv1.MsgRedeem) ([]error, error) {
+	if c.cut.Load() {
+		return nil, errDown
+	}
+	return c.chain.Redeem(ctx, msg)
 }
 
 // script is an engine that says its prompt backwards for ever.

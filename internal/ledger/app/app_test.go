@@ -82,8 +82,10 @@ func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *l
 			t.Fatal(err)
 		}
 		return g.from, &escrowv1.MsgRedeem{
-			Provider: g.from.Address, Id: g.grant.ID().Hex(), Index: index, Ticket: ticket[:],
-			ReceiptsRoot: ticket[:], Receipts: index, Close: random.Intn(8) == 0,
+			Provider: g.from.Address, Redemptions: []escrowv1.Redemption{{
+				Id: g.grant.ID().Hex(), Index: index, Ticket: ticket[:],
+				ReceiptsRoot: ticket[:], Receipts: index, Close: random.Intn(8) == 0,
+			}},
 		}
 	}
 	for range blocks {

@@ -36,6 +36,7 @@ var classes = func() map[string]class {
 }()
 
 var freeMessages = []string{
+	"/koinon.escrow.v1.MsgCashOut",
 	"/koinon.escrow.v1.MsgDeposit",
 	"/koinon.escrow.v1.MsgWithdraw",
 }
@@ -75,6 +76,7 @@ var paidMessages = []string{
 	"/koinon.escrow.v1.MsgBurn",
 	"/koinon.escrow.v1.MsgMint",
 	"/koinon.escrow.v1.MsgRedeem",
+	"/koinon.escrow.v1.MsgSettle",
 	"/koinon.model.v1.MsgRegisterVersion",
 	"/koinon.provider.v1.MsgBond",
 	"/koinon.provider.v1.MsgRegister",

@@ -79,6 +79,7 @@ type Result struct {
 	Height int64
 	Hash   string
 	Events []sdk.StringEvent
+	data   string // the messages' responses, in hexadecimal digits
 }
 
 // gasPerMessage is what any of koinon's messages and its signature stay below;
@@ -95,10 +96,13 @@ const (
 func gasFor(msgs []sdk.Msg) uint64 {
 	gas := uint64(gasBase)
 	for _, msg := range msgs {
-		if r, ok := msg.(*escrowv1.MsgRedeem); ok {
-			gas += gasPerRedemption + r.Index*gasPerHash
-		} else {
+		r, ok := msg.(*escrowv1.MsgRedeem)
+		if !ok {
 			gas += gasPerMessage
+			continue
+		}
+		for _, one := range r.Redemptions {
+			gas += gasPerRedemption + one.Index*gasPerHash
 		}
 	}
 	return gas
@@ -226,7 +230,7 @@ func (c *Client) await(ctx context.Context, hash string) (*Result, error) {
 			if r.Code != 0 {
 				return nil, refusal.FromResult(r.Codespace, r.Code, r.RawLog)
 			}
-			return &Result{Height: r.Height, Hash: hash, Events: sdk.StringifyEvents(r.Events)}, nil
+			return &Result{Height: r.Height, Hash: hash, Events: sdk.StringifyEvents(r.Events), data: r.Data}, nil
 		}
 		if status.Code(err) != codes.NotFound && !strings.Contains(err.Error(), "not found") && ctx.Err() == nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrPending, hash, err)

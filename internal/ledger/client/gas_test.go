@@ -72,6 +72,6 @@ func TestGasIsEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	send(peter, &escrowv1.MsgRedeem{Provider: peter.Address, Id: grant.ID().Hex(), Index: tickets, Ticket: ticket[:]})
+	send(peter, &escrowv1.MsgRedeem{Provider: peter.Address, Redemptions: []escrowv1.Redemption{{Id: grant.ID().Hex(), Index: tickets, Ticket: ticket[:]}}})
 	send(alice, &escrowv1.MsgWithdraw{Payer: alice.Address, Amount: 1})
 }

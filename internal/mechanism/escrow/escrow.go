@@ -24,7 +24,7 @@ type Account struct {
 type Params struct {
 	WithdrawDelay    int64  // seconds
 	ChallengeWindow  int64  // seconds until a provider's part is due
-	RedeemGrace      int64  // seconds after expiry in which a grant can still be redeemed
+	RedeemGrace      int64  // seconds after expiry in which a grant activated now can still be redeemed
 	MaxGrantSeconds  int64  // how far ahead a grant may expire
 	MaxTickets       uint64 // longest hash chain
 	FreeTxsPerWindow uint32 // a buyer's transactions without gas …

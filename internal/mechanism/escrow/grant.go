@@ -28,6 +28,9 @@ type Grant struct {
 	ReceiptsRoot receipt.Digest
 	Receipts     uint64
 	ActivatedAt  int64
+	// ReleaseAt is when the grant lapses and its rest goes back: expiry and the
+	// grace of its activation, whatever the parameters say later. Unix seconds.
+	ReleaseAt int64
 }
 
 // Rest is what is still locked for the grant, in ucredit.
@@ -37,9 +40,6 @@ func (g Grant) Rest() uint64 {
 	}
 	return (g.Tickets - g.Redeemed) * g.TicketValue
 }
-
-// ReleaseAt is when an active grant lapses and its rest goes back: Unix seconds.
-func (g Grant) ReleaseAt(p Params) int64 { return g.Expiry + p.RedeemGrace }
 
 // Activate locks a signed grant's cap in its payer's escrow, on the word of its
 // provider. known says whether the ledger has seen the grant before; it keeps
@@ -79,7 +79,9 @@ func Activate(p Params, a Account, known bool, s receipt.SignedGrant, sender, ch
 	}
 	a.Available -= amount
 	a.Locked += amount // fits, as Deposit saw to their sum
-	return a, Grant{Grant: s.Grant, ID: s.ID(), Status: Active, LastTicket: s.Anchor, ActivatedAt: now}, nil
+	return a, Grant{
+		Grant: s.Grant, ID: s.ID(), Status: Active, LastTicket: s.Anchor, ActivatedAt: now, ReleaseAt: s.Expiry + p.RedeemGrace,
+	}, nil
 }
 
 // Redemption is what a provider shows to be paid.
@@ -106,8 +108,8 @@ func Redeem(p Params, a Account, g Grant, policy split.Policy, r Redemption, sen
 		return refuse(ErrWrongPayer)
 	case g.Status != Active:
 		return refuse(ErrGrantClosed)
-	case now >= g.ReleaseAt(p):
-		return refuse(fmt.Errorf("%w: redeemable until %d, it is %d", ErrGrantExpired, g.ReleaseAt(p), now))
+	case now >= g.ReleaseAt:
+		return refuse(fmt.Errorf("%w: redeemable until %d, it is %d", ErrGrantExpired, g.ReleaseAt, now))
 	case r.Index > g.Tickets:
 		return refuse(fmt.Errorf("%w: %d of %d", receipt.ErrTicketIndex, r.Index, g.Tickets))
 	case r.Index < g.Redeemed, r.Index == g.Redeemed && !r.Close:
@@ -166,14 +168,14 @@ func release(a Account, g Grant) (Account, Grant) {
 
 // Expire closes a grant that can no longer be redeemed and returns what went
 // back to its payer.
-func Expire(p Params, a Account, g Grant, now int64) (Account, Grant, uint64, error) {
+func Expire(a Account, g Grant, now int64) (Account, Grant, uint64, error) {
 	switch {
 	case g.Payer != a.Payer:
 		return a, g, 0, ErrWrongPayer
 	case g.Status != Active:
 		return a, g, 0, ErrGrantClosed
-	case now < g.ReleaseAt(p):
-		return a, g, 0, fmt.Errorf("%w: until %d, it is %d", ErrNotExpired, g.ReleaseAt(p), now)
+	case now < g.ReleaseAt:
+		return a, g, 0, fmt.Errorf("%w: until %d, it is %d", ErrNotExpired, g.ReleaseAt, now)
 	}
 	rest := g.Rest()
 	a, g = release(a, g)
@@ -183,59 +185,6 @@ func Expire(p Params, a Account, g Grant, now int64) (Account, Grant, uint64, er
 // Prunable says whether a grant may be forgotten: it is closed, and expired, so
 // that it cannot be activated again.
 func Prunable(g Grant, now int64) bool { return g.Status == Closed && now >= g.Expiry }
-
-// Issuer may mint credit up to its cap, and burns what it redeems.
-type Issuer struct {
-	Address          string
-	Name             string
-	Cap, Outstanding uint64 // ucredit
-}
-
-// Errors of issuers.
-var (
-	ErrNotIssuer   = errors.New("only an admitted issuer may do this")
-	ErrIssuerCap   = errors.New("the issuer's cap is reached")
-	ErrOverburn    = errors.New("an issuer cannot burn more than it has outstanding")
-	ErrIssuerField = errors.New("an issuer needs an address and a name of at most 64 bytes")
-)
-
-// Mint adds to what an issuer has outstanding.
-func Mint(i Issuer, amount uint64) (Issuer, error) {
-	if amount == 0 {
-		return i, ErrZeroAmount
-	}
-	sum, err := add(i.Outstanding, amount)
-	if err != nil {
-		return i, err
-	}
-	if sum > i.Cap {
-		return i, fmt.Errorf("%w: %d outstanding, %d more asked for, %d allowed", ErrIssuerCap, i.Outstanding, amount, i.Cap)
-	}
-	i.Outstanding = sum
-	return i, nil
-}
-
-// Burn takes from what an issuer has outstanding.
-func Burn(i Issuer, amount uint64) (Issuer, error) {
-	if amount == 0 {
-		return i, ErrZeroAmount
-	}
-	if amount > i.Outstanding {
-		return i, fmt.Errorf("%w: %d of %d", ErrOverburn, amount, i.Outstanding)
-	}
-	i.Outstanding -= amount
-	return i, nil
-}
-
-// Validate checks an issuer as governance admits it. A cap may lie below what
-// is outstanding: then nothing more is minted.
-func (i Issuer) Validate() error {
-	const longest = 64
-	if i.Address == "" || i.Name == "" || len(i.Name) > longest {
-		return ErrIssuerField
-	}
-	return nil
-}
 
 // FreeUse counts a buyer's transactions without gas in one window.
 type FreeUse struct {

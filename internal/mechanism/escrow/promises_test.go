@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/koinon/koinon/internal/mechanism/escrow"
@@ -54,6 +56,10 @@ func TestPromises(t *testing.T) {
 			"expire":   w.anyExpiry,
 			"mint":     w.anyMint,
 			"burn":     w.anyBurn,
+			"batch":    w.anyBatch,
+			"cash out": w.anyCashOut,
+			"settle":   w.anySettlement,
+			"regulate": w.anyRegulation,
 			"block":    func(t *rapid.T) { w.endBlock(t, rapid.SampledFrom([]int64{1, 3, 10, 60}).Draw(t, "seconds")) },
 		}
 		for range 10 { // some 300 steps
@@ -239,7 +245,7 @@ func (w *world) anyRedemption(t *rapid.T) {
 		Receipts: rapid.Uint64Range(0, p.receipts+2).Draw(t, "receipts"),
 	}
 	g, known := w.grants[p.ID()]
-	may := known && g.Status == escrow.Active && w.now < p.Expiry+w.params.RedeemGrace &&
+	may := known && g.Status == escrow.Active && w.now < p.release &&
 		r.Receipts >= p.receipts && (index > g.Redeemed || index == g.Redeemed && r.Close)
 	before := new(big.Int).Set(p.paid)
 	err := w.redeem(t, p, r, p.Provider)
@@ -300,18 +306,36 @@ func (w *world) anyExpiry(t *rapid.T) {
 	switch {
 	case g.Status == escrow.Closed:
 		want = escrow.ErrGrantClosed
-	case w.now < p.Expiry+w.params.RedeemGrace:
+	case w.now < p.release:
 		want = escrow.ErrNotExpired
 	}
 	must(t, "expiry", w.expire(t, g), want)
 }
 
+// anyReference is one of a few, so that many are used twice.
+func anyReference(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"", "", "", "pi_1", "pi_2", "pi_3", "two words", strings.Repeat("x", 129)}).Draw(t, "reference")
+}
+
+// mayUse is what the rules must say to a reference.
+func (w *world) mayUse(reference string) error {
+	switch {
+	case reference == "two words", len(reference) > 128:
+		return escrow.ErrReference
+	case w.references[reference]:
+		return escrow.ErrReplayed
+	}
+	return nil
+}
+
 func (w *world) anyMint(t *rapid.T) {
 	amount := anyAmount(t, w.issuer.Cap-w.issuer.Outstanding)
 	recipient := rapid.SampledFrom(append([]string{"issuer"}, payers...)).Draw(t, "recipient")
+	reference := anyReference(t)
 	sum := new(big.Int).Add(whole(w.issuer.Outstanding), whole(amount))
-	var want error
+	want := w.mayUse(reference)
 	switch {
+	case want != nil:
 	case amount == 0:
 		want = escrow.ErrZeroAmount
 	case !sum.IsUint64():
@@ -319,13 +343,15 @@ func (w *world) anyMint(t *rapid.T) {
 	case sum.Cmp(whole(w.issuer.Cap)) > 0:
 		want = escrow.ErrIssuerCap
 	}
-	must(t, "mint", w.mint(t, recipient, amount), want)
+	must(t, "mint", w.mint(t, recipient, amount, reference), want)
 }
 
 func (w *world) anyBurn(t *rapid.T) {
 	amount := anyAmount(t, w.issuer.Outstanding)
-	var want error
+	reference := anyReference(t)
+	want := w.mayUse(reference)
 	switch {
+	case want != nil:
 	case amount == 0:
 		want = escrow.ErrZeroAmount
 	case amount > w.issuer.Outstanding:
@@ -333,7 +359,103 @@ func (w *world) anyBurn(t *rapid.T) {
 	case w.wallet("issuer").Cmp(whole(amount)) < 0:
 		t.Skip("the bank refuses it")
 	}
-	must(t, "burn", w.burn(t, amount), want)
+	must(t, "burn", w.burn(t, amount, reference), want)
+}
+
+// anyCashOut gives credit up for dollars; the issuer then owes as much more.
+func (w *world) anyCashOut(t *rapid.T) {
+	holder := rapid.SampledFrom(payers).Draw(t, "holder")
+	amount := anyAmount(t, w.issuer.Outstanding)
+	destination := rapid.SampledFrom([]string{"customer-7", "", "two words"}).Draw(t, "destination")
+	var want error
+	switch {
+	case destination != "customer-7":
+		want = escrow.ErrDestination
+	case amount == 0:
+		want = escrow.ErrZeroAmount
+	case amount > w.issuer.Outstanding:
+		want = escrow.ErrOverburn
+	case w.wallet(holder).Cmp(whole(amount)) < 0:
+		t.Skip("the bank refuses it")
+	}
+	must(t, "cash-out", w.cashOut(t, holder, amount, destination), want)
+}
+
+// anySettlement settles a cash-out, once, by its issuer alone.
+func (w *world) anySettlement(t *rapid.T) {
+	if len(w.owed) == 0 {
+		t.Skip("nothing owed")
+	}
+	c := &w.owed[rapid.IntRange(0, len(w.owed)-1).Draw(t, "cash-out")]
+	sender := rapid.SampledFrom([]string{"issuer", "issuer", "thief"}).Draw(t, "sender")
+	payment := rapid.SampledFrom([]string{"transfer-1", ""}).Draw(t, "payment")
+	owed := c.Issuer != ""
+	var want error
+	switch {
+	case !owed || sender != "issuer":
+		want = escrow.ErrNotOwed
+	case payment == "":
+		want = escrow.ErrReference
+	}
+	err := escrow.Settle(*c, owed, sender, payment)
+	must(t, "settlement", err, want)
+	if err == nil {
+		c.Issuer = ""
+	}
+}
+
+// anyRegulation changes parameters: what was promised to grants that are active
+// stands (spec, section 7).
+func (w *world) anyRegulation(t *rapid.T) {
+	w.params.RedeemGrace = rapid.Int64Range(0, 20).Draw(t, "grace")
+	w.params.ChallengeWindow = rapid.Int64Range(0, 40).Draw(t, "window")
+	w.params.MaxTickets = rapid.Uint64Range(1, 40).Draw(t, "tickets")
+}
+
+// anyBatch redeems several grants of one provider at once, sound claims and
+// stale ones, one grant twice among them: each must be paid or refused as if it
+// had come alone, after those before it.
+func (w *world) anyBatch(t *rapid.T) {
+	provider := rapid.SampledFrom(providers).Draw(t, "provider")
+	n := rapid.IntRange(0, 5).Draw(t, "claims")
+	if len(w.promises) == 0 {
+		n = 0
+	}
+	var claims []escrow.Claim
+	var due []bool
+	redeemed, receipts, closed := map[string]uint64{}, map[string]uint64{}, map[string]bool{}
+	for range n {
+		p := w.pick(t)
+		index := rapid.Uint64Range(0, p.revealed).Draw(t, "index")
+		r := escrow.Redemption{Index: index, Ticket: p.ticket(index), Receipts: p.receipts, Close: rapid.Bool().Draw(t, "close")}
+		id := p.ID().Hex()
+		g, known := w.grants[p.ID()]
+		if _, seen := redeemed[id]; !seen {
+			redeemed[id], receipts[id], closed[id] = g.Redeemed, p.receipts, g.Status != escrow.Active
+		}
+		may := known && p.Provider == provider && !closed[id] && w.now < p.release &&
+			(index > redeemed[id] || index == redeemed[id] && r.Close)
+		if may {
+			redeemed[id], closed[id] = index, r.Close || index == p.Tickets
+		}
+		claims, due = append(claims, escrow.Claim{ID: id, Redemption: r}), append(due, may)
+	}
+	outcomes, err := w.redeemAll(t, claims, provider)
+	switch {
+	case n == 0:
+		must(t, "an empty batch", err, escrow.ErrBatch)
+	case !slices.Contains(due, true):
+		if err == nil {
+			t.Fatalf("a batch of refused claims was accepted: %+v", outcomes)
+		}
+	default:
+		must(t, "a batch", err, nil)
+		for i, o := range outcomes {
+			if (o.Refusal == nil) != due[i] {
+				t.Fatalf("claim %d of %d: %v; must it be paid? %t", i, n, o.Refusal, due[i])
+			}
+		}
+	}
 }
 
 // drain lets everybody collect and everything lapse: then nothing is locked or
@@ -341,7 +463,7 @@ func (w *world) anyBurn(t *rapid.T) {
 func (w *world) drain(t *rapid.T) {
 	for _, p := range w.promises {
 		g, known := w.grants[p.ID()]
-		if known && g.Status == escrow.Active && w.now < g.ReleaseAt(w.params) && p.revealed > g.Redeemed {
+		if known && g.Status == escrow.Active && w.now < p.release && p.revealed > g.Redeemed {
 			r := escrow.Redemption{Index: p.revealed, Ticket: p.ticket(p.revealed), Receipts: p.receipts}
 			must(t, "the last redemption", w.redeem(t, p, r, p.Provider), nil)
 		}

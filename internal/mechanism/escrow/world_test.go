@@ -3,6 +3,7 @@ package escrow_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"reflect"
 
@@ -31,6 +32,7 @@ type promise struct {
 	revealed uint64 // highest index that the buyer gave the provider
 
 	activated int      // how often the ledger accepted it
+	release   int64    // until when the provider was told it can redeem, at activation
 	closed    bool     // its provider closed it before it lapsed
 	paid      *big.Int // what left escrow for it
 	receipts  uint64   // shown with the last redemption
@@ -46,6 +48,8 @@ type world struct {
 	grants      map[receipt.Digest]escrow.Grant
 	payouts     map[payoutKey]escrow.Payout
 	issuer      escrow.Issuer
+	references  map[string]bool  // that the issuer has used
+	owed        []escrow.CashOut // by id; settled ones have no issuer any more
 	wallets     map[string]*big.Int
 	module      *big.Int // what the module's account holds
 
@@ -61,7 +65,7 @@ func newWorld(p escrow.Params, policy split.Policy, wallets map[string]*big.Int)
 		params: p, now: 1_000_000, height: 1, policy: policy,
 		accounts: map[string]escrow.Account{}, grants: map[receipt.Digest]escrow.Grant{},
 		payouts: map[payoutKey]escrow.Payout{}, wallets: wallets, module: new(big.Int),
-		genesis: new(big.Int), started: map[string]*big.Int{}, earned: map[string]*big.Int{},
+		references: map[string]bool{"": false}, genesis: new(big.Int), started: map[string]*big.Int{}, earned: map[string]*big.Int{},
 	}
 	for name, amount := range wallets {
 		w.started[name] = new(big.Int).Set(amount)
@@ -94,6 +98,7 @@ var refusals = []error{
 	escrow.ErrInsufficient, escrow.ErrWrongChain, escrow.ErrWrongProvider, escrow.ErrWrongPayer, escrow.ErrAlreadyActive,
 	escrow.ErrGrantExpired, escrow.ErrGrantTooLong, escrow.ErrTooManyTickets, escrow.ErrGrantClosed, escrow.ErrNotExpired,
 	escrow.ErrNothingToRedeem, escrow.ErrReceipts, escrow.ErrIssuerCap, escrow.ErrOverburn,
+	escrow.ErrBatch, escrow.ErrUnknownGrant, escrow.ErrReference, escrow.ErrReplayed, escrow.ErrDestination, escrow.ErrNotOwed,
 	receipt.ErrGrantField, receipt.ErrGrantValue, receipt.ErrGrantOverflow, receipt.ErrGrantSignature,
 	receipt.ErrTicketIndex, receipt.ErrTicketChain,
 }
@@ -151,6 +156,7 @@ func (w *world) activate(t *rapid.T, s receipt.SignedGrant, sender string) error
 	for _, p := range w.promises {
 		if p.ID() == g.ID {
 			p.activated++
+			p.release = p.Expiry + w.params.RedeemGrace
 			w.accepted = append(w.accepted, func(t *rapid.T) error { return w.activate(t, s, sender) })
 			return nil
 		}
@@ -160,24 +166,68 @@ func (w *world) activate(t *rapid.T, s receipt.SignedGrant, sender string) error
 }
 
 func (w *world) redeem(t *rapid.T, p *promise, r escrow.Redemption, sender string) error {
-	before, known := w.grants[p.ID()]
-	if !known {
-		return escrow.ErrGrantExpired // the ledger has forgotten it, or never heard of it
-	}
-	account := w.account(before.Payer)
-	a, g, payouts, amount, err := escrow.Redeem(w.params, account, before, w.policy, r, sender, treasury, w.now)
+	_, err := w.redeemAll(t, []escrow.Claim{{ID: p.ID().Hex(), Redemption: r}}, sender)
+	return err
+}
+
+// redeemAll sends a batch. What is refused has a name and changes nothing: the
+// shelf sees only what was accepted.
+func (w *world) redeemAll(t *rapid.T, claims []escrow.Claim, sender string) ([]escrow.Outcome, error) {
+	accounts, grants, payouts := maps.Clone(w.accounts), maps.Clone(w.grants), len(w.payouts)
+	outcomes, err := escrow.RedeemBatch(w.params, shelf{w, t}, claims, sender, treasury, w.now)
 	if err != nil {
-		if payouts != nil || amount != 0 {
-			t.Fatalf("refused (%v), yet it pays %d: %+v", err, amount, payouts)
+		if outcomes != nil || payouts != len(w.payouts) {
+			t.Fatalf("refused (%v), yet it pays: %+v", err, outcomes)
 		}
-		return errors.Join(unchanged(t, err, account, a), unchanged(t, err, before, g))
+		return nil, errors.Join(unchanged(t, err, accounts, w.accounts), unchanged(t, err, grants, w.grants))
 	}
-	w.accounts[a.Payer], w.grants[g.ID] = a, g
-	w.file(t, p, payouts, amount)
-	p.receipts = r.Receipts
-	p.closed = p.closed || r.Close
-	w.accepted = append(w.accepted, func(t *rapid.T) error { return w.redeem(t, p, r, sender) })
+	for i, o := range outcomes {
+		if o.Refusal == nil {
+			again := claims[i : i+1]
+			w.accepted = append(w.accepted, func(t *rapid.T) error { _, err := w.redeemAll(t, again, sender); return err })
+		} else if unchanged(t, o.Refusal, nil, nil); o.Amount != 0 || o.Payouts != nil {
+			t.Fatalf("refused (%v), yet it pays %d: %+v", o.Refusal, o.Amount, o.Payouts)
+		}
+	}
+	return outcomes, nil
+}
+
+// shelf is the world as a batch of redemptions sees it.
+type shelf struct {
+	*world
+	t *rapid.T
+}
+
+// Load implements escrow.Book.
+func (s shelf) Load(c escrow.Claim) (escrow.Account, escrow.Grant, split.Policy, error) {
+	p := s.promised(c.ID)
+	g, known := s.grants[p.ID()]
+	if !known {
+		return escrow.Account{}, g, split.Policy{}, escrow.ErrUnknownGrant
+	}
+	return s.account(g.Payer), g, s.policy, nil
+}
+
+// Store implements escrow.Book.
+func (s shelf) Store(a escrow.Account, o escrow.Outcome) error {
+	p := s.promised(o.Grant.ID.Hex())
+	if back := a.Available - s.account(a.Payer).Available; back != o.Returned {
+		s.t.Fatalf("%d came back, the outcome says %d", back, o.Returned)
+	}
+	s.accounts[a.Payer], s.grants[o.Grant.ID] = a, o.Grant
+	s.file(s.t, p, o.Payouts, o.Amount)
+	p.receipts = o.Grant.Receipts
+	p.closed = p.closed || o.Grant.Status == escrow.Closed
 	return nil
+}
+
+func (w *world) promised(id string) *promise {
+	for _, p := range w.promises {
+		if p.ID().Hex() == id {
+			return p
+		}
+	}
+	panic("a claim of no promise") // the tests claim what was signed
 }
 
 // file stores a redemption's payouts and checks that they are a split of its
@@ -221,7 +271,7 @@ func (w *world) endBlock(t *rapid.T, seconds int64) {
 		}
 	}
 	for id, g := range w.grants {
-		if g.Status == escrow.Active && g.ReleaseAt(w.params) <= w.now {
+		if g.Status == escrow.Active && g.ReleaseAt <= w.now {
 			w.expire(t, g)
 		}
 		if escrow.Prunable(w.grants[id], w.now) {
@@ -233,7 +283,7 @@ func (w *world) endBlock(t *rapid.T, seconds int64) {
 
 func (w *world) expire(t *rapid.T, g escrow.Grant) error {
 	before := w.account(g.Payer)
-	a, closed, returned, err := escrow.Expire(w.params, before, g, w.now)
+	a, closed, returned, err := escrow.Expire(before, g, w.now)
 	if err != nil {
 		return errors.Join(unchanged(t, err, before, a), unchanged(t, err, g, closed))
 	}
@@ -244,25 +294,42 @@ func (w *world) expire(t *rapid.T, g escrow.Grant) error {
 	return nil
 }
 
-func (w *world) mint(t *rapid.T, recipient string, amount uint64) error {
-	next, err := escrow.Mint(w.issuer, amount)
+func (w *world) mint(t *rapid.T, recipient string, amount uint64, reference string) error {
+	next, err := escrow.Mint(w.issuer, amount, reference, w.references[reference])
 	if err != nil {
 		return unchanged(t, err, w.issuer, next)
 	}
 	w.issuer = next
+	w.references[reference] = reference != ""
 	w.wallet(recipient).Add(w.wallet(recipient), whole(amount))
 	entry(w.started, recipient).Add(entry(w.started, recipient), whole(amount))
 	return nil
 }
 
-func (w *world) burn(t *rapid.T, amount uint64) error {
-	next, err := escrow.Burn(w.issuer, amount)
+func (w *world) burn(t *rapid.T, amount uint64, reference string) error {
+	next, err := escrow.Burn(w.issuer, amount, reference, w.references[reference])
 	if err != nil {
 		return unchanged(t, err, w.issuer, next)
 	}
 	w.issuer = next
-	w.wallet(next.Address).Sub(w.wallet(next.Address), whole(amount))
-	entry(w.started, next.Address).Sub(entry(w.started, next.Address), whole(amount))
+	w.references[reference] = reference != ""
+	w.destroy(next.Address, amount)
+	return nil
+}
+
+func (w *world) destroy(owner string, amount uint64) {
+	w.wallet(owner).Sub(w.wallet(owner), whole(amount))
+	entry(w.started, owner).Sub(entry(w.started, owner), whole(amount))
+}
+
+func (w *world) cashOut(t *rapid.T, holder string, amount uint64, destination string) error {
+	next, c, err := escrow.Request(w.issuer, uint64(len(w.owed)), holder, amount, destination)
+	if err != nil {
+		return unchanged(t, err, w.issuer, next)
+	}
+	w.issuer = next
+	w.owed = append(w.owed, c)
+	w.destroy(holder, amount)
 	return nil
 }
 
@@ -367,7 +434,7 @@ func (w *world) checkProvider(t *rapid.T, provider string) {
 // checkCollectable: as long as a grant is not released and its provider has
 // not closed it, the provider can collect at once all that was revealed.
 func (w *world) checkCollectable(t *rapid.T, p *promise) {
-	if p.activated == 0 || p.closed || w.now >= p.Expiry+w.params.RedeemGrace {
+	if p.activated == 0 || p.closed || w.now >= p.release {
 		return
 	}
 	uncollected := new(big.Int).Sub(p.worth(p.revealed), p.paid)

@@ -42,6 +42,20 @@ func (a *Account) Send(ctx context.Context, msgs ...proto.Message) error {
 	return err
 }
 
+// Redeem sends a batch of redemptions, and waits for its block.
+func (a *Account) Redeem(ctx context.Context, msg *escrowv1.MsgRedeem) ([]error, error) {
+	refusals, err := a.client.Redeem(ctx, a.key, msg)
+	if client.Refused(err) {
+		return nil, fmt.Errorf("%w: %w", provider.ErrRefused, err)
+	}
+	for i, refusal := range refusals {
+		if refusal != nil {
+			refusals[i] = fmt.Errorf("%w: %w", provider.ErrRefused, refusal)
+		}
+	}
+	return refusals, err
+}
+
 // Version reads a model version.
 func (a *Account) Version(ctx context.Context, digest string) (modelv1.Version, error) {
 	v, err := a.client.Version(ctx, digest)

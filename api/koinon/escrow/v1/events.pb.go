@@ -329,6 +329,67 @@ func (m *EventRedeemed) GetPayouts() []Payout {
 	return nil
 }
 
+// EventRedemptionRefused tells one of a batch that was refused.
+type EventRedemptionRefused struct {
+	Id       string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Refusal  string `protobuf:"bytes,3,opt,name=refusal,proto3" json:"refusal,omitempty"`
+}
+
+func (m *EventRedemptionRefused) Reset()         { *m = EventRedemptionRefused{} }
+func (m *EventRedemptionRefused) String() string { return proto.CompactTextString(m) }
+func (*EventRedemptionRefused) ProtoMessage()    {}
+func (*EventRedemptionRefused) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5f8c2ffde629728a, []int{4}
+}
+func (m *EventRedemptionRefused) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRedemptionRefused) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRedemptionRefused.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRedemptionRefused) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRedemptionRefused.Merge(m, src)
+}
+func (m *EventRedemptionRefused) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRedemptionRefused) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRedemptionRefused.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRedemptionRefused proto.InternalMessageInfo
+
+func (m *EventRedemptionRefused) GetId() string {
+	if m != nil {
+		return m.Id
+	}
+	return ""
+}
+
+func (m *EventRedemptionRefused) GetProvider() string {
+	if m != nil {
+		return m.Provider
+	}
+	return ""
+}
+
+func (m *EventRedemptionRefused) GetRefusal() string {
+	if m != nil {
+		return m.Refusal
+	}
+	return ""
+}
+
 type EventGrantClosed struct {
 	Id       string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Payer    string `protobuf:"bytes,2,opt,name=payer,proto3" json:"payer,omitempty"`
@@ -343,7 +404,7 @@ func (m *EventGrantClosed) Reset()         { *m = EventGrantClosed{} }
 func (m *EventGrantClosed) String() string { return proto.CompactTextString(m) }
 func (*EventGrantClosed) ProtoMessage()    {}
 func (*EventGrantClosed) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5f8c2ffde629728a, []int{4}
+	return fileDescriptor_5f8c2ffde629728a, []int{5}
 }
 func (m *EventGrantClosed) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -418,7 +479,7 @@ func (m *EventPaid) Reset()         { *m = EventPaid{} }
 func (m *EventPaid) String() string { return proto.CompactTextString(m) }
 func (*EventPaid) ProtoMessage()    {}
 func (*EventPaid) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5f8c2ffde629728a, []int{5}
+	return fileDescriptor_5f8c2ffde629728a, []int{6}
 }
 func (m *EventPaid) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -480,13 +541,14 @@ type EventMinted struct {
 	Recipient   string `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	Amount      uint64 `protobuf:"varint,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	Outstanding uint64 `protobuf:"varint,4,opt,name=outstanding,proto3" json:"outstanding,omitempty"`
+	Reference   string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
 }
 
 func (m *EventMinted) Reset()         { *m = EventMinted{} }
 func (m *EventMinted) String() string { return proto.CompactTextString(m) }
 func (*EventMinted) ProtoMessage()    {}
 func (*EventMinted) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5f8c2ffde629728a, []int{6}
+	return fileDescriptor_5f8c2ffde629728a, []int{7}
 }
 func (m *EventMinted) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -543,17 +605,25 @@ func (m *EventMinted) GetOutstanding() uint64 {
 	return 0
 }
 
+func (m *EventMinted) GetReference() string {
+	if m != nil {
+		return m.Reference
+	}
+	return ""
+}
+
 type EventBurned struct {
 	Issuer      string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	Amount      uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	Outstanding uint64 `protobuf:"varint,3,opt,name=outstanding,proto3" json:"outstanding,omitempty"`
+	Reference   string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
 }
 
 func (m *EventBurned) Reset()         { *m = EventBurned{} }
 func (m *EventBurned) String() string { return proto.CompactTextString(m) }
 func (*EventBurned) ProtoMessage()    {}
 func (*EventBurned) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5f8c2ffde629728a, []int{7}
+	return fileDescriptor_5f8c2ffde629728a, []int{8}
 }
 func (m *EventBurned) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -603,6 +673,157 @@ func (m *EventBurned) GetOutstanding() uint64 {
 	return 0
 }
 
+func (m *EventBurned) GetReference() string {
+	if m != nil {
+		return m.Reference
+	}
+	return ""
+}
+
+type EventCashedOut struct {
+	Id          uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Holder      string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	Issuer      string `protobuf:"bytes,3,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Amount      uint64 `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	Destination string `protobuf:"bytes,5,opt,name=destination,proto3" json:"destination,omitempty"`
+}
+
+func (m *EventCashedOut) Reset()         { *m = EventCashedOut{} }
+func (m *EventCashedOut) String() string { return proto.CompactTextString(m) }
+func (*EventCashedOut) ProtoMessage()    {}
+func (*EventCashedOut) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5f8c2ffde629728a, []int{9}
+}
+func (m *EventCashedOut) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCashedOut) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCashedOut.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCashedOut) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCashedOut.Merge(m, src)
+}
+func (m *EventCashedOut) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCashedOut) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCashedOut.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCashedOut proto.InternalMessageInfo
+
+func (m *EventCashedOut) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *EventCashedOut) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *EventCashedOut) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *EventCashedOut) GetAmount() uint64 {
+	if m != nil {
+		return m.Amount
+	}
+	return 0
+}
+
+func (m *EventCashedOut) GetDestination() string {
+	if m != nil {
+		return m.Destination
+	}
+	return ""
+}
+
+type EventSettled struct {
+	Id      uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Issuer  string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Amount  uint64 `protobuf:"varint,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	Payment string `protobuf:"bytes,4,opt,name=payment,proto3" json:"payment,omitempty"`
+}
+
+func (m *EventSettled) Reset()         { *m = EventSettled{} }
+func (m *EventSettled) String() string { return proto.CompactTextString(m) }
+func (*EventSettled) ProtoMessage()    {}
+func (*EventSettled) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5f8c2ffde629728a, []int{10}
+}
+func (m *EventSettled) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventSettled) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventSettled.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventSettled) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventSettled.Merge(m, src)
+}
+func (m *EventSettled) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventSettled) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventSettled.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventSettled proto.InternalMessageInfo
+
+func (m *EventSettled) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *EventSettled) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *EventSettled) GetAmount() uint64 {
+	if m != nil {
+		return m.Amount
+	}
+	return 0
+}
+
+func (m *EventSettled) GetPayment() string {
+	if m != nil {
+		return m.Payment
+	}
+	return ""
+}
+
 type EventIssuerSet struct {
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	Name    string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -613,7 +834,7 @@ func (m *EventIssuerSet) Reset()         { *m = EventIssuerSet{} }
 func (m *EventIssuerSet) String() string { return proto.CompactTextString(m) }
 func (*EventIssuerSet) ProtoMessage()    {}
 func (*EventIssuerSet) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5f8c2ffde629728a, []int{8}
+	return fileDescriptor_5f8c2ffde629728a, []int{11}
 }
 func (m *EventIssuerSet) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -668,57 +889,68 @@ func init() {
 	proto.RegisterType((*EventWithdrawalRequested)(nil), "koinon.escrow.v1.EventWithdrawalRequested")
 	proto.RegisterType((*EventGrantActivated)(nil), "koinon.escrow.v1.EventGrantActivated")
 	proto.RegisterType((*EventRedeemed)(nil), "koinon.escrow.v1.EventRedeemed")
+	proto.RegisterType((*EventRedemptionRefused)(nil), "koinon.escrow.v1.EventRedemptionRefused")
 	proto.RegisterType((*EventGrantClosed)(nil), "koinon.escrow.v1.EventGrantClosed")
 	proto.RegisterType((*EventPaid)(nil), "koinon.escrow.v1.EventPaid")
 	proto.RegisterType((*EventMinted)(nil), "koinon.escrow.v1.EventMinted")
 	proto.RegisterType((*EventBurned)(nil), "koinon.escrow.v1.EventBurned")
+	proto.RegisterType((*EventCashedOut)(nil), "koinon.escrow.v1.EventCashedOut")
+	proto.RegisterType((*EventSettled)(nil), "koinon.escrow.v1.EventSettled")
 	proto.RegisterType((*EventIssuerSet)(nil), "koinon.escrow.v1.EventIssuerSet")
 }
 
 func init() { proto.RegisterFile("koinon/escrow/v1/events.proto", fileDescriptor_5f8c2ffde629728a) }
 
 var fileDescriptor_5f8c2ffde629728a = []byte{
-	// 633 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x54, 0x41, 0x6f, 0xd3, 0x4c,
-	0x10, 0x8d, 0xe3, 0xc4, 0x4d, 0x26, 0x6d, 0x55, 0xf9, 0xeb, 0x17, 0x59, 0x11, 0x84, 0x60, 0x2e,
-	0x11, 0x87, 0x58, 0x2d, 0x12, 0x42, 0xe2, 0xd4, 0x52, 0x84, 0x38, 0x20, 0x45, 0xcb, 0x01, 0x09,
-	0x21, 0x45, 0x5b, 0xef, 0x28, 0x5d, 0xe1, 0x78, 0xcd, 0xee, 0xda, 0x6d, 0x0f, 0x1c, 0x38, 0x70,
-	0xe1, 0xc4, 0x8f, 0xe0, 0xc7, 0xf4, 0xd8, 0x23, 0x27, 0x84, 0xda, 0x3f, 0x82, 0xbc, 0xde, 0xa4,
-	0x69, 0x4a, 0x0f, 0x48, 0x88, 0x53, 0xf6, 0xcd, 0x6c, 0xe6, 0x3d, 0xbf, 0xd9, 0x19, 0xb8, 0xfb,
-	0x5e, 0xf0, 0x54, 0xa4, 0x11, 0xaa, 0x58, 0x8a, 0xe3, 0xa8, 0xd8, 0x89, 0xb0, 0xc0, 0x54, 0xab,
-	0x51, 0x26, 0x85, 0x16, 0xfe, 0x56, 0x95, 0x1e, 0x55, 0xe9, 0x51, 0xb1, 0xd3, 0xdb, 0x9e, 0x8a,
-	0xa9, 0x30, 0xc9, 0xa8, 0x3c, 0x55, 0xf7, 0x7a, 0xbf, 0x29, 0x53, 0xfd, 0xc3, 0xa4, 0xc3, 0x77,
-	0xb0, 0xf9, 0xbc, 0x2c, 0x7b, 0x80, 0x99, 0x50, 0x5c, 0x23, 0xf3, 0xb7, 0xa1, 0x99, 0xd1, 0x53,
-	0x94, 0x81, 0x33, 0x70, 0x86, 0x6d, 0x52, 0x01, 0xbf, 0x0b, 0x1e, 0x9d, 0x89, 0x3c, 0xd5, 0x41,
-	0x7d, 0xe0, 0x0c, 0x1b, 0xc4, 0x22, 0xff, 0x0e, 0xb4, 0x69, 0x41, 0x79, 0x42, 0x0f, 0x13, 0x0c,
-	0x5c, 0x93, 0xba, 0x0a, 0x84, 0x13, 0x08, 0x4c, 0xf5, 0x37, 0x5c, 0x1f, 0x31, 0x49, 0x8f, 0x69,
-	0x42, 0xf0, 0x43, 0x8e, 0xea, 0xcf, 0x79, 0xfe, 0x07, 0x8f, 0xe5, 0x38, 0xa1, 0xda, 0x90, 0xb8,
-	0xa4, 0xc9, 0x72, 0xdc, 0xd3, 0xe1, 0x37, 0x07, 0xfe, 0x33, 0x0c, 0x2f, 0x24, 0x4d, 0xf5, 0x5e,
-	0xac, 0x79, 0x41, 0xcb, 0xe2, 0x9b, 0x50, 0xe7, 0xcc, 0x56, 0xae, 0xf3, 0x25, 0xb2, 0xfa, 0x32,
-	0x59, 0x0f, 0x5a, 0x99, 0x14, 0x05, 0x67, 0x28, 0x4d, 0xd9, 0x36, 0x59, 0x60, 0xff, 0x3e, 0xac,
-	0xcf, 0x04, 0xc3, 0x64, 0xc2, 0xf8, 0x14, 0x95, 0x0e, 0x1a, 0x26, 0xdf, 0x31, 0xb1, 0x03, 0x13,
-	0xf2, 0xb7, 0xc0, 0x8d, 0x69, 0x16, 0x34, 0x8d, 0xd0, 0xf2, 0x58, 0xaa, 0xc7, 0x93, 0x8c, 0xcb,
-	0xd3, 0xc0, 0x33, 0x2a, 0x2d, 0x0a, 0x3f, 0xd5, 0x61, 0xc3, 0xc8, 0x24, 0xc8, 0x10, 0x67, 0xff,
-	0x4a, 0xe0, 0x36, 0x34, 0x79, 0xca, 0xf0, 0xc4, 0x4a, 0xac, 0xc0, 0x92, 0xc5, 0xde, 0x35, 0x8b,
-	0x1f, 0xc0, 0x86, 0xc4, 0x18, 0x79, 0xa6, 0xd5, 0x44, 0x0a, 0xa1, 0x83, 0xb5, 0x81, 0x33, 0x5c,
-	0x27, 0xeb, 0xf3, 0x20, 0x11, 0x42, 0xfb, 0x4f, 0x60, 0x2d, 0xa3, 0xa7, 0x22, 0xd7, 0x2a, 0x68,
-	0x0d, 0xdc, 0x61, 0x67, 0x37, 0x18, 0xad, 0x3e, 0xc4, 0xd1, 0xd8, 0x5c, 0xd8, 0x6f, 0x9c, 0xfd,
-	0xb8, 0x57, 0x23, 0xf3, 0xeb, 0xe1, 0x17, 0x07, 0xb6, 0xae, 0x5a, 0xf5, 0x2c, 0x11, 0xea, 0xaf,
-	0xd8, 0xd0, 0x83, 0x96, 0x44, 0x9d, 0xcb, 0x14, 0x99, 0xb1, 0xa0, 0x41, 0x16, 0xd8, 0x0f, 0x60,
-	0xcd, 0x34, 0x00, 0x99, 0x71, 0xa0, 0x45, 0xe6, 0x30, 0xfc, 0xec, 0x40, 0xdb, 0x88, 0x19, 0x53,
-	0xce, 0xca, 0x47, 0x2c, 0x31, 0xe6, 0x19, 0xc7, 0x54, 0x5b, 0x31, 0x57, 0x01, 0xff, 0x21, 0x34,
-	0xa4, 0x48, 0xd0, 0x48, 0xda, 0xdc, 0xed, 0xde, 0xfc, 0x5e, 0x22, 0x12, 0x24, 0xe6, 0xce, 0x92,
-	0xb7, 0xee, 0x35, 0x6f, 0xbb, 0xe0, 0x29, 0x91, 0xcb, 0x18, 0x6d, 0x9b, 0x2c, 0x0a, 0x3f, 0x42,
-	0xc7, 0xc8, 0x78, 0xc5, 0xd3, 0xf2, 0xd9, 0x76, 0xc1, 0xe3, 0x4a, 0xe5, 0x8b, 0xa1, 0xb0, 0xe8,
-	0xba, 0xc0, 0xfa, 0xaa, 0xc0, 0xdb, 0x48, 0x07, 0xd0, 0x29, 0x9d, 0xd7, 0x34, 0x65, 0x3c, 0x9d,
-	0x5a, 0x77, 0x96, 0x43, 0xe1, 0xc4, 0xd2, 0xef, 0x57, 0x7e, 0xdd, 0x46, 0x7f, 0xdb, 0x50, 0xae,
-	0x10, 0xb8, 0x37, 0x09, 0xc6, 0x76, 0xbd, 0xbc, 0x34, 0x85, 0x5e, 0xa3, 0x2e, 0x7b, 0x42, 0x19,
-	0x93, 0xa8, 0x94, 0x25, 0x99, 0x43, 0xdf, 0x87, 0x46, 0x4a, 0x67, 0x68, 0xbf, 0xcf, 0x9c, 0xe7,
-	0x23, 0xe6, 0x2e, 0x46, 0x6c, 0x7f, 0x7c, 0x76, 0xd1, 0x77, 0xce, 0x2f, 0xfa, 0xce, 0xcf, 0x8b,
-	0xbe, 0xf3, 0xf5, 0xb2, 0x5f, 0x3b, 0xbf, 0xec, 0xd7, 0xbe, 0x5f, 0xf6, 0x6b, 0x6f, 0x1f, 0x4f,
-	0xb9, 0x3e, 0xca, 0x0f, 0x47, 0xb1, 0x98, 0x45, 0x76, 0xe9, 0xd9, 0x1f, 0x9a, 0xf1, 0x68, 0x75,
-	0x0d, 0x3e, 0xad, 0x4e, 0xc5, 0xce, 0xa1, 0x67, 0x36, 0xe1, 0xa3, 0x5f, 0x01, 0x00, 0x00, 0xff,
-	0xff, 0x5a, 0xcd, 0x1a, 0x86, 0x71, 0x05, 0x00, 0x00,
+	// 757 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x55, 0xbf, 0x6f, 0xe3, 0x36,
+	0x14, 0xb6, 0x7e, 0x58, 0xb1, 0x69, 0x27, 0x08, 0xd4, 0xd4, 0x10, 0x8c, 0xd6, 0x75, 0xd5, 0xc5,
+	0xe8, 0x60, 0x23, 0x29, 0x50, 0x14, 0xe8, 0x94, 0x1f, 0x45, 0xd1, 0xa1, 0xa8, 0xa1, 0x0c, 0x05,
+	0x8a, 0xa2, 0x06, 0x23, 0xbe, 0xd8, 0x44, 0x65, 0x52, 0x25, 0x29, 0x27, 0x19, 0x3a, 0xdc, 0x70,
+	0x4b, 0xa6, 0xdb, 0x6f, 0xbd, 0x3f, 0x26, 0x63, 0xc6, 0x9b, 0x0e, 0x87, 0xe4, 0x1f, 0x39, 0x88,
+	0xa2, 0x6c, 0xd9, 0x17, 0xe3, 0x70, 0xc0, 0xe1, 0x26, 0xf1, 0x7b, 0x8f, 0x7a, 0xdf, 0xc7, 0x8f,
+	0x8f, 0x24, 0xfa, 0xfa, 0x5f, 0x4e, 0x19, 0x67, 0x23, 0x90, 0xb1, 0xe0, 0x57, 0xa3, 0xc5, 0xe1,
+	0x08, 0x16, 0xc0, 0x94, 0x1c, 0xa6, 0x82, 0x2b, 0xee, 0xef, 0x17, 0xe9, 0x61, 0x91, 0x1e, 0x2e,
+	0x0e, 0xbb, 0x07, 0x53, 0x3e, 0xe5, 0x3a, 0x39, 0xca, 0x47, 0xc5, 0xbc, 0xee, 0x13, 0x65, 0x8a,
+	0x3f, 0x74, 0x3a, 0xfc, 0x1b, 0xed, 0xfd, 0x92, 0x97, 0x3d, 0x83, 0x94, 0x4b, 0xaa, 0x80, 0xf8,
+	0x07, 0xa8, 0x9e, 0xe2, 0x1b, 0x10, 0x81, 0xd5, 0xb7, 0x06, 0xcd, 0xa8, 0x00, 0x7e, 0x07, 0x79,
+	0x78, 0xce, 0x33, 0xa6, 0x02, 0xbb, 0x6f, 0x0d, 0xdc, 0xc8, 0x20, 0xff, 0x2b, 0xd4, 0xc4, 0x0b,
+	0x4c, 0x13, 0x7c, 0x91, 0x40, 0xe0, 0xe8, 0xd4, 0x2a, 0x10, 0x4e, 0x50, 0xa0, 0xab, 0xff, 0x49,
+	0xd5, 0x8c, 0x08, 0x7c, 0x85, 0x93, 0x08, 0xfe, 0xcb, 0x40, 0x7e, 0x3c, 0xcf, 0x97, 0xc8, 0x23,
+	0x19, 0x4c, 0xb0, 0xd2, 0x24, 0x4e, 0x54, 0x27, 0x19, 0x1c, 0xab, 0xf0, 0x95, 0x85, 0xbe, 0xd0,
+	0x0c, 0xbf, 0x0a, 0xcc, 0xd4, 0x71, 0xac, 0xe8, 0x02, 0xe7, 0xc5, 0xf7, 0x90, 0x4d, 0x89, 0xa9,
+	0x6c, 0xd3, 0x0a, 0x99, 0x5d, 0x25, 0xeb, 0xa2, 0x46, 0x2a, 0xf8, 0x82, 0x12, 0x10, 0xba, 0x6c,
+	0x33, 0x5a, 0x62, 0xff, 0x5b, 0xd4, 0x9e, 0x73, 0x02, 0xc9, 0x84, 0xd0, 0x29, 0x48, 0x15, 0xb8,
+	0x3a, 0xdf, 0xd2, 0xb1, 0x33, 0x1d, 0xf2, 0xf7, 0x91, 0x13, 0xe3, 0x34, 0xa8, 0x6b, 0xa1, 0xf9,
+	0x30, 0x57, 0x0f, 0xd7, 0x29, 0x15, 0x37, 0x81, 0xa7, 0x55, 0x1a, 0x14, 0x3e, 0xb3, 0xd1, 0xae,
+	0x96, 0x19, 0x01, 0x01, 0x98, 0x7f, 0x2e, 0x81, 0x07, 0xa8, 0x4e, 0x19, 0x81, 0x6b, 0x23, 0xb1,
+	0x00, 0x15, 0x8b, 0xbd, 0x35, 0x8b, 0xbf, 0x43, 0xbb, 0x02, 0x62, 0xa0, 0xa9, 0x92, 0x13, 0xc1,
+	0xb9, 0x0a, 0x76, 0xfa, 0xd6, 0xa0, 0x1d, 0xb5, 0xcb, 0x60, 0xc4, 0xb9, 0xf2, 0x7f, 0x42, 0x3b,
+	0x29, 0xbe, 0xe1, 0x99, 0x92, 0x41, 0xa3, 0xef, 0x0c, 0x5a, 0x47, 0xc1, 0x70, 0xb3, 0x11, 0x87,
+	0x63, 0x3d, 0xe1, 0xc4, 0xbd, 0x7b, 0xf3, 0x4d, 0x2d, 0x2a, 0xa7, 0x87, 0xff, 0xa0, 0xce, 0xd2,
+	0x82, 0x79, 0xaa, 0x28, 0x67, 0x11, 0x5c, 0x66, 0xf2, 0x09, 0x2f, 0xaa, 0xab, 0xb6, 0x37, 0x56,
+	0x1d, 0xa0, 0x1d, 0x91, 0xff, 0x86, 0x13, 0x63, 0x48, 0x09, 0xc3, 0x5b, 0x0b, 0xed, 0xaf, 0x5a,
+	0xe1, 0x34, 0xe1, 0xf2, 0x93, 0xd8, 0xdc, 0x45, 0x0d, 0x01, 0x2a, 0x13, 0x0c, 0x88, 0xb6, 0xd8,
+	0x8d, 0x96, 0x38, 0x17, 0xa3, 0x37, 0x18, 0x88, 0x76, 0xb8, 0x11, 0x95, 0x30, 0x7c, 0x6e, 0xa1,
+	0xa6, 0x16, 0x33, 0xc6, 0x94, 0xe4, 0x87, 0x44, 0x40, 0x4c, 0x53, 0x0a, 0x4c, 0x19, 0x31, 0xab,
+	0x80, 0xff, 0x3d, 0x72, 0x05, 0x4f, 0x40, 0x4b, 0xda, 0x3b, 0xea, 0xbc, 0xef, 0x67, 0xc4, 0x13,
+	0x88, 0xf4, 0x9c, 0xca, 0xde, 0x39, 0x6b, 0x7b, 0xd7, 0x41, 0x9e, 0xe4, 0x99, 0x88, 0xc1, 0xb4,
+	0x81, 0x41, 0xe1, 0x4b, 0x0b, 0xb5, 0xb4, 0x8e, 0xdf, 0x29, 0xcb, 0xcf, 0x45, 0x07, 0x79, 0x54,
+	0xca, 0x6c, 0x79, 0xea, 0x0c, 0x5a, 0x57, 0x68, 0x6f, 0x2a, 0xdc, 0xc6, 0xda, 0x47, 0xad, 0x7c,
+	0x6b, 0x15, 0x66, 0x84, 0xb2, 0xa9, 0xb1, 0xa7, 0x1a, 0x2a, 0xea, 0x5e, 0x82, 0x00, 0x16, 0x83,
+	0xf6, 0x48, 0xd7, 0x35, 0x81, 0xf0, 0x7f, 0x23, 0xee, 0xa4, 0xb0, 0x73, 0x9b, 0xb8, 0x6d, 0x77,
+	0xc2, 0x06, 0xbd, 0xf3, 0x01, 0x7a, 0x77, 0x93, 0xfe, 0xd6, 0x32, 0x97, 0xdf, 0x29, 0x96, 0x33,
+	0x20, 0x7f, 0x64, 0xaa, 0xd2, 0x2f, 0xae, 0xee, 0x97, 0x0e, 0xf2, 0x66, 0x3c, 0x59, 0x35, 0xa2,
+	0x41, 0x15, 0xa9, 0xce, 0x16, 0xa9, 0xee, 0xa6, 0x54, 0x02, 0x52, 0x51, 0x86, 0xf3, 0xc6, 0x37,
+	0x4e, 0x54, 0x43, 0xe1, 0x0c, 0xb5, 0xb5, 0x96, 0x73, 0x50, 0x2a, 0x59, 0xeb, 0xdc, 0xa5, 0x12,
+	0xc3, 0x68, 0x6f, 0x61, 0x5c, 0xdf, 0x9b, 0x40, 0x1f, 0xd4, 0x39, 0xb0, 0xf2, 0x66, 0x28, 0x61,
+	0x38, 0x36, 0xab, 0xfe, 0x4d, 0x17, 0x38, 0x07, 0x3d, 0x17, 0x13, 0x22, 0x40, 0x4a, 0xe3, 0x7c,
+	0x09, 0x7d, 0x1f, 0xb9, 0x0c, 0xcf, 0xc1, 0x70, 0xea, 0x71, 0x79, 0xed, 0x39, 0xcb, 0x6b, 0xef,
+	0x64, 0x7c, 0xf7, 0xd0, 0xb3, 0xee, 0x1f, 0x7a, 0xd6, 0xdb, 0x87, 0x9e, 0xf5, 0xe2, 0xb1, 0x57,
+	0xbb, 0x7f, 0xec, 0xd5, 0x5e, 0x3f, 0xf6, 0x6a, 0x7f, 0xfd, 0x38, 0xa5, 0x6a, 0x96, 0x5d, 0x0c,
+	0x63, 0x3e, 0x1f, 0x99, 0x87, 0xc8, 0x7c, 0x70, 0x4a, 0x47, 0x9b, 0x4f, 0xd3, 0xcf, 0xc5, 0x68,
+	0x71, 0x78, 0xe1, 0xe9, 0xd7, 0xe9, 0x87, 0x77, 0x01, 0x00, 0x00, 0xff, 0xff, 0xfc, 0x9a, 0x5e,
+	0x3f, 0x05, 0x07, 0x00, 0x00,
 }
 
 func (m *EventDeposited) Marshal() (dAtA []byte, err error) {
@@ -944,6 +1176,50 @@ func (m *EventRedeemed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventRedemptionRefused) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRedemptionRefused) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRedemptionRefused) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Refusal) > 0 {
+		i -= len(m.Refusal)
+		copy(dAtA[i:], m.Refusal)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Refusal)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Provider) > 0 {
+		i -= len(m.Provider)
+		copy(dAtA[i:], m.Provider)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Provider)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *EventGrantClosed) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1070,6 +1346,13 @@ func (m *EventMinted) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Reference) > 0 {
+		i -= len(m.Reference)
+		copy(dAtA[i:], m.Reference)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Reference)))
+		i--
+		dAtA[i] = 0x2a
+	}
 	if m.Outstanding != 0 {
 		i = encodeVarintEvents(dAtA, i, uint64(m.Outstanding))
 		i--
@@ -1117,6 +1400,13 @@ func (m *EventBurned) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Reference) > 0 {
+		i -= len(m.Reference)
+		copy(dAtA[i:], m.Reference)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Reference)))
+		i--
+		dAtA[i] = 0x22
+	}
 	if m.Outstanding != 0 {
 		i = encodeVarintEvents(dAtA, i, uint64(m.Outstanding))
 		i--
@@ -1133,6 +1423,107 @@ func (m *EventBurned) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintEvents(dAtA, i, uint64(len(m.Issuer)))
 		i--
 		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventCashedOut) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCashedOut) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCashedOut) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Destination) > 0 {
+		i -= len(m.Destination)
+		copy(dAtA[i:], m.Destination)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Destination)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if m.Amount != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Id != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventSettled) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventSettled) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventSettled) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Payment) > 0 {
+		i -= len(m.Payment)
+		copy(dAtA[i:], m.Payment)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Payment)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Amount != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Id != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
 	}
 	return len(dAtA) - i, nil
 }
@@ -1300,6 +1691,27 @@ func (m *EventRedeemed) Size() (n int) {
 	return n
 }
 
+func (m *EventRedemptionRefused) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Provider)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Refusal)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
 func (m *EventGrantClosed) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1370,6 +1782,10 @@ func (m *EventMinted) Size() (n int) {
 	if m.Outstanding != 0 {
 		n += 1 + sovEvents(uint64(m.Outstanding))
 	}
+	l = len(m.Reference)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
 	return n
 }
 
@@ -1388,6 +1804,60 @@ func (m *EventBurned) Size() (n int) {
 	}
 	if m.Outstanding != 0 {
 		n += 1 + sovEvents(uint64(m.Outstanding))
+	}
+	l = len(m.Reference)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventCashedOut) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovEvents(uint64(m.Id))
+	}
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovEvents(uint64(m.Amount))
+	}
+	l = len(m.Destination)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventSettled) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovEvents(uint64(m.Id))
+	}
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovEvents(uint64(m.Amount))
+	}
+	l = len(m.Payment)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
 	}
 	return n
 }
@@ -2158,6 +2628,152 @@ func (m *EventRedeemed) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *EventRedemptionRefused) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRedemptionRefused: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRedemptionRefused: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Provider", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Provider = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refusal", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Refusal = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *EventGrantClosed) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2626,6 +3242,38 @@ func (m *EventMinted) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reference", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reference = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])
@@ -2746,6 +3394,374 @@ func (m *EventBurned) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reference", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reference = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCashedOut) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCashedOut: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCashedOut: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Destination", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Destination = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventSettled) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventSettled: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventSettled: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Payment", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Payment = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

@@ -615,6 +615,206 @@ func (m *QueryIssuersResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryEntryRequest struct {
+	Issuer    string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+}
+
+func (m *QueryEntryRequest) Reset()         { *m = QueryEntryRequest{} }
+func (m *QueryEntryRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryEntryRequest) ProtoMessage()    {}
+func (*QueryEntryRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3c63fd2637473a91, []int{12}
+}
+func (m *QueryEntryRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEntryRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEntryRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEntryRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEntryRequest.Merge(m, src)
+}
+func (m *QueryEntryRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEntryRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEntryRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEntryRequest proto.InternalMessageInfo
+
+func (m *QueryEntryRequest) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *QueryEntryRequest) GetReference() string {
+	if m != nil {
+		return m.Reference
+	}
+	return ""
+}
+
+type QueryEntryResponse struct {
+	Entry Entry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry"`
+}
+
+func (m *QueryEntryResponse) Reset()         { *m = QueryEntryResponse{} }
+func (m *QueryEntryResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryEntryResponse) ProtoMessage()    {}
+func (*QueryEntryResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3c63fd2637473a91, []int{13}
+}
+func (m *QueryEntryResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEntryResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEntryResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEntryResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEntryResponse.Merge(m, src)
+}
+func (m *QueryEntryResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEntryResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEntryResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEntryResponse proto.InternalMessageInfo
+
+func (m *QueryEntryResponse) GetEntry() Entry {
+	if m != nil {
+		return m.Entry
+	}
+	return Entry{}
+}
+
+type QueryCashOutsRequest struct {
+	Issuer     string             `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryCashOutsRequest) Reset()         { *m = QueryCashOutsRequest{} }
+func (m *QueryCashOutsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryCashOutsRequest) ProtoMessage()    {}
+func (*QueryCashOutsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3c63fd2637473a91, []int{14}
+}
+func (m *QueryCashOutsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryCashOutsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryCashOutsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryCashOutsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryCashOutsRequest.Merge(m, src)
+}
+func (m *QueryCashOutsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryCashOutsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryCashOutsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryCashOutsRequest proto.InternalMessageInfo
+
+func (m *QueryCashOutsRequest) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *QueryCashOutsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryCashOutsResponse struct {
+	CashOuts   []CashOut           `protobuf:"bytes,1,rep,name=cash_outs,json=cashOuts,proto3" json:"cash_outs"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryCashOutsResponse) Reset()         { *m = QueryCashOutsResponse{} }
+func (m *QueryCashOutsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryCashOutsResponse) ProtoMessage()    {}
+func (*QueryCashOutsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3c63fd2637473a91, []int{15}
+}
+func (m *QueryCashOutsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryCashOutsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryCashOutsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryCashOutsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryCashOutsResponse.Merge(m, src)
+}
+func (m *QueryCashOutsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryCashOutsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryCashOutsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryCashOutsResponse proto.InternalMessageInfo
+
+func (m *QueryCashOutsResponse) GetCashOuts() []CashOut {
+	if m != nil {
+		return m.CashOuts
+	}
+	return nil
+}
+
+func (m *QueryCashOutsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 type QueryInvariantsRequest struct {
 }
 
@@ -622,7 +822,7 @@ func (m *QueryInvariantsRequest) Reset()         { *m = QueryInvariantsRequest{}
 func (m *QueryInvariantsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryInvariantsRequest) ProtoMessage()    {}
 func (*QueryInvariantsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3c63fd2637473a91, []int{12}
+	return fileDescriptor_3c63fd2637473a91, []int{16}
 }
 func (m *QueryInvariantsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -659,7 +859,7 @@ func (m *QueryInvariantsResponse) Reset()         { *m = QueryInvariantsResponse
 func (m *QueryInvariantsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryInvariantsResponse) ProtoMessage()    {}
 func (*QueryInvariantsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3c63fd2637473a91, []int{13}
+	return fileDescriptor_3c63fd2637473a91, []int{17}
 }
 func (m *QueryInvariantsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -702,7 +902,7 @@ func (m *QueryParamsRequest) Reset()         { *m = QueryParamsRequest{} }
 func (m *QueryParamsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsRequest) ProtoMessage()    {}
 func (*QueryParamsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3c63fd2637473a91, []int{14}
+	return fileDescriptor_3c63fd2637473a91, []int{18}
 }
 func (m *QueryParamsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -739,7 +939,7 @@ func (m *QueryParamsResponse) Reset()         { *m = QueryParamsResponse{} }
 func (m *QueryParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryParamsResponse) ProtoMessage()    {}
 func (*QueryParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3c63fd2637473a91, []int{15}
+	return fileDescriptor_3c63fd2637473a91, []int{19}
 }
 func (m *QueryParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -788,6 +988,10 @@ func init() {
 	proto.RegisterType((*QueryPayoutsResponse)(nil), "koinon.escrow.v1.QueryPayoutsResponse")
 	proto.RegisterType((*QueryIssuersRequest)(nil), "koinon.escrow.v1.QueryIssuersRequest")
 	proto.RegisterType((*QueryIssuersResponse)(nil), "koinon.escrow.v1.QueryIssuersResponse")
+	proto.RegisterType((*QueryEntryRequest)(nil), "koinon.escrow.v1.QueryEntryRequest")
+	proto.RegisterType((*QueryEntryResponse)(nil), "koinon.escrow.v1.QueryEntryResponse")
+	proto.RegisterType((*QueryCashOutsRequest)(nil), "koinon.escrow.v1.QueryCashOutsRequest")
+	proto.RegisterType((*QueryCashOutsResponse)(nil), "koinon.escrow.v1.QueryCashOutsResponse")
 	proto.RegisterType((*QueryInvariantsRequest)(nil), "koinon.escrow.v1.QueryInvariantsRequest")
 	proto.RegisterType((*QueryInvariantsResponse)(nil), "koinon.escrow.v1.QueryInvariantsResponse")
 	proto.RegisterType((*QueryParamsRequest)(nil), "koinon.escrow.v1.QueryParamsRequest")
@@ -797,58 +1001,68 @@ func init() {
 func init() { proto.RegisterFile("koinon/escrow/v1/query.proto", fileDescriptor_3c63fd2637473a91) }
 
 var fileDescriptor_3c63fd2637473a91 = []byte{
-	// 804 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x56, 0xcf, 0x6f, 0xd3, 0x4a,
-	0x10, 0x8e, 0xd3, 0x97, 0xe4, 0x65, 0x9e, 0xf4, 0xf4, 0xde, 0x12, 0x41, 0x30, 0x69, 0xda, 0xba,
-	0x3f, 0x68, 0x7b, 0xb0, 0x95, 0x22, 0x55, 0xa0, 0x9e, 0xa8, 0x04, 0x15, 0x87, 0x8a, 0x90, 0x23,
-	0x52, 0x0f, 0x4e, 0xb2, 0x32, 0x2b, 0xa8, 0xd7, 0xf5, 0x3a, 0xa9, 0xa2, 0xa8, 0x12, 0xe2, 0xc2,
-	0x0d, 0x21, 0x71, 0x42, 0xfc, 0x43, 0x3d, 0x56, 0xe2, 0xc2, 0x09, 0xa1, 0x96, 0x3f, 0x82, 0x23,
-	0xca, 0xee, 0xd8, 0x8e, 0x9d, 0x3a, 0xa9, 0xa0, 0x9c, 0xe2, 0xcc, 0xce, 0x8f, 0x6f, 0xbe, 0xd9,
-	0xf9, 0x6c, 0xa8, 0xbd, 0xe4, 0xcc, 0xe5, 0xae, 0x45, 0x45, 0xc7, 0xe7, 0xc7, 0x56, 0xbf, 0x61,
-	0x1d, 0xf5, 0xa8, 0x3f, 0x30, 0x3d, 0x9f, 0x07, 0x9c, 0xfc, 0xa7, 0x4e, 0x4d, 0x75, 0x6a, 0xf6,
-	0x1b, 0xfa, 0x66, 0x87, 0x8b, 0x43, 0x2e, 0xac, 0xb6, 0x2d, 0xa8, 0x72, 0xb5, 0xfa, 0x8d, 0x36,
-	0x0d, 0xec, 0x86, 0xe5, 0xd9, 0x0e, 0x73, 0xed, 0x80, 0x71, 0x57, 0x45, 0xeb, 0x15, 0x87, 0x3b,
-	0x5c, 0x3e, 0x5a, 0xa3, 0x27, 0xb4, 0xd6, 0x1c, 0xce, 0x9d, 0x57, 0xd4, 0xb2, 0x3d, 0x66, 0xd9,
-	0xae, 0xcb, 0x03, 0x19, 0x22, 0xf0, 0x74, 0x7e, 0x02, 0x0f, 0xd6, 0x96, 0xc7, 0xc6, 0x26, 0x90,
-	0x67, 0xa3, 0xa2, 0x8f, 0xa4, 0xb1, 0x45, 0x8f, 0x7a, 0x54, 0x04, 0xa4, 0x02, 0x05, 0xcf, 0x1e,
-	0x50, 0xbf, 0xaa, 0x2d, 0x6a, 0xeb, 0xe5, 0x96, 0xfa, 0x63, 0xec, 0xc3, 0x8d, 0x84, 0xaf, 0xf0,
-	0xb8, 0x2b, 0x28, 0xd9, 0x86, 0xa2, 0x4a, 0x29, 0xbd, 0xff, 0xd9, 0xaa, 0x9a, 0xe9, 0x26, 0x4d,
-	0x15, 0xb1, 0xfb, 0xd7, 0xe9, 0xd7, 0x85, 0x5c, 0x0b, 0xbd, 0x8d, 0x83, 0x44, 0x3a, 0x11, 0xd6,
-	0x7e, 0x0c, 0x10, 0x37, 0x8e, 0x29, 0xd7, 0x4c, 0xc5, 0x92, 0x39, 0x62, 0xc9, 0x54, 0x84, 0x22,
-	0x4b, 0x66, 0xd3, 0x76, 0x28, 0xc6, 0xb6, 0xc6, 0x22, 0x8d, 0x8f, 0x1a, 0x54, 0x92, 0xf9, 0x11,
-	0xef, 0x7d, 0x28, 0x29, 0x04, 0xa2, 0xaa, 0x2d, 0xce, 0x5d, 0x01, 0x70, 0xe8, 0x4e, 0xf6, 0x12,
-	0xd0, 0xf2, 0x12, 0xda, 0xdd, 0x99, 0xd0, 0x54, 0xd9, 0x04, 0xb6, 0x65, 0xf8, 0x5f, 0x42, 0xdb,
-	0xf3, 0x6d, 0x37, 0x08, 0x1b, 0xff, 0x17, 0xf2, 0xac, 0x8b, 0x8c, 0xe7, 0x59, 0xd7, 0x78, 0x8a,
-	0xa3, 0x41, 0x27, 0x44, 0xff, 0x00, 0x0a, 0xce, 0xc8, 0x80, 0xcc, 0xcc, 0x4f, 0x62, 0x7f, 0xd8,
-	0x09, 0x58, 0x9f, 0xca, 0x28, 0x6c, 0x40, 0x45, 0x18, 0xef, 0xb4, 0xf1, 0x8c, 0x62, 0xea, 0xb0,
-	0x89, 0x0e, 0x7f, 0x7b, 0x3e, 0xef, 0xb3, 0x2e, 0xf5, 0x65, 0xa7, 0xe5, 0x56, 0xf4, 0x3f, 0x35,
-	0xa2, 0xb9, 0x5f, 0x1e, 0xd1, 0x27, 0x0d, 0xaf, 0x40, 0x08, 0x08, 0x7b, 0xdc, 0x81, 0xa2, 0x44,
-	0x1c, 0x0e, 0xe8, 0x4a, 0x4d, 0x62, 0xc8, 0xf5, 0x0d, 0x69, 0x88, 0xe0, 0x9a, 0xf6, 0x80, 0xf7,
-	0x62, 0xba, 0x6a, 0x50, 0xf6, 0x69, 0x87, 0x79, 0x8c, 0xe2, 0x10, 0xca, 0xad, 0xd8, 0x90, 0xa2,
-	0x26, 0xff, 0xfb, 0xb7, 0x37, 0xaa, 0x1e, 0xdf, 0x5e, 0x4f, 0x99, 0xb2, 0x6f, 0xaf, 0x8a, 0x09,
-	0x6f, 0x2f, 0xba, 0x5f, 0x1f, 0x31, 0xe1, 0xe2, 0x3e, 0x11, 0xa2, 0x47, 0xfd, 0x3f, 0xb7, 0xb8,
-	0x51, 0xfe, 0xb8, 0x75, 0xa6, 0x4c, 0xd9, 0xad, 0xab, 0x98, 0xb0, 0x75, 0x74, 0xbf, 0xbe, 0xd6,
-	0xab, 0x70, 0x53, 0x41, 0x73, 0xfb, 0xb6, 0xcf, 0xc6, 0xb6, 0xc8, 0x38, 0x80, 0x5b, 0x13, 0x27,
-	0x88, 0x7b, 0x17, 0x80, 0x45, 0x56, 0x24, 0xa6, 0x76, 0x09, 0xf4, 0xc8, 0x07, 0xe1, 0x8f, 0x45,
-	0x19, 0x15, 0x5c, 0xdd, 0xa6, 0xed, 0xdb, 0x87, 0x51, 0xd1, 0xfd, 0xe8, 0x8a, 0x2a, 0x6b, 0xac,
-	0xc8, 0x9e, 0xb4, 0x64, 0x2b, 0xb2, 0x8a, 0x08, 0x57, 0x47, 0x79, 0x6f, 0xfd, 0x28, 0x41, 0x41,
-	0xe6, 0x23, 0xaf, 0x35, 0x28, 0x2a, 0x0d, 0x24, 0x2b, 0x93, 0xc1, 0x93, 0x6f, 0x0c, 0x7d, 0x75,
-	0x86, 0x97, 0x42, 0x66, 0x6c, 0xbc, 0xf9, 0xfc, 0xfd, 0x43, 0x7e, 0x99, 0x2c, 0x59, 0x19, 0xaf,
-	0x25, 0x61, 0x0d, 0xa5, 0xfe, 0x9c, 0x90, 0x21, 0x94, 0x50, 0xb9, 0xc9, 0xf4, 0xe4, 0x21, 0x1b,
-	0xfa, 0xda, 0x2c, 0x37, 0x04, 0xb1, 0x24, 0x41, 0xdc, 0x21, 0xb7, 0x33, 0x41, 0x90, 0x01, 0x14,
-	0xa4, 0xb6, 0x90, 0xe5, 0x8c, 0x9c, 0xe3, 0xca, 0xad, 0xaf, 0x4c, 0x77, 0xc2, 0xb2, 0xab, 0xb2,
-	0xec, 0x02, 0x99, 0x9f, 0x2c, 0xab, 0xa4, 0xcb, 0x1a, 0xb2, 0xee, 0x09, 0x39, 0x86, 0xa2, 0x92,
-	0x43, 0x32, 0x35, 0xad, 0x98, 0xc5, 0x7c, 0x52, 0x53, 0x8d, 0x45, 0x59, 0x5d, 0x27, 0xd5, 0xac,
-	0xea, 0x23, 0xc2, 0x51, 0x6c, 0x32, 0x09, 0x4f, 0x4a, 0x61, 0x26, 0xe1, 0x29, 0xcd, 0x9a, 0x46,
-	0x78, 0x28, 0x4e, 0x43, 0x28, 0xe1, 0xba, 0x67, 0x16, 0x4f, 0xca, 0x4d, 0x66, 0xf1, 0x94, 0x6a,
-	0x4c, 0x2b, 0x1e, 0xca, 0xc3, 0x5b, 0x0d, 0x20, 0xde, 0x3e, 0xb2, 0x9e, 0x95, 0x39, 0xbd, 0xf4,
-	0xfa, 0xc6, 0x15, 0x3c, 0x11, 0xc6, 0x8a, 0x84, 0x51, 0x27, 0xb5, 0x4b, 0x60, 0xc4, 0xa5, 0x8f,
-	0xa1, 0xa8, 0x36, 0x33, 0x73, 0xf8, 0x09, 0x01, 0xd0, 0x57, 0x67, 0x78, 0xcd, 0x1e, 0xbe, 0x5a,
-	0xfd, 0xdd, 0xe6, 0xe9, 0x79, 0x5d, 0x3b, 0x3b, 0xaf, 0x6b, 0xdf, 0xce, 0xeb, 0xda, 0xfb, 0x8b,
-	0x7a, 0xee, 0xec, 0xa2, 0x9e, 0xfb, 0x72, 0x51, 0xcf, 0x3d, 0xdf, 0x76, 0x58, 0xf0, 0xa2, 0xd7,
-	0x36, 0x3b, 0xfc, 0x30, 0x8c, 0xc6, 0x9f, 0xd1, 0x07, 0x67, 0x3a, 0xdf, 0x8e, 0x7a, 0xea, 0x37,
-	0xda, 0x45, 0xf9, 0x81, 0x79, 0xef, 0x67, 0x00, 0x00, 0x00, 0xff, 0xff, 0x06, 0x5e, 0x20, 0x40,
-	0x11, 0x0b, 0x00, 0x00,
+	// 963 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x57, 0xcd, 0x6f, 0x1b, 0x45,
+	0x14, 0xcf, 0xba, 0xd8, 0x89, 0x1f, 0x12, 0x82, 0x21, 0xb4, 0xee, 0xe2, 0xb8, 0xe9, 0xe6, 0xa3,
+	0x1f, 0x42, 0xbb, 0x72, 0x2b, 0x55, 0xa0, 0x72, 0x21, 0xa8, 0x54, 0x39, 0x54, 0x0d, 0x3e, 0x22,
+	0x55, 0x68, 0x63, 0x0f, 0xce, 0x08, 0xb2, 0xb3, 0xdd, 0x59, 0x6f, 0x64, 0x59, 0x91, 0x10, 0x17,
+	0xc4, 0x05, 0x21, 0x71, 0x42, 0x48, 0xfc, 0x3d, 0x3d, 0x46, 0xe2, 0xc2, 0x09, 0xa1, 0x84, 0xff,
+	0x82, 0x0b, 0xda, 0x99, 0x37, 0xfb, 0x99, 0xb1, 0x23, 0x70, 0x4f, 0xde, 0x7d, 0xf3, 0x3e, 0x7e,
+	0xef, 0x63, 0x7e, 0xcf, 0x0b, 0xdd, 0xaf, 0x39, 0x0b, 0x78, 0xe0, 0x51, 0x31, 0x8c, 0xf8, 0x89,
+	0x97, 0xf4, 0xbd, 0x97, 0x13, 0x1a, 0x4d, 0xdd, 0x30, 0xe2, 0x31, 0x27, 0x6f, 0xab, 0x53, 0x57,
+	0x9d, 0xba, 0x49, 0xdf, 0xbe, 0x3f, 0xe4, 0xe2, 0x98, 0x0b, 0xef, 0xd0, 0x17, 0x54, 0xa9, 0x7a,
+	0x49, 0xff, 0x90, 0xc6, 0x7e, 0xdf, 0x0b, 0xfd, 0x31, 0x0b, 0xfc, 0x98, 0xf1, 0x40, 0x59, 0xdb,
+	0xeb, 0x63, 0x3e, 0xe6, 0xf2, 0xd1, 0x4b, 0x9f, 0x50, 0xda, 0x1d, 0x73, 0x3e, 0xfe, 0x86, 0x7a,
+	0x7e, 0xc8, 0x3c, 0x3f, 0x08, 0x78, 0x2c, 0x4d, 0x04, 0x9e, 0x6e, 0xd4, 0xf0, 0x60, 0x6c, 0x79,
+	0xec, 0xdc, 0x07, 0xf2, 0x79, 0x1a, 0xf4, 0x89, 0x14, 0x0e, 0xe8, 0xcb, 0x09, 0x15, 0x31, 0x59,
+	0x87, 0x66, 0xe8, 0x4f, 0x69, 0xd4, 0xb1, 0x36, 0xad, 0xbb, 0xed, 0x81, 0x7a, 0x71, 0x9e, 0xc1,
+	0xbb, 0x25, 0x5d, 0x11, 0xf2, 0x40, 0x50, 0xf2, 0x08, 0x5a, 0xca, 0xa5, 0xd4, 0x7e, 0xf3, 0x41,
+	0xc7, 0xad, 0x26, 0xe9, 0x2a, 0x8b, 0xbd, 0x37, 0x5e, 0xfd, 0x79, 0x6b, 0x65, 0x80, 0xda, 0xce,
+	0x8b, 0x92, 0x3b, 0xa1, 0x63, 0x7f, 0x06, 0x90, 0x27, 0x8e, 0x2e, 0x77, 0x5d, 0x55, 0x25, 0x37,
+	0xad, 0x92, 0xab, 0x0a, 0x8a, 0x55, 0x72, 0x0f, 0xfc, 0x31, 0x45, 0xdb, 0x41, 0xc1, 0xd2, 0xf9,
+	0xc5, 0x82, 0xf5, 0xb2, 0x7f, 0xc4, 0xfb, 0x21, 0xac, 0x2a, 0x04, 0xa2, 0x63, 0x6d, 0x5e, 0xbb,
+	0x02, 0x60, 0xad, 0x4e, 0x9e, 0x96, 0xa0, 0x35, 0x24, 0xb4, 0x3b, 0x0b, 0xa1, 0xa9, 0xb0, 0x25,
+	0x6c, 0x5b, 0xf0, 0x8e, 0x84, 0xf6, 0x34, 0xf2, 0x83, 0x58, 0x27, 0xfe, 0x16, 0x34, 0xd8, 0x08,
+	0x2b, 0xde, 0x60, 0x23, 0xe7, 0x39, 0xb6, 0x06, 0x95, 0x10, 0xfd, 0x47, 0xd0, 0x1c, 0xa7, 0x02,
+	0xac, 0xcc, 0x46, 0x1d, 0xfb, 0x27, 0xc3, 0x98, 0x25, 0x54, 0x5a, 0x61, 0x02, 0xca, 0xc2, 0xf9,
+	0xd1, 0x2a, 0x7a, 0x14, 0x73, 0x9b, 0x4d, 0x6c, 0x58, 0x0b, 0x23, 0x9e, 0xb0, 0x11, 0x8d, 0x64,
+	0xa6, 0xed, 0x41, 0xf6, 0x5e, 0x69, 0xd1, 0xb5, 0xff, 0xdc, 0xa2, 0x5f, 0x2d, 0x1c, 0x01, 0x0d,
+	0x08, 0x73, 0x7c, 0x0c, 0x2d, 0x89, 0x58, 0x37, 0xe8, 0x4a, 0x49, 0xa2, 0xc9, 0xf2, 0x9a, 0x34,
+	0x43, 0x70, 0x07, 0xfe, 0x94, 0x4f, 0xf2, 0x72, 0x75, 0xa1, 0x1d, 0xd1, 0x21, 0x0b, 0x19, 0xc5,
+	0x26, 0xb4, 0x07, 0xb9, 0xa0, 0x52, 0x9a, 0xc6, 0xff, 0x9f, 0xde, 0x2c, 0x7a, 0x3e, 0xbd, 0xa1,
+	0x12, 0x99, 0xa7, 0x57, 0xd9, 0xe8, 0xe9, 0x45, 0xf5, 0xe5, 0x15, 0x46, 0x5f, 0xdc, 0x7d, 0x21,
+	0x26, 0x34, 0x7a, 0x7d, 0x17, 0x37, 0xf3, 0x9f, 0xa7, 0xce, 0x94, 0xc8, 0x9c, 0xba, 0xb2, 0xd1,
+	0xa9, 0xa3, 0xfa, 0xf2, 0x52, 0xdf, 0xc7, 0x8b, 0xfb, 0x24, 0x88, 0xa3, 0xa9, 0x4e, 0xfc, 0x3a,
+	0xb4, 0x54, 0x20, 0x1c, 0x07, 0x7c, 0x53, 0x93, 0xf2, 0x15, 0x8d, 0x68, 0x30, 0xa4, 0x78, 0x87,
+	0x72, 0x81, 0xb3, 0xaf, 0x99, 0x57, 0xb9, 0xc2, 0x1c, 0x1f, 0x42, 0x93, 0xa6, 0x02, 0xac, 0xdf,
+	0x8d, 0x4b, 0xa8, 0x29, 0x3d, 0xd6, 0x17, 0x5b, 0xea, 0x3a, 0x09, 0x16, 0xec, 0x53, 0x5f, 0x1c,
+	0x3d, 0x2f, 0x8c, 0xaa, 0x09, 0xd8, 0xb2, 0x86, 0xf4, 0x37, 0x0b, 0xde, 0xab, 0x04, 0xc6, 0x34,
+	0x3e, 0x86, 0xf6, 0xd0, 0x17, 0x47, 0x5f, 0x16, 0xe6, 0xf4, 0x66, 0x3d, 0x15, 0x34, 0xc3, 0x64,
+	0xd6, 0x86, 0xe8, 0x65, 0x79, 0xed, 0xea, 0xc0, 0x75, 0x35, 0x49, 0x41, 0xe2, 0x47, 0xac, 0x40,
+	0x7a, 0xce, 0x0b, 0xb8, 0x51, 0x3b, 0x41, 0xec, 0x7b, 0x00, 0x2c, 0x93, 0x62, 0x1f, 0xba, 0x97,
+	0x4c, 0x5a, 0xa6, 0x83, 0xf8, 0x0b, 0x56, 0xce, 0x3a, 0x36, 0xf7, 0xc0, 0x8f, 0xfc, 0xe3, 0x2c,
+	0xe8, 0xb3, 0x8c, 0x51, 0x94, 0x34, 0x5f, 0xa0, 0xa1, 0x94, 0x98, 0x17, 0xa8, 0xb2, 0xd0, 0x4c,
+	0xa7, 0xb4, 0x1f, 0xfc, 0xd3, 0x86, 0xa6, 0xf4, 0x47, 0xbe, 0xb5, 0xa0, 0xa5, 0x56, 0x16, 0xd9,
+	0xae, 0x1b, 0xd7, 0x17, 0xbc, 0xbd, 0xb3, 0x40, 0x4b, 0x21, 0x73, 0xee, 0x7d, 0xf7, 0xfb, 0xdf,
+	0x3f, 0x37, 0xb6, 0xc8, 0x6d, 0xcf, 0xf0, 0x2f, 0x42, 0x78, 0x33, 0xb9, 0x2e, 0x4e, 0xc9, 0x0c,
+	0x56, 0x71, 0xd1, 0x92, 0xf9, 0xce, 0x75, 0x35, 0xec, 0xdd, 0x45, 0x6a, 0x08, 0xe2, 0xb6, 0x04,
+	0xf1, 0x3e, 0xb9, 0x69, 0x04, 0x41, 0xa6, 0xd0, 0x94, 0xab, 0x80, 0x6c, 0x19, 0x7c, 0x16, 0x17,
+	0xad, 0xbd, 0x3d, 0x5f, 0x09, 0xc3, 0xee, 0xc8, 0xb0, 0xb7, 0xc8, 0x46, 0x3d, 0xac, 0xda, 0x34,
+	0xde, 0x8c, 0x8d, 0x4e, 0xc9, 0x09, 0xb4, 0xd4, 0xf6, 0x22, 0x73, 0xdd, 0x8a, 0x45, 0x95, 0x2f,
+	0xaf, 0x40, 0x67, 0x53, 0x46, 0xb7, 0x49, 0xc7, 0x14, 0x3d, 0x2d, 0x38, 0xee, 0x06, 0x63, 0xc1,
+	0xcb, 0x9b, 0xcb, 0x58, 0xf0, 0xca, 0x8a, 0x99, 0x57, 0x70, 0xbd, 0x4b, 0x66, 0xb0, 0x8a, 0xec,
+	0x6c, 0x0c, 0x5e, 0xde, 0x0e, 0xc6, 0xe0, 0x15, 0x92, 0x9f, 0x17, 0x5c, 0xb3, 0xf9, 0x04, 0x9a,
+	0x92, 0x04, 0x8d, 0xdd, 0x2e, 0xb2, 0xb3, 0xb1, 0xdb, 0x25, 0xde, 0x9d, 0x3b, 0x64, 0x41, 0x1c,
+	0x31, 0x2a, 0xc8, 0x0f, 0x16, 0xac, 0x69, 0xa2, 0x23, 0xa6, 0x74, 0x2a, 0x14, 0x6c, 0xdf, 0x59,
+	0xa8, 0x87, 0x00, 0x3e, 0x90, 0x00, 0x76, 0xc9, 0x76, 0x1d, 0x40, 0xc6, 0xa4, 0xde, 0x4c, 0x95,
+	0xe0, 0x94, 0x7c, 0x6f, 0x01, 0xe4, 0x04, 0x44, 0xee, 0x9a, 0x8a, 0x5b, 0xe5, 0x3d, 0xfb, 0xde,
+	0x15, 0x34, 0x11, 0xd1, 0xb6, 0x44, 0xd4, 0x23, 0xdd, 0x4b, 0x3a, 0x91, 0x87, 0x3e, 0x81, 0x96,
+	0x22, 0x27, 0xe3, 0xfc, 0x97, 0x38, 0xd0, 0xde, 0x59, 0xa0, 0xb5, 0x78, 0xfe, 0x15, 0xfb, 0xed,
+	0x1d, 0xbc, 0x3a, 0xef, 0x59, 0x67, 0xe7, 0x3d, 0xeb, 0xaf, 0xf3, 0x9e, 0xf5, 0xd3, 0x45, 0x6f,
+	0xe5, 0xec, 0xa2, 0xb7, 0xf2, 0xc7, 0x45, 0x6f, 0xe5, 0x8b, 0x47, 0x63, 0x16, 0x1f, 0x4d, 0x0e,
+	0xdd, 0x21, 0x3f, 0xd6, 0xd6, 0xf8, 0x93, 0x7e, 0x22, 0x55, 0xfd, 0x3d, 0x56, 0x4f, 0x49, 0xff,
+	0xb0, 0x25, 0x3f, 0x89, 0x1e, 0xfe, 0x1b, 0x00, 0x00, 0xff, 0xff, 0x28, 0x98, 0xe8, 0x09, 0xc3,
+	0x0d, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -870,6 +1084,10 @@ type QueryClient interface {
 	// Payouts lists money on its way out, all or one recipient's.
 	Payouts(ctx context.Context, in *QueryPayoutsRequest, opts ...grpc.CallOption) (*QueryPayoutsResponse, error)
 	Issuers(ctx context.Context, in *QueryIssuersRequest, opts ...grpc.CallOption) (*QueryIssuersResponse, error)
+	// Entry shows what an issuer did under a reference.
+	Entry(ctx context.Context, in *QueryEntryRequest, opts ...grpc.CallOption) (*QueryEntryResponse, error)
+	// CashOuts lists what an issuer owes outside of the ledger, oldest first.
+	CashOuts(ctx context.Context, in *QueryCashOutsRequest, opts ...grpc.CallOption) (*QueryCashOutsResponse, error)
 	// Invariants adds up every balance the module owes and compares it with
 	// what the module holds.
 	Invariants(ctx context.Context, in *QueryInvariantsRequest, opts ...grpc.CallOption) (*QueryInvariantsResponse, error)
@@ -938,6 +1156,24 @@ func (c *queryClient) Issuers(ctx context.Context, in *QueryIssuersRequest, opts
 	return out, nil
 }
 
+func (c *queryClient) Entry(ctx context.Context, in *QueryEntryRequest, opts ...grpc.CallOption) (*QueryEntryResponse, error) {
+	out := new(QueryEntryResponse)
+	err := c.cc.Invoke(ctx, "/koinon.escrow.v1.Query/Entry", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) CashOuts(ctx context.Context, in *QueryCashOutsRequest, opts ...grpc.CallOption) (*QueryCashOutsResponse, error) {
+	out := new(QueryCashOutsResponse)
+	err := c.cc.Invoke(ctx, "/koinon.escrow.v1.Query/CashOuts", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queryClient) Invariants(ctx context.Context, in *QueryInvariantsRequest, opts ...grpc.CallOption) (*QueryInvariantsResponse, error) {
 	out := new(QueryInvariantsResponse)
 	err := c.cc.Invoke(ctx, "/koinon.escrow.v1.Query/Invariants", in, out, opts...)
@@ -965,6 +1201,10 @@ type QueryServer interface {
 	// Payouts lists money on its way out, all or one recipient's.
 	Payouts(context.Context, *QueryPayoutsRequest) (*QueryPayoutsResponse, error)
 	Issuers(context.Context, *QueryIssuersRequest) (*QueryIssuersResponse, error)
+	// Entry shows what an issuer did under a reference.
+	Entry(context.Context, *QueryEntryRequest) (*QueryEntryResponse, error)
+	// CashOuts lists what an issuer owes outside of the ledger, oldest first.
+	CashOuts(context.Context, *QueryCashOutsRequest) (*QueryCashOutsResponse, error)
 	// Invariants adds up every balance the module owes and compares it with
 	// what the module holds.
 	Invariants(context.Context, *QueryInvariantsRequest) (*QueryInvariantsResponse, error)
@@ -992,6 +1232,12 @@ func (*UnimplementedQueryServer) Payouts(ctx context.Context, req *QueryPayoutsR
 }
 func (*UnimplementedQueryServer) Issuers(ctx context.Context, req *QueryIssuersRequest) (*QueryIssuersResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Issuers not implemented")
+}
+func (*UnimplementedQueryServer) Entry(ctx context.Context, req *QueryEntryRequest) (*QueryEntryResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Entry not implemented")
+}
+func (*UnimplementedQueryServer) CashOuts(ctx context.Context, req *QueryCashOutsRequest) (*QueryCashOutsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method CashOuts not implemented")
 }
 func (*UnimplementedQueryServer) Invariants(ctx context.Context, req *QueryInvariantsRequest) (*QueryInvariantsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Invariants not implemented")
@@ -1112,6 +1358,42 @@ func _Query_Issuers_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Entry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryEntryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Entry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.escrow.v1.Query/Entry",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Entry(ctx, req.(*QueryEntryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_CashOuts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryCashOutsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).CashOuts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.escrow.v1.Query/CashOuts",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).CashOuts(ctx, req.(*QueryCashOutsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Query_Invariants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryInvariantsRequest)
 	if err := dec(in); err != nil {
@@ -1176,6 +1458,14 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Issuers",
 			Handler:    _Query_Issuers_Handler,
+		},
+		{
+			MethodName: "Entry",
+			Handler:    _Query_Entry_Handler,
+		},
+		{
+			MethodName: "CashOuts",
+			Handler:    _Query_CashOuts_Handler,
 		},
 		{
 			MethodName: "Invariants",
@@ -1673,6 +1963,167 @@ func (m *QueryIssuersResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryEntryRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEntryRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEntryRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reference) > 0 {
+		i -= len(m.Reference)
+		copy(dAtA[i:], m.Reference)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Reference)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEntryResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEntryResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEntryResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Entry.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryCashOutsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryCashOutsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryCashOutsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryCashOutsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryCashOutsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryCashOutsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.CashOuts) > 0 {
+		for iNdEx := len(m.CashOuts) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.CashOuts[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *QueryInvariantsRequest) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1973,6 +2424,70 @@ func (m *QueryIssuersResponse) Size() (n int) {
 	_ = l
 	if len(m.Issuers) > 0 {
 		for _, e := range m.Issuers {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEntryRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Reference)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEntryResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Entry.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryCashOutsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryCashOutsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.CashOuts) > 0 {
+		for _, e := range m.CashOuts {
 			l = e.Size()
 			n += 1 + l + sovQuery(uint64(l))
 		}
@@ -3220,6 +3735,441 @@ func (m *QueryIssuersResponse) Unmarshal(dAtA []byte) error {
 			}
 			m.Issuers = append(m.Issuers, Issuer{})
 			if err := m.Issuers[len(m.Issuers)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEntryRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEntryRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEntryRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reference", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reference = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEntryResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEntryResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEntryResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Entry", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Entry.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryCashOutsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryCashOutsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryCashOutsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryCashOutsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryCashOutsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryCashOutsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CashOuts", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.CashOuts = append(m.CashOuts, CashOut{})
+			if err := m.CashOuts[len(m.CashOuts)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

@@ -328,24 +328,105 @@ func (m *MsgActivateResponse) GetId() string {
 	return ""
 }
 
+// Redemption is what a provider shows of one grant.
+type Redemption struct {
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// index and ticket are the highest ticket revealed.
+	Index  uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Ticket []byte `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// receipts_root is the Merkle root over the grant's receipts so far.
+	ReceiptsRoot []byte `protobuf:"bytes,4,opt,name=receipts_root,json=receiptsRoot,proto3" json:"receipts_root,omitempty"`
+	Receipts     uint64 `protobuf:"varint,5,opt,name=receipts,proto3" json:"receipts,omitempty"`
+	// close gives the rest of the cap back to the payer at once.
+	Close bool `protobuf:"varint,6,opt,name=close,proto3" json:"close,omitempty"`
+}
+
+func (m *Redemption) Reset()         { *m = Redemption{} }
+func (m *Redemption) String() string { return proto.CompactTextString(m) }
+func (*Redemption) ProtoMessage()    {}
+func (*Redemption) Descriptor() ([]byte, []int) {
+	return fileDescriptor_75c78f5c1d365add, []int{6}
+}
+func (m *Redemption) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Redemption) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Redemption.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Redemption) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Redemption.Merge(m, src)
+}
+func (m *Redemption) XXX_Size() int {
+	return m.Size()
+}
+func (m *Redemption) XXX_DiscardUnknown() {
+	xxx_messageInfo_Redemption.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Redemption proto.InternalMessageInfo
+
+func (m *Redemption) GetId() string {
+	if m != nil {
+		return m.Id
+	}
+	return ""
+}
+
+func (m *Redemption) GetIndex() uint64 {
+	if m != nil {
+		return m.Index
+	}
+	return 0
+}
+
+func (m *Redemption) GetTicket() []byte {
+	if m != nil {
+		return m.Ticket
+	}
+	return nil
+}
+
+func (m *Redemption) GetReceiptsRoot() []byte {
+	if m != nil {
+		return m.ReceiptsRoot
+	}
+	return nil
+}
+
+func (m *Redemption) GetReceipts() uint64 {
+	if m != nil {
+		return m.Receipts
+	}
+	return 0
+}
+
+func (m *Redemption) GetClose() bool {
+	if m != nil {
+		return m.Close
+	}
+	return false
+}
+
 type MsgRedeem struct {
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
-	Id       string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// index and ticket are the highest ticket revealed.
-	Index  uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
-	Ticket []byte `protobuf:"bytes,4,opt,name=ticket,proto3" json:"ticket,omitempty"`
-	// receipts_root is the Merkle root over the grant's receipts so far.
-	ReceiptsRoot []byte `protobuf:"bytes,5,opt,name=receipts_root,json=receiptsRoot,proto3" json:"receipts_root,omitempty"`
-	Receipts     uint64 `protobuf:"varint,6,opt,name=receipts,proto3" json:"receipts,omitempty"`
-	// close gives the rest of the cap back to the payer at once.
-	Close bool `protobuf:"varint,7,opt,name=close,proto3" json:"close,omitempty"`
+	// redemptions are 1 to 128, judged in this order.
+	Redemptions []Redemption `protobuf:"bytes,2,rep,name=redemptions,proto3" json:"redemptions"`
 }
 
 func (m *MsgRedeem) Reset()         { *m = MsgRedeem{} }
 func (m *MsgRedeem) String() string { return proto.CompactTextString(m) }
 func (*MsgRedeem) ProtoMessage()    {}
 func (*MsgRedeem) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{6}
+	return fileDescriptor_75c78f5c1d365add, []int{7}
 }
 func (m *MsgRedeem) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -381,57 +462,103 @@ func (m *MsgRedeem) GetProvider() string {
 	return ""
 }
 
-func (m *MsgRedeem) GetId() string {
+func (m *MsgRedeem) GetRedemptions() []Redemption {
+	if m != nil {
+		return m.Redemptions
+	}
+	return nil
+}
+
+// RedemptionResult is what came of one redemption.
+type RedemptionResult struct {
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// amount is in ucredit; zero if it was refused.
+	Amount uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// codespace and code name the refusal, as for transactions; refusal is its
+	// text. They are empty for a redemption that was accepted.
+	Codespace string `protobuf:"bytes,3,opt,name=codespace,proto3" json:"codespace,omitempty"`
+	Code      uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
+	Refusal   string `protobuf:"bytes,5,opt,name=refusal,proto3" json:"refusal,omitempty"`
+}
+
+func (m *RedemptionResult) Reset()         { *m = RedemptionResult{} }
+func (m *RedemptionResult) String() string { return proto.CompactTextString(m) }
+func (*RedemptionResult) ProtoMessage()    {}
+func (*RedemptionResult) Descriptor() ([]byte, []int) {
+	return fileDescriptor_75c78f5c1d365add, []int{8}
+}
+func (m *RedemptionResult) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RedemptionResult) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RedemptionResult.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RedemptionResult) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RedemptionResult.Merge(m, src)
+}
+func (m *RedemptionResult) XXX_Size() int {
+	return m.Size()
+}
+func (m *RedemptionResult) XXX_DiscardUnknown() {
+	xxx_messageInfo_RedemptionResult.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RedemptionResult proto.InternalMessageInfo
+
+func (m *RedemptionResult) GetId() string {
 	if m != nil {
 		return m.Id
 	}
 	return ""
 }
 
-func (m *MsgRedeem) GetIndex() uint64 {
+func (m *RedemptionResult) GetAmount() uint64 {
 	if m != nil {
-		return m.Index
+		return m.Amount
 	}
 	return 0
 }
 
-func (m *MsgRedeem) GetTicket() []byte {
+func (m *RedemptionResult) GetCodespace() string {
 	if m != nil {
-		return m.Ticket
+		return m.Codespace
 	}
-	return nil
+	return ""
 }
 
-func (m *MsgRedeem) GetReceiptsRoot() []byte {
+func (m *RedemptionResult) GetCode() uint32 {
 	if m != nil {
-		return m.ReceiptsRoot
-	}
-	return nil
-}
-
-func (m *MsgRedeem) GetReceipts() uint64 {
-	if m != nil {
-		return m.Receipts
+		return m.Code
 	}
 	return 0
 }
 
-func (m *MsgRedeem) GetClose() bool {
+func (m *RedemptionResult) GetRefusal() string {
 	if m != nil {
-		return m.Close
+		return m.Refusal
 	}
-	return false
+	return ""
 }
 
+// results are in the order of the redemptions.
 type MsgRedeemResponse struct {
-	Amount uint64 `protobuf:"varint,1,opt,name=amount,proto3" json:"amount,omitempty"`
+	Results []RedemptionResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results"`
 }
 
 func (m *MsgRedeemResponse) Reset()         { *m = MsgRedeemResponse{} }
 func (m *MsgRedeemResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgRedeemResponse) ProtoMessage()    {}
 func (*MsgRedeemResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{7}
+	return fileDescriptor_75c78f5c1d365add, []int{9}
 }
 func (m *MsgRedeemResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -460,24 +587,27 @@ func (m *MsgRedeemResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgRedeemResponse proto.InternalMessageInfo
 
-func (m *MsgRedeemResponse) GetAmount() uint64 {
+func (m *MsgRedeemResponse) GetResults() []RedemptionResult {
 	if m != nil {
-		return m.Amount
+		return m.Results
 	}
-	return 0
+	return nil
 }
 
 type MsgMint struct {
 	Issuer    string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	Recipient string `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	Amount    uint64 `protobuf:"varint,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// reference, if not empty, is one that the issuer has not used before, such
+	// as a payment's id: the ledger refuses it a second time.
+	Reference string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
 }
 
 func (m *MsgMint) Reset()         { *m = MsgMint{} }
 func (m *MsgMint) String() string { return proto.CompactTextString(m) }
 func (*MsgMint) ProtoMessage()    {}
 func (*MsgMint) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{8}
+	return fileDescriptor_75c78f5c1d365add, []int{10}
 }
 func (m *MsgMint) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -527,6 +657,13 @@ func (m *MsgMint) GetAmount() uint64 {
 	return 0
 }
 
+func (m *MsgMint) GetReference() string {
+	if m != nil {
+		return m.Reference
+	}
+	return ""
+}
+
 type MsgMintResponse struct {
 }
 
@@ -534,7 +671,7 @@ func (m *MsgMintResponse) Reset()         { *m = MsgMintResponse{} }
 func (m *MsgMintResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgMintResponse) ProtoMessage()    {}
 func (*MsgMintResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{9}
+	return fileDescriptor_75c78f5c1d365add, []int{11}
 }
 func (m *MsgMintResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -566,13 +703,15 @@ var xxx_messageInfo_MsgMintResponse proto.InternalMessageInfo
 type MsgBurn struct {
 	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	Amount uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// reference is as in MsgMint; mints and burns share them.
+	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
 }
 
 func (m *MsgBurn) Reset()         { *m = MsgBurn{} }
 func (m *MsgBurn) String() string { return proto.CompactTextString(m) }
 func (*MsgBurn) ProtoMessage()    {}
 func (*MsgBurn) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{10}
+	return fileDescriptor_75c78f5c1d365add, []int{12}
 }
 func (m *MsgBurn) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -615,6 +754,13 @@ func (m *MsgBurn) GetAmount() uint64 {
 	return 0
 }
 
+func (m *MsgBurn) GetReference() string {
+	if m != nil {
+		return m.Reference
+	}
+	return ""
+}
+
 type MsgBurnResponse struct {
 }
 
@@ -622,7 +768,7 @@ func (m *MsgBurnResponse) Reset()         { *m = MsgBurnResponse{} }
 func (m *MsgBurnResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgBurnResponse) ProtoMessage()    {}
 func (*MsgBurnResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{11}
+	return fileDescriptor_75c78f5c1d365add, []int{13}
 }
 func (m *MsgBurnResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -651,6 +797,215 @@ func (m *MsgBurnResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgBurnResponse proto.InternalMessageInfo
 
+type MsgCashOut struct {
+	Holder      string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	Issuer      string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Amount      uint64 `protobuf:"varint,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	Destination string `protobuf:"bytes,4,opt,name=destination,proto3" json:"destination,omitempty"`
+}
+
+func (m *MsgCashOut) Reset()         { *m = MsgCashOut{} }
+func (m *MsgCashOut) String() string { return proto.CompactTextString(m) }
+func (*MsgCashOut) ProtoMessage()    {}
+func (*MsgCashOut) Descriptor() ([]byte, []int) {
+	return fileDescriptor_75c78f5c1d365add, []int{14}
+}
+func (m *MsgCashOut) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgCashOut) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgCashOut.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgCashOut) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgCashOut.Merge(m, src)
+}
+func (m *MsgCashOut) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgCashOut) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgCashOut.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgCashOut proto.InternalMessageInfo
+
+func (m *MsgCashOut) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *MsgCashOut) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *MsgCashOut) GetAmount() uint64 {
+	if m != nil {
+		return m.Amount
+	}
+	return 0
+}
+
+func (m *MsgCashOut) GetDestination() string {
+	if m != nil {
+		return m.Destination
+	}
+	return ""
+}
+
+type MsgCashOutResponse struct {
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *MsgCashOutResponse) Reset()         { *m = MsgCashOutResponse{} }
+func (m *MsgCashOutResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgCashOutResponse) ProtoMessage()    {}
+func (*MsgCashOutResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_75c78f5c1d365add, []int{15}
+}
+func (m *MsgCashOutResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgCashOutResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgCashOutResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgCashOutResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgCashOutResponse.Merge(m, src)
+}
+func (m *MsgCashOutResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgCashOutResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgCashOutResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgCashOutResponse proto.InternalMessageInfo
+
+func (m *MsgCashOutResponse) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+type MsgSettle struct {
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	Id     uint64 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	// payment names the payment that settled it, such as a transfer's or refund's id.
+	Payment string `protobuf:"bytes,3,opt,name=payment,proto3" json:"payment,omitempty"`
+}
+
+func (m *MsgSettle) Reset()         { *m = MsgSettle{} }
+func (m *MsgSettle) String() string { return proto.CompactTextString(m) }
+func (*MsgSettle) ProtoMessage()    {}
+func (*MsgSettle) Descriptor() ([]byte, []int) {
+	return fileDescriptor_75c78f5c1d365add, []int{16}
+}
+func (m *MsgSettle) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSettle) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSettle.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSettle) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSettle.Merge(m, src)
+}
+func (m *MsgSettle) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSettle) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSettle.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSettle proto.InternalMessageInfo
+
+func (m *MsgSettle) GetIssuer() string {
+	if m != nil {
+		return m.Issuer
+	}
+	return ""
+}
+
+func (m *MsgSettle) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *MsgSettle) GetPayment() string {
+	if m != nil {
+		return m.Payment
+	}
+	return ""
+}
+
+type MsgSettleResponse struct {
+}
+
+func (m *MsgSettleResponse) Reset()         { *m = MsgSettleResponse{} }
+func (m *MsgSettleResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSettleResponse) ProtoMessage()    {}
+func (*MsgSettleResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_75c78f5c1d365add, []int{17}
+}
+func (m *MsgSettleResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSettleResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSettleResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSettleResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSettleResponse.Merge(m, src)
+}
+func (m *MsgSettleResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSettleResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSettleResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSettleResponse proto.InternalMessageInfo
+
 type MsgSetIssuer struct {
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	Address   string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
@@ -662,7 +1017,7 @@ func (m *MsgSetIssuer) Reset()         { *m = MsgSetIssuer{} }
 func (m *MsgSetIssuer) String() string { return proto.CompactTextString(m) }
 func (*MsgSetIssuer) ProtoMessage()    {}
 func (*MsgSetIssuer) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{12}
+	return fileDescriptor_75c78f5c1d365add, []int{18}
 }
 func (m *MsgSetIssuer) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -726,7 +1081,7 @@ func (m *MsgSetIssuerResponse) Reset()         { *m = MsgSetIssuerResponse{} }
 func (m *MsgSetIssuerResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgSetIssuerResponse) ProtoMessage()    {}
 func (*MsgSetIssuerResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{13}
+	return fileDescriptor_75c78f5c1d365add, []int{19}
 }
 func (m *MsgSetIssuerResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -764,7 +1119,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{14}
+	return fileDescriptor_75c78f5c1d365add, []int{20}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -814,7 +1169,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_75c78f5c1d365add, []int{15}
+	return fileDescriptor_75c78f5c1d365add, []int{21}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -850,12 +1205,18 @@ func init() {
 	proto.RegisterType((*MsgWithdrawResponse)(nil), "koinon.escrow.v1.MsgWithdrawResponse")
 	proto.RegisterType((*MsgActivate)(nil), "koinon.escrow.v1.MsgActivate")
 	proto.RegisterType((*MsgActivateResponse)(nil), "koinon.escrow.v1.MsgActivateResponse")
+	proto.RegisterType((*Redemption)(nil), "koinon.escrow.v1.Redemption")
 	proto.RegisterType((*MsgRedeem)(nil), "koinon.escrow.v1.MsgRedeem")
+	proto.RegisterType((*RedemptionResult)(nil), "koinon.escrow.v1.RedemptionResult")
 	proto.RegisterType((*MsgRedeemResponse)(nil), "koinon.escrow.v1.MsgRedeemResponse")
 	proto.RegisterType((*MsgMint)(nil), "koinon.escrow.v1.MsgMint")
 	proto.RegisterType((*MsgMintResponse)(nil), "koinon.escrow.v1.MsgMintResponse")
 	proto.RegisterType((*MsgBurn)(nil), "koinon.escrow.v1.MsgBurn")
 	proto.RegisterType((*MsgBurnResponse)(nil), "koinon.escrow.v1.MsgBurnResponse")
+	proto.RegisterType((*MsgCashOut)(nil), "koinon.escrow.v1.MsgCashOut")
+	proto.RegisterType((*MsgCashOutResponse)(nil), "koinon.escrow.v1.MsgCashOutResponse")
+	proto.RegisterType((*MsgSettle)(nil), "koinon.escrow.v1.MsgSettle")
+	proto.RegisterType((*MsgSettleResponse)(nil), "koinon.escrow.v1.MsgSettleResponse")
 	proto.RegisterType((*MsgSetIssuer)(nil), "koinon.escrow.v1.MsgSetIssuer")
 	proto.RegisterType((*MsgSetIssuerResponse)(nil), "koinon.escrow.v1.MsgSetIssuerResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "koinon.escrow.v1.MsgUpdateParams")
@@ -865,61 +1226,75 @@ func init() {
 func init() { proto.RegisterFile("koinon/escrow/v1/tx.proto", fileDescriptor_75c78f5c1d365add) }
 
 var fileDescriptor_75c78f5c1d365add = []byte{
-	// 856 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0xcf, 0x6f, 0xdc, 0x44,
-	0x18, 0x8d, 0xb3, 0x3f, 0xb2, 0xfb, 0x25, 0x2d, 0xed, 0xb0, 0x34, 0x8e, 0xdb, 0x2e, 0xc1, 0xa5,
-	0x28, 0x14, 0xd8, 0x25, 0x29, 0xca, 0x21, 0x9c, 0x12, 0x55, 0x42, 0x80, 0x2c, 0x45, 0x8e, 0x10,
-	0x12, 0x42, 0x0a, 0x53, 0x7b, 0xe4, 0x8c, 0x82, 0x3d, 0x96, 0x67, 0xbc, 0x6d, 0x0e, 0x48, 0x88,
-	0x23, 0x27, 0xb8, 0xf1, 0x0f, 0x70, 0xcf, 0x81, 0x3f, 0xa2, 0xc7, 0x8a, 0x13, 0x27, 0x84, 0x12,
-	0xa1, 0xfe, 0x1b, 0xc8, 0x33, 0xe3, 0xb1, 0x93, 0xf5, 0x6e, 0xaa, 0x88, 0xd3, 0xfa, 0x9b, 0xf7,
-	0xf6, 0xbd, 0xf7, 0x8d, 0xe7, 0x1b, 0x19, 0xd6, 0x8e, 0x19, 0x4d, 0x58, 0x32, 0x26, 0x3c, 0xc8,
-	0xd8, 0xb3, 0xf1, 0x64, 0x73, 0x2c, 0x9e, 0x8f, 0xd2, 0x8c, 0x09, 0x86, 0x6e, 0x29, 0x68, 0xa4,
-	0xa0, 0xd1, 0x64, 0xd3, 0x59, 0x0d, 0x18, 0x8f, 0x19, 0x1f, 0xc7, 0x3c, 0x2a, 0x98, 0x31, 0x8f,
-	0x14, 0xd5, 0x59, 0x53, 0xc0, 0xa1, 0xac, 0xc6, 0xaa, 0xd0, 0xd0, 0x20, 0x62, 0x11, 0x53, 0xeb,
-	0xc5, 0x93, 0x5e, 0xbd, 0x3f, 0x65, 0xab, 0x5d, 0x24, 0xec, 0xfe, 0x00, 0xe0, 0xf1, 0xe8, 0x09,
-	0x49, 0x19, 0xa7, 0x02, 0x8d, 0xa0, 0x93, 0xe2, 0x13, 0x92, 0xd9, 0xd6, 0xba, 0xb5, 0xd1, 0xdf,
-	0xb3, 0xff, 0xfc, 0xe3, 0xa3, 0x81, 0xf6, 0xd8, 0x0d, 0xc3, 0x8c, 0x70, 0x7e, 0x20, 0x32, 0x9a,
-	0x44, 0xbe, 0xa2, 0xa1, 0x3b, 0xd0, 0xc5, 0x31, 0xcb, 0x13, 0x61, 0x2f, 0xae, 0x5b, 0x1b, 0x6d,
-	0x5f, 0x57, 0xe8, 0x2e, 0xf4, 0xa3, 0x0c, 0x27, 0xe2, 0xf0, 0x98, 0x9c, 0xd8, 0xad, 0x75, 0x6b,
-	0x63, 0xc5, 0xef, 0xc9, 0x85, 0x2f, 0xc9, 0xc9, 0x0e, 0xfc, 0xf4, 0xea, 0xf4, 0x91, 0x12, 0x70,
-	0x07, 0x80, 0x2a, 0x7b, 0x9f, 0xf0, 0x94, 0x25, 0x9c, 0xb8, 0x18, 0x96, 0x3d, 0x1e, 0x7d, 0x4d,
-	0xc5, 0x51, 0x98, 0xe1, 0x67, 0xff, 0x57, 0xaa, 0x0b, 0xc6, 0x1f, 0xc2, 0x9b, 0x35, 0x8b, 0xd2,
-	0x19, 0xbd, 0x05, 0xdd, 0x30, 0x27, 0x87, 0x58, 0x48, 0xaf, 0x96, 0xdf, 0x09, 0x73, 0xb2, 0x2b,
-	0xdc, 0xdf, 0x2d, 0x99, 0x68, 0x37, 0x10, 0x74, 0x82, 0x05, 0x41, 0x9f, 0x40, 0x2f, 0xcd, 0xd8,
-	0x84, 0x86, 0xaf, 0x11, 0xca, 0x30, 0xd1, 0x63, 0xe8, 0xc8, 0x4d, 0x90, 0xb1, 0x96, 0xb7, 0x56,
-	0x47, 0x97, 0x5f, 0xfb, 0xe8, 0xb3, 0x02, 0xde, 0x6b, 0xbf, 0xf8, 0xfb, 0xed, 0x05, 0x5f, 0x71,
-	0xd1, 0x3d, 0xe8, 0x73, 0x1a, 0x25, 0x58, 0xe4, 0x19, 0xd1, 0x5b, 0x59, 0x2d, 0xec, 0xdc, 0x28,
-	0x5a, 0x32, 0x0e, 0xee, 0x43, 0xd9, 0x55, 0x19, 0xd3, 0x74, 0x75, 0x13, 0x16, 0x69, 0xa8, 0x82,
-	0xfa, 0x8b, 0x34, 0x74, 0xff, 0xb5, 0xa0, 0xef, 0xf1, 0xc8, 0x27, 0x21, 0x21, 0xf1, 0x35, 0x9b,
-	0x51, 0x9a, 0x8b, 0xa5, 0x26, 0x1a, 0x40, 0x87, 0x26, 0x21, 0x79, 0x2e, 0x33, 0xb6, 0x7d, 0x55,
-	0x14, 0xaf, 0x42, 0xd0, 0xe0, 0x98, 0x08, 0xbb, 0x2d, 0xa3, 0xeb, 0x0a, 0x3d, 0x80, 0x1b, 0x19,
-	0x09, 0x08, 0x4d, 0x05, 0x3f, 0xcc, 0x18, 0x13, 0x76, 0x47, 0xc2, 0x2b, 0xe5, 0xa2, 0xcf, 0x98,
-	0x40, 0x0e, 0xf4, 0xca, 0xda, 0xee, 0x4a, 0x55, 0x53, 0x17, 0x76, 0xc1, 0xf7, 0x8c, 0x13, 0x7b,
-	0x69, 0xdd, 0xda, 0xe8, 0xf9, 0xaa, 0xb8, 0xbc, 0x1d, 0x1f, 0xc0, 0x6d, 0xd3, 0xa6, 0xd9, 0x8c,
-	0xea, 0x74, 0x58, 0xf5, 0xd3, 0xe1, 0xfe, 0x66, 0xc1, 0x92, 0xc7, 0x23, 0x8f, 0x26, 0x02, 0x7d,
-	0x0c, 0x5d, 0xca, 0x79, 0xfe, 0x1a, 0x1b, 0xa2, 0x79, 0x68, 0x1b, 0xfa, 0x19, 0x09, 0x68, 0x4a,
-	0x89, 0x7e, 0xbf, 0xf3, 0xfe, 0x54, 0x51, 0x6b, 0x69, 0x5a, 0x17, 0xce, 0xea, 0x72, 0xd1, 0x89,
-	0x16, 0x77, 0x6f, 0xc3, 0x1b, 0x3a, 0x99, 0x19, 0x91, 0xef, 0x64, 0xd8, 0xbd, 0x3c, 0x4b, 0xae,
-	0x11, 0x76, 0xd6, 0x80, 0x34, 0x98, 0x16, 0x0e, 0xc6, 0xf4, 0xd4, 0x82, 0x15, 0x8f, 0x47, 0x07,
-	0x44, 0x7c, 0x6e, 0xba, 0xc6, 0xb9, 0x38, 0x62, 0x19, 0x15, 0x27, 0x57, 0xba, 0x57, 0x54, 0xb4,
-	0x05, 0x4b, 0x58, 0x61, 0x57, 0xee, 0x55, 0x49, 0x44, 0x08, 0xda, 0x09, 0x8e, 0xd5, 0x0c, 0xf4,
-	0x7d, 0xf9, 0x8c, 0x6e, 0x41, 0x2b, 0xc0, 0xa9, 0x3c, 0x5b, 0x6d, 0xbf, 0x78, 0xdc, 0xb9, 0x59,
-	0xb4, 0x50, 0x39, 0xb9, 0x77, 0x60, 0x50, 0x4f, 0x6c, 0x5a, 0xf9, 0xd5, 0x92, 0xed, 0x7d, 0x95,
-	0x86, 0x58, 0x90, 0x7d, 0x9c, 0xe1, 0x98, 0x5f, 0xbb, 0x9b, 0x6d, 0xe8, 0xa6, 0x52, 0x41, 0x0f,
-	0xb6, 0x3d, 0x3d, 0xd8, 0xca, 0x41, 0x4f, 0xb6, 0x66, 0x4f, 0x65, 0x5d, 0x83, 0xd5, 0x4b, 0x91,
-	0xca, 0xb8, 0x5b, 0x3f, 0x77, 0xa0, 0xe5, 0xf1, 0x08, 0x79, 0xb0, 0x54, 0xde, 0xd5, 0xf7, 0xa6,
-	0x5d, 0xaa, 0xab, 0xd4, 0x79, 0x77, 0x1e, 0x6a, 0x66, 0x61, 0x1f, 0x7a, 0xe6, 0x96, 0xbd, 0xdf,
-	0xf8, 0x8f, 0x12, 0x76, 0x1e, 0xce, 0x85, 0xeb, 0x8a, 0xe6, 0x96, 0x6c, 0x56, 0x2c, 0xe1, 0x19,
-	0x8a, 0x53, 0x97, 0xd7, 0x17, 0xd0, 0xd5, 0x17, 0xd5, 0xdd, 0xc6, 0x3f, 0x28, 0xd0, 0x79, 0x30,
-	0x07, 0x34, 0x5a, 0x4f, 0xa0, 0x2d, 0xe7, 0x7b, 0xad, 0x91, 0x5c, 0x40, 0xce, 0x3b, 0x33, 0xa1,
-	0xba, 0x8a, 0x1c, 0xbc, 0x66, 0x95, 0x02, 0x9a, 0xa1, 0x52, 0x1f, 0x26, 0x74, 0x00, 0xfd, 0x6a,
-	0x90, 0x86, 0x8d, 0x7c, 0x83, 0x3b, 0xef, 0xcd, 0xc7, 0x8d, 0xe8, 0xb7, 0xb0, 0x72, 0xe1, 0x48,
-	0x37, 0xe7, 0xa8, 0x53, 0x9c, 0xf7, 0xaf, 0xa4, 0x94, 0xea, 0x4e, 0xe7, 0xc7, 0x57, 0xa7, 0x8f,
-	0xac, 0xbd, 0xfd, 0x17, 0x67, 0x43, 0xeb, 0xe5, 0xd9, 0xd0, 0xfa, 0xe7, 0x6c, 0x68, 0xfd, 0x72,
-	0x3e, 0x5c, 0x78, 0x79, 0x3e, 0x5c, 0xf8, 0xeb, 0x7c, 0xb8, 0xf0, 0xcd, 0x76, 0x44, 0xc5, 0x51,
-	0xfe, 0x74, 0x14, 0xb0, 0x78, 0xac, 0xbf, 0x3b, 0xf4, 0x0f, 0x4e, 0xe9, 0xf8, 0xf2, 0x97, 0xc8,
-	0xa7, 0xea, 0x69, 0xb2, 0xf9, 0xb4, 0x2b, 0x3f, 0x46, 0x1e, 0xff, 0x17, 0x00, 0x00, 0xff, 0xff,
-	0x0f, 0x5a, 0xe2, 0x43, 0x24, 0x09, 0x00, 0x00,
+	// 1078 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0xcd, 0x6f, 0xdc, 0x44,
+	0x14, 0x8f, 0xf7, 0x2b, 0xf1, 0xdb, 0xa4, 0xa4, 0xd3, 0xd0, 0x38, 0xdb, 0x74, 0x59, 0xdc, 0x16,
+	0x85, 0x0a, 0x76, 0x49, 0x8a, 0x72, 0x08, 0xa7, 0x84, 0x48, 0x88, 0xa2, 0x15, 0x91, 0x23, 0x54,
+	0x09, 0x21, 0x45, 0x53, 0x7b, 0xea, 0x8c, 0x92, 0xf5, 0x58, 0x9e, 0x71, 0xda, 0x1c, 0x40, 0x88,
+	0x03, 0x67, 0xb8, 0x70, 0xe7, 0xd0, 0x7b, 0x0e, 0x08, 0xfe, 0x85, 0x1e, 0x2b, 0x4e, 0x9c, 0x10,
+	0x4a, 0x0e, 0xfd, 0x37, 0xd0, 0x7c, 0xd8, 0xde, 0xef, 0x84, 0x88, 0x93, 0xfd, 0xe6, 0xf7, 0xe6,
+	0xbd, 0xdf, 0xfb, 0xcd, 0xcc, 0x9b, 0x81, 0x95, 0x23, 0x46, 0x23, 0x16, 0x75, 0x08, 0xf7, 0x13,
+	0xf6, 0xbc, 0x73, 0xb2, 0xde, 0x11, 0x2f, 0xda, 0x71, 0xc2, 0x04, 0x43, 0x8b, 0x1a, 0x6a, 0x6b,
+	0xa8, 0x7d, 0xb2, 0xde, 0x58, 0xf6, 0x19, 0xef, 0x31, 0xde, 0xe9, 0xf1, 0x50, 0x7a, 0xf6, 0x78,
+	0xa8, 0x5d, 0x1b, 0x2b, 0x1a, 0x38, 0x50, 0x56, 0x47, 0x1b, 0x06, 0x5a, 0x0a, 0x59, 0xc8, 0xf4,
+	0xb8, 0xfc, 0x33, 0xa3, 0x77, 0x47, 0xd2, 0x9a, 0x2c, 0x0a, 0x76, 0xbf, 0x05, 0xe8, 0xf2, 0x70,
+	0x97, 0xc4, 0x8c, 0x53, 0x81, 0xda, 0x50, 0x8d, 0xf1, 0x29, 0x49, 0x1c, 0xab, 0x65, 0xad, 0xd9,
+	0x3b, 0xce, 0x9f, 0xbf, 0x7d, 0xb8, 0x64, 0x72, 0x6c, 0x07, 0x41, 0x42, 0x38, 0xdf, 0x17, 0x09,
+	0x8d, 0x42, 0x4f, 0xbb, 0xa1, 0xdb, 0x50, 0xc3, 0x3d, 0x96, 0x46, 0xc2, 0x29, 0xb5, 0xac, 0xb5,
+	0x8a, 0x67, 0x2c, 0x74, 0x07, 0xec, 0x30, 0xc1, 0x91, 0x38, 0x38, 0x22, 0xa7, 0x4e, 0xb9, 0x65,
+	0xad, 0xcd, 0x7b, 0x73, 0x6a, 0xe0, 0x0b, 0x72, 0xba, 0x05, 0x3f, 0xbc, 0x39, 0x7b, 0xa8, 0x03,
+	0xb8, 0x4b, 0x80, 0x8a, 0xf4, 0x1e, 0xe1, 0x31, 0x8b, 0x38, 0x71, 0x31, 0xd4, 0xbb, 0x3c, 0x7c,
+	0x42, 0xc5, 0x61, 0x90, 0xe0, 0xe7, 0xff, 0x17, 0xab, 0x81, 0xc4, 0x1f, 0xc0, 0xad, 0xbe, 0x14,
+	0x59, 0x66, 0xf4, 0x36, 0xd4, 0x82, 0x94, 0x1c, 0x60, 0xa1, 0x72, 0x95, 0xbd, 0x6a, 0x90, 0x92,
+	0x6d, 0xe1, 0xbe, 0xb4, 0x14, 0xa3, 0x6d, 0x5f, 0xd0, 0x13, 0x2c, 0x08, 0xfa, 0x18, 0xe6, 0xe2,
+	0x84, 0x9d, 0xd0, 0xe0, 0x0a, 0xa4, 0x72, 0x4f, 0xf4, 0x08, 0xaa, 0x4a, 0x04, 0x45, 0xab, 0xbe,
+	0xb1, 0xdc, 0x1e, 0x5e, 0xf6, 0xf6, 0x67, 0x12, 0xde, 0xa9, 0xbc, 0xfa, 0xfb, 0x9d, 0x19, 0x4f,
+	0xfb, 0xa2, 0x55, 0xb0, 0x39, 0x0d, 0x23, 0x2c, 0xd2, 0x84, 0x18, 0x29, 0x8b, 0x81, 0xad, 0x05,
+	0x59, 0x52, 0x9e, 0xc1, 0x7d, 0xa0, 0xaa, 0xca, 0x68, 0xe6, 0x55, 0xdd, 0x80, 0x12, 0x0d, 0x34,
+	0x51, 0xaf, 0x44, 0x03, 0xf7, 0x57, 0x0b, 0xc0, 0x23, 0x01, 0xe9, 0xc5, 0x82, 0xb2, 0x68, 0x18,
+	0x46, 0x4b, 0x50, 0xa5, 0x51, 0x40, 0x5e, 0x18, 0xf9, 0xb4, 0x21, 0x55, 0x15, 0xd4, 0x3f, 0x22,
+	0xc2, 0xb0, 0x30, 0x16, 0xba, 0x07, 0x0b, 0x09, 0xf1, 0x09, 0x8d, 0x05, 0x3f, 0x48, 0x18, 0x13,
+	0x4e, 0x45, 0xc1, 0xf3, 0xd9, 0xa0, 0xc7, 0x98, 0x40, 0x0d, 0x98, 0xcb, 0x6c, 0xa7, 0xaa, 0xa2,
+	0xe6, 0xb6, 0x4c, 0xe7, 0x1f, 0x33, 0x4e, 0x9c, 0x5a, 0xcb, 0x5a, 0x9b, 0xf3, 0xb4, 0xe1, 0xfe,
+	0x62, 0x81, 0xdd, 0xe5, 0xa1, 0xa4, 0x49, 0x7a, 0xd7, 0x14, 0x7c, 0x17, 0xea, 0x49, 0x5e, 0x26,
+	0x77, 0x4a, 0xad, 0xf2, 0x5a, 0x7d, 0x63, 0x75, 0x54, 0xf6, 0x42, 0x0b, 0xa3, 0x7d, 0xff, 0xb4,
+	0x61, 0x8d, 0x7f, 0xb4, 0x60, 0xb1, 0x98, 0xe0, 0x11, 0x9e, 0x1e, 0x8b, 0x11, 0x09, 0x27, 0x1d,
+	0x8c, 0x55, 0xb0, 0x7d, 0x16, 0x10, 0x1e, 0x63, 0x5f, 0xaf, 0xa6, 0xed, 0x15, 0x03, 0x08, 0x41,
+	0x45, 0x1a, 0x4a, 0xc1, 0x05, 0x4f, 0xfd, 0x23, 0x07, 0x66, 0x13, 0xf2, 0x2c, 0xe5, 0xf8, 0x58,
+	0x09, 0x67, 0x7b, 0x99, 0xe9, 0x3e, 0x81, 0x9b, 0xb9, 0x40, 0xf9, 0x52, 0xef, 0x48, 0x77, 0x49,
+	0x89, 0x3b, 0x96, 0x2a, 0xd7, 0x9d, 0x56, 0xae, 0x66, 0x6f, 0x8a, 0xce, 0x26, 0xba, 0xbf, 0x5b,
+	0x30, 0xdb, 0xe5, 0x61, 0x97, 0x46, 0x02, 0x7d, 0x04, 0x35, 0xca, 0x79, 0x7a, 0x05, 0xd9, 0x8d,
+	0x1f, 0xda, 0x04, 0x3b, 0x21, 0x3e, 0x8d, 0x29, 0x31, 0xd5, 0x4f, 0x9b, 0x54, 0xb8, 0xf6, 0x49,
+	0x56, 0x1e, 0x96, 0x2c, 0x21, 0xcf, 0x48, 0x42, 0x22, 0x5f, 0x2b, 0x63, 0x7b, 0xc5, 0xc0, 0x56,
+	0x5d, 0x2e, 0x8e, 0x49, 0xed, 0xde, 0x84, 0xb7, 0x0c, 0xef, 0xbc, 0x95, 0x7c, 0xa7, 0x4a, 0xd9,
+	0x49, 0x93, 0xe8, 0x1a, 0xa5, 0x4c, 0x59, 0xc5, 0x82, 0x52, 0xf9, 0x0a, 0x94, 0x64, 0xfe, 0x9c,
+	0xd2, 0x1f, 0x96, 0xea, 0xb9, 0x9f, 0x62, 0x7e, 0xf8, 0x65, 0xaa, 0x14, 0x3e, 0x64, 0xc7, 0x57,
+	0xd9, 0xd8, 0xc6, 0xaf, 0xaf, 0x90, 0xd2, 0x7f, 0x2e, 0x64, 0x50, 0xdb, 0x16, 0xd4, 0x03, 0xc2,
+	0x05, 0x8d, 0xb0, 0xdc, 0x0d, 0x46, 0xdd, 0xfe, 0x21, 0x53, 0x8c, 0x4e, 0xec, 0xde, 0x57, 0xdd,
+	0xda, 0x10, 0x1f, 0xd3, 0x5d, 0x2a, 0xaa, 0xbb, 0x08, 0x75, 0x70, 0xf7, 0x89, 0x10, 0xc7, 0xe4,
+	0x1a, 0xa2, 0xeb, 0x70, 0xa5, 0x2c, 0x9c, 0x3c, 0x00, 0x31, 0x3e, 0xed, 0x11, 0x43, 0xde, 0xf6,
+	0x32, 0x73, 0x50, 0xe8, 0x5b, 0xea, 0x34, 0xe8, 0xac, 0xb9, 0xd4, 0x67, 0x16, 0xcc, 0xeb, 0xd1,
+	0xcf, 0xf3, 0xcd, 0x89, 0x53, 0x71, 0xc8, 0x12, 0x2a, 0x4e, 0x2f, 0x65, 0x54, 0xb8, 0xa2, 0x0d,
+	0x98, 0xc5, 0x1a, 0xbb, 0x54, 0xf3, 0xcc, 0x51, 0x9e, 0xe6, 0x08, 0xf7, 0xb2, 0x0d, 0xa2, 0xfe,
+	0xd1, 0x22, 0x94, 0x7d, 0x1c, 0x2b, 0xa1, 0x2b, 0x9e, 0xfc, 0xdd, 0xba, 0x21, 0x8b, 0x28, 0x32,
+	0xb9, 0xb7, 0x61, 0xa9, 0x9f, 0x71, 0x5e, 0xca, 0xcf, 0x96, 0xda, 0x49, 0x5f, 0xc5, 0x01, 0x16,
+	0x64, 0x0f, 0x27, 0xb8, 0xc7, 0xaf, 0x5d, 0xcd, 0x26, 0xd4, 0x62, 0x15, 0xc1, 0xdc, 0x44, 0xce,
+	0x68, 0x8f, 0xd0, 0x19, 0x4c, 0x67, 0x30, 0xde, 0x23, 0x5c, 0x57, 0x60, 0x79, 0x88, 0x52, 0x46,
+	0x77, 0xe3, 0x65, 0x0d, 0xca, 0x5d, 0x1e, 0xa2, 0x2e, 0xcc, 0x66, 0x8f, 0x8b, 0x31, 0x8d, 0xb7,
+	0xb8, 0xfb, 0x1b, 0xf7, 0xa7, 0xa1, 0xf9, 0x5e, 0xdb, 0x83, 0xb9, 0xfc, 0x59, 0x70, 0x77, 0xec,
+	0x8c, 0x0c, 0x6e, 0x3c, 0x98, 0x0a, 0xf7, 0x47, 0xcc, 0xaf, 0xf5, 0xf1, 0x11, 0x33, 0x78, 0x42,
+	0xc4, 0x91, 0xdb, 0xf6, 0x31, 0xd4, 0xcc, 0xad, 0x75, 0x67, 0xec, 0x04, 0x0d, 0x36, 0xee, 0x4d,
+	0x01, 0xf3, 0x58, 0xbb, 0x50, 0x51, 0x6d, 0x78, 0x65, 0xac, 0xb3, 0x84, 0x1a, 0xef, 0x4e, 0x84,
+	0xfa, 0xa3, 0xa8, 0x0e, 0x38, 0x3e, 0x8a, 0x84, 0x26, 0x44, 0xe9, 0xef, 0x5b, 0x72, 0x29, 0xb3,
+	0x9e, 0x35, 0x7e, 0x29, 0x0d, 0x3a, 0x61, 0x29, 0x87, 0xdb, 0xc6, 0x63, 0xa8, 0x99, 0x1e, 0x31,
+	0x5e, 0x26, 0x0d, 0x4e, 0x90, 0x69, 0xf0, 0x9c, 0xa3, 0x7d, 0xb0, 0x8b, 0x33, 0xde, 0x9c, 0x34,
+	0x43, 0xe3, 0x8d, 0xf7, 0xa6, 0xe3, 0x79, 0xd0, 0x6f, 0x60, 0x7e, 0xe0, 0xb4, 0x8d, 0x97, 0xa8,
+	0xdf, 0xa5, 0xf1, 0xfe, 0xa5, 0x2e, 0x59, 0xf4, 0x46, 0xf5, 0xfb, 0x37, 0x67, 0x0f, 0xad, 0x9d,
+	0xbd, 0x57, 0xe7, 0x4d, 0xeb, 0xf5, 0x79, 0xd3, 0xfa, 0xe7, 0xbc, 0x69, 0xfd, 0x74, 0xd1, 0x9c,
+	0x79, 0x7d, 0xd1, 0x9c, 0xf9, 0xeb, 0xa2, 0x39, 0xf3, 0xf5, 0x66, 0x48, 0xc5, 0x61, 0xfa, 0xb4,
+	0xed, 0xb3, 0x5e, 0xc7, 0xbc, 0xe1, 0xcd, 0x07, 0xc7, 0xb4, 0x33, 0xfc, 0xaa, 0xff, 0x44, 0xff,
+	0x9d, 0xac, 0x3f, 0xad, 0xa9, 0x87, 0xfd, 0xa3, 0x7f, 0x03, 0x00, 0x00, 0xff, 0xff, 0x5c, 0x53,
+	0xda, 0x3a, 0x70, 0x0c, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -940,12 +1315,19 @@ type MsgClient interface {
 	Withdraw(ctx context.Context, in *MsgWithdraw, opts ...grpc.CallOption) (*MsgWithdrawResponse, error)
 	// Activate locks a signed grant's cap; sent by the grant's provider.
 	Activate(ctx context.Context, in *MsgActivate, opts ...grpc.CallOption) (*MsgActivateResponse, error)
-	// Redeem collects the value of the tickets revealed so far and splits it.
+	// Redeem collects the value of the tickets revealed so far, of one grant or
+	// of many, and splits it. Each redemption is judged on its own: a refused one
+	// is told in the response and changes nothing. If all are refused, the
+	// message is, for the first one's reason.
 	Redeem(ctx context.Context, in *MsgRedeem, opts ...grpc.CallOption) (*MsgRedeemResponse, error)
 	// Mint creates credit under an issuer's cap.
 	Mint(ctx context.Context, in *MsgMint, opts ...grpc.CallOption) (*MsgMintResponse, error)
 	// Burn destroys an issuer's own credit and frees its cap.
 	Burn(ctx context.Context, in *MsgBurn, opts ...grpc.CallOption) (*MsgBurnResponse, error)
+	// CashOut destroys a holder's credit, for which the issuer then owes dollars.
+	CashOut(ctx context.Context, in *MsgCashOut, opts ...grpc.CallOption) (*MsgCashOutResponse, error)
+	// Settle says that an issuer has paid what a cash-out asked for.
+	Settle(ctx context.Context, in *MsgSettle, opts ...grpc.CallOption) (*MsgSettleResponse, error)
 	// SetIssuer admits an issuer or changes its cap; for governance.
 	SetIssuer(ctx context.Context, in *MsgSetIssuer, opts ...grpc.CallOption) (*MsgSetIssuerResponse, error)
 	// UpdateParams is for governance.
@@ -1014,6 +1396,24 @@ func (c *msgClient) Burn(ctx context.Context, in *MsgBurn, opts ...grpc.CallOpti
 	return out, nil
 }
 
+func (c *msgClient) CashOut(ctx context.Context, in *MsgCashOut, opts ...grpc.CallOption) (*MsgCashOutResponse, error) {
+	out := new(MsgCashOutResponse)
+	err := c.cc.Invoke(ctx, "/koinon.escrow.v1.Msg/CashOut", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Settle(ctx context.Context, in *MsgSettle, opts ...grpc.CallOption) (*MsgSettleResponse, error) {
+	out := new(MsgSettleResponse)
+	err := c.cc.Invoke(ctx, "/koinon.escrow.v1.Msg/Settle", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) SetIssuer(ctx context.Context, in *MsgSetIssuer, opts ...grpc.CallOption) (*MsgSetIssuerResponse, error) {
 	out := new(MsgSetIssuerResponse)
 	err := c.cc.Invoke(ctx, "/koinon.escrow.v1.Msg/SetIssuer", in, out, opts...)
@@ -1040,12 +1440,19 @@ type MsgServer interface {
 	Withdraw(context.Context, *MsgWithdraw) (*MsgWithdrawResponse, error)
 	// Activate locks a signed grant's cap; sent by the grant's provider.
 	Activate(context.Context, *MsgActivate) (*MsgActivateResponse, error)
-	// Redeem collects the value of the tickets revealed so far and splits it.
+	// Redeem collects the value of the tickets revealed so far, of one grant or
+	// of many, and splits it. Each redemption is judged on its own: a refused one
+	// is told in the response and changes nothing. If all are refused, the
+	// message is, for the first one's reason.
 	Redeem(context.Context, *MsgRedeem) (*MsgRedeemResponse, error)
 	// Mint creates credit under an issuer's cap.
 	Mint(context.Context, *MsgMint) (*MsgMintResponse, error)
 	// Burn destroys an issuer's own credit and frees its cap.
 	Burn(context.Context, *MsgBurn) (*MsgBurnResponse, error)
+	// CashOut destroys a holder's credit, for which the issuer then owes dollars.
+	CashOut(context.Context, *MsgCashOut) (*MsgCashOutResponse, error)
+	// Settle says that an issuer has paid what a cash-out asked for.
+	Settle(context.Context, *MsgSettle) (*MsgSettleResponse, error)
 	// SetIssuer admits an issuer or changes its cap; for governance.
 	SetIssuer(context.Context, *MsgSetIssuer) (*MsgSetIssuerResponse, error)
 	// UpdateParams is for governance.
@@ -1073,6 +1480,12 @@ func (*UnimplementedMsgServer) Mint(ctx context.Context, req *MsgMint) (*MsgMint
 }
 func (*UnimplementedMsgServer) Burn(ctx context.Context, req *MsgBurn) (*MsgBurnResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Burn not implemented")
+}
+func (*UnimplementedMsgServer) CashOut(ctx context.Context, req *MsgCashOut) (*MsgCashOutResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method CashOut not implemented")
+}
+func (*UnimplementedMsgServer) Settle(ctx context.Context, req *MsgSettle) (*MsgSettleResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Settle not implemented")
 }
 func (*UnimplementedMsgServer) SetIssuer(ctx context.Context, req *MsgSetIssuer) (*MsgSetIssuerResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method SetIssuer not implemented")
@@ -1193,6 +1606,42 @@ func _Msg_Burn_Handler(srv interface{}, ctx context.Context, dec func(interface{
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_CashOut_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgCashOut)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).CashOut(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.escrow.v1.Msg/CashOut",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).CashOut(ctx, req.(*MsgCashOut))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSettle)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Settle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.escrow.v1.Msg/Settle",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Settle(ctx, req.(*MsgSettle))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Msg_SetIssuer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MsgSetIssuer)
 	if err := dec(in); err != nil {
@@ -1257,6 +1706,14 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Burn",
 			Handler:    _Msg_Burn_Handler,
+		},
+		{
+			MethodName: "CashOut",
+			Handler:    _Msg_CashOut_Handler,
+		},
+		{
+			MethodName: "Settle",
+			Handler:    _Msg_Settle_Handler,
 		},
 		{
 			MethodName: "SetIssuer",
@@ -1476,6 +1933,70 @@ func (m *MsgActivateResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Redemption) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Redemption) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Redemption) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Close {
+		i--
+		if m.Close {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Receipts != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Receipts))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.ReceiptsRoot) > 0 {
+		i -= len(m.ReceiptsRoot)
+		copy(dAtA[i:], m.ReceiptsRoot)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.ReceiptsRoot)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Ticket) > 0 {
+		i -= len(m.Ticket)
+		copy(dAtA[i:], m.Ticket)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Ticket)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Index != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Index))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *MsgRedeem) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1496,51 +2017,78 @@ func (m *MsgRedeem) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
-	if m.Close {
-		i--
-		if m.Close {
-			dAtA[i] = 1
-		} else {
-			dAtA[i] = 0
+	if len(m.Redemptions) > 0 {
+		for iNdEx := len(m.Redemptions) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Redemptions[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x12
 		}
-		i--
-		dAtA[i] = 0x38
-	}
-	if m.Receipts != 0 {
-		i = encodeVarintTx(dAtA, i, uint64(m.Receipts))
-		i--
-		dAtA[i] = 0x30
-	}
-	if len(m.ReceiptsRoot) > 0 {
-		i -= len(m.ReceiptsRoot)
-		copy(dAtA[i:], m.ReceiptsRoot)
-		i = encodeVarintTx(dAtA, i, uint64(len(m.ReceiptsRoot)))
-		i--
-		dAtA[i] = 0x2a
-	}
-	if len(m.Ticket) > 0 {
-		i -= len(m.Ticket)
-		copy(dAtA[i:], m.Ticket)
-		i = encodeVarintTx(dAtA, i, uint64(len(m.Ticket)))
-		i--
-		dAtA[i] = 0x22
-	}
-	if m.Index != 0 {
-		i = encodeVarintTx(dAtA, i, uint64(m.Index))
-		i--
-		dAtA[i] = 0x18
-	}
-	if len(m.Id) > 0 {
-		i -= len(m.Id)
-		copy(dAtA[i:], m.Id)
-		i = encodeVarintTx(dAtA, i, uint64(len(m.Id)))
-		i--
-		dAtA[i] = 0x12
 	}
 	if len(m.Provider) > 0 {
 		i -= len(m.Provider)
 		copy(dAtA[i:], m.Provider)
 		i = encodeVarintTx(dAtA, i, uint64(len(m.Provider)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *RedemptionResult) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RedemptionResult) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RedemptionResult) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Refusal) > 0 {
+		i -= len(m.Refusal)
+		copy(dAtA[i:], m.Refusal)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Refusal)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if m.Code != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Codespace) > 0 {
+		i -= len(m.Codespace)
+		copy(dAtA[i:], m.Codespace)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Codespace)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Amount != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Id)))
 		i--
 		dAtA[i] = 0xa
 	}
@@ -1567,10 +2115,19 @@ func (m *MsgRedeemResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
-	if m.Amount != 0 {
-		i = encodeVarintTx(dAtA, i, uint64(m.Amount))
-		i--
-		dAtA[i] = 0x8
+	if len(m.Results) > 0 {
+		for iNdEx := len(m.Results) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Results[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
 	}
 	return len(dAtA) - i, nil
 }
@@ -1595,6 +2152,13 @@ func (m *MsgMint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Reference) > 0 {
+		i -= len(m.Reference)
+		copy(dAtA[i:], m.Reference)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Reference)))
+		i--
+		dAtA[i] = 0x22
+	}
 	if m.Amount != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.Amount))
 		i--
@@ -1660,6 +2224,13 @@ func (m *MsgBurn) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Reference) > 0 {
+		i -= len(m.Reference)
+		copy(dAtA[i:], m.Reference)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Reference)))
+		i--
+		dAtA[i] = 0x1a
+	}
 	if m.Amount != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.Amount))
 		i--
@@ -1691,6 +2262,148 @@ func (m *MsgBurnResponse) MarshalTo(dAtA []byte) (int, error) {
 }
 
 func (m *MsgBurnResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgCashOut) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgCashOut) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgCashOut) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Destination) > 0 {
+		i -= len(m.Destination)
+		copy(dAtA[i:], m.Destination)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Destination)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Amount != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgCashOutResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgCashOutResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgCashOutResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Id != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSettle) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSettle) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSettle) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Payment) > 0 {
+		i -= len(m.Payment)
+		copy(dAtA[i:], m.Payment)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Payment)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Id != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Issuer) > 0 {
+		i -= len(m.Issuer)
+		copy(dAtA[i:], m.Issuer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Issuer)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSettleResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSettleResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSettleResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	i := len(dAtA)
 	_ = i
 	var l int
@@ -1933,16 +2646,12 @@ func (m *MsgActivateResponse) Size() (n int) {
 	return n
 }
 
-func (m *MsgRedeem) Size() (n int) {
+func (m *Redemption) Size() (n int) {
 	if m == nil {
 		return 0
 	}
 	var l int
 	_ = l
-	l = len(m.Provider)
-	if l > 0 {
-		n += 1 + l + sovTx(uint64(l))
-	}
 	l = len(m.Id)
 	if l > 0 {
 		n += 1 + l + sovTx(uint64(l))
@@ -1967,14 +2676,63 @@ func (m *MsgRedeem) Size() (n int) {
 	return n
 }
 
+func (m *MsgRedeem) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Provider)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if len(m.Redemptions) > 0 {
+		for _, e := range m.Redemptions {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *RedemptionResult) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovTx(uint64(m.Amount))
+	}
+	l = len(m.Codespace)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Code != 0 {
+		n += 1 + sovTx(uint64(m.Code))
+	}
+	l = len(m.Refusal)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
 func (m *MsgRedeemResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
 	var l int
 	_ = l
-	if m.Amount != 0 {
-		n += 1 + sovTx(uint64(m.Amount))
+	if len(m.Results) > 0 {
+		for _, e := range m.Results {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
 	}
 	return n
 }
@@ -1995,6 +2753,10 @@ func (m *MsgMint) Size() (n int) {
 	}
 	if m.Amount != 0 {
 		n += 1 + sovTx(uint64(m.Amount))
+	}
+	l = len(m.Reference)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
 	}
 	return n
 }
@@ -2021,10 +2783,79 @@ func (m *MsgBurn) Size() (n int) {
 	if m.Amount != 0 {
 		n += 1 + sovTx(uint64(m.Amount))
 	}
+	l = len(m.Reference)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
 	return n
 }
 
 func (m *MsgBurnResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgCashOut) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovTx(uint64(m.Amount))
+	}
+	l = len(m.Destination)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgCashOutResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovTx(uint64(m.Id))
+	}
+	return n
+}
+
+func (m *MsgSettle) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Issuer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Id != 0 {
+		n += 1 + sovTx(uint64(m.Id))
+	}
+	l = len(m.Payment)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgSettleResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -2682,6 +3513,214 @@ func (m *MsgActivateResponse) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *Redemption) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Redemption: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Redemption: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+			}
+			m.Index = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Index |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ticket", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Ticket = append(m.Ticket[:0], dAtA[iNdEx:postIndex]...)
+			if m.Ticket == nil {
+				m.Ticket = []byte{}
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReceiptsRoot", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ReceiptsRoot = append(m.ReceiptsRoot[:0], dAtA[iNdEx:postIndex]...)
+			if m.ReceiptsRoot == nil {
+				m.ReceiptsRoot = []byte{}
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Receipts", wireType)
+			}
+			m.Receipts = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Receipts |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Close", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Close = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *MsgRedeem) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2745,6 +3784,90 @@ func (m *MsgRedeem) Unmarshal(dAtA []byte) error {
 			iNdEx = postIndex
 		case 2:
 			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Redemptions", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Redemptions = append(m.Redemptions, Redemption{})
+			if err := m.Redemptions[len(m.Redemptions)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RedemptionResult) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RedemptionResult: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RedemptionResult: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
 			}
 			var stringLen uint64
@@ -2775,11 +3898,11 @@ func (m *MsgRedeem) Unmarshal(dAtA []byte) error {
 			}
 			m.Id = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 3:
+		case 2:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
 			}
-			m.Index = 0
+			m.Amount = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return ErrIntOverflowTx
@@ -2789,16 +3912,16 @@ func (m *MsgRedeem) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.Index |= uint64(b&0x7F) << shift
+				m.Amount |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-		case 4:
+		case 3:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Ticket", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Codespace", wireType)
 			}
-			var byteLen int
+			var stringLen uint64
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return ErrIntOverflowTx
@@ -2808,31 +3931,48 @@ func (m *MsgRedeem) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				byteLen |= int(b&0x7F) << shift
+				stringLen |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if byteLen < 0 {
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
 				return ErrInvalidLengthTx
 			}
-			postIndex := iNdEx + byteLen
+			postIndex := iNdEx + intStringLen
 			if postIndex < 0 {
 				return ErrInvalidLengthTx
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Ticket = append(m.Ticket[:0], dAtA[iNdEx:postIndex]...)
-			if m.Ticket == nil {
-				m.Ticket = []byte{}
-			}
+			m.Codespace = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 5:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field ReceiptsRoot", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Refusal", wireType)
 			}
-			var byteLen int
+			var stringLen uint64
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return ErrIntOverflowTx
@@ -2842,65 +3982,24 @@ func (m *MsgRedeem) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				byteLen |= int(b&0x7F) << shift
+				stringLen |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if byteLen < 0 {
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
 				return ErrInvalidLengthTx
 			}
-			postIndex := iNdEx + byteLen
+			postIndex := iNdEx + intStringLen
 			if postIndex < 0 {
 				return ErrInvalidLengthTx
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.ReceiptsRoot = append(m.ReceiptsRoot[:0], dAtA[iNdEx:postIndex]...)
-			if m.ReceiptsRoot == nil {
-				m.ReceiptsRoot = []byte{}
-			}
+			m.Refusal = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 6:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Receipts", wireType)
-			}
-			m.Receipts = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowTx
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Receipts |= uint64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 7:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Close", wireType)
-			}
-			var v int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowTx
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				v |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			m.Close = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2952,10 +4051,10 @@ func (m *MsgRedeemResponse) Unmarshal(dAtA []byte) error {
 		}
 		switch fieldNum {
 		case 1:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Results", wireType)
 			}
-			m.Amount = 0
+			var msglen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return ErrIntOverflowTx
@@ -2965,11 +4064,26 @@ func (m *MsgRedeemResponse) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.Amount |= uint64(b&0x7F) << shift
+				msglen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Results = append(m.Results, RedemptionResult{})
+			if err := m.Results[len(m.Results)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -3103,6 +4217,38 @@ func (m *MsgMint) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reference", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reference = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -3254,6 +4400,38 @@ func (m *MsgBurn) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reference", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reference = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -3302,6 +4480,423 @@ func (m *MsgBurnResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgBurnResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgCashOut) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgCashOut: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgCashOut: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Destination", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Destination = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgCashOutResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgCashOutResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgCashOutResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSettle) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSettle: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSettle: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issuer", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Issuer = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Payment", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Payment = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSettleResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSettleResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSettleResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

@@ -77,7 +77,7 @@ func activeOf(g escrowv1.ActiveGrant) (escrow.Grant, error) {
 	}
 	return escrow.Grant{
 		Grant: grant, ID: id, Status: escrow.Status(g.Status), Redeemed: g.Redeemed, LastTicket: ticket,
-		ReceiptsRoot: root, Receipts: g.Receipts, ActivatedAt: g.ActivatedAt,
+		ReceiptsRoot: root, Receipts: g.Receipts, ActivatedAt: g.ActivatedAt, ReleaseAt: g.ReleaseAt,
 	}, nil
 }
 
@@ -85,6 +85,7 @@ func storedActive(g escrow.Grant) escrowv1.ActiveGrant {
 	return escrowv1.ActiveGrant{
 		Id: g.ID.Hex(), Grant: StoredGrant(g.Grant), Status: escrowv1.GrantStatus(g.Status), Redeemed: g.Redeemed,
 		LastTicket: g.LastTicket[:], ReceiptsRoot: g.ReceiptsRoot[:], Receipts: g.Receipts, ActivatedAt: g.ActivatedAt,
+		ReleaseAt: g.ReleaseAt,
 	}
 }
 

@@ -132,26 +132,6 @@ func TestStrangersTakeNoGrants(t *testing.T) {
 	}
 }
 
-// TestGraceIsWhatParametersSay changes the grace under an active grant, both ways.
-func TestGraceIsWhatParametersSay(t *testing.T) {
-	for _, grace := range []int64{0, 300} {
-		w := newWorld(t)
-		p := w.grant(alice, peter, 50, nil)
-		w.Must(peter, p.activate())
-		params := escrow.DefaultGenesis().Params
-		params.RedeemGraceSeconds = grace
-		w.Govern(&escrowv1.MsgUpdateParams{Authority: w.Authority(), Params: params})
-		w.Block(time.Duration(p.Expiry+grace-1-w.Time.Unix()) * time.Second)
-		if e := w.escrow(alice); e.Locked != 5000 {
-			t.Errorf("grace of %d: lapsed early: %+v", grace, e)
-		}
-		w.Block(time.Second)
-		if e := w.escrow(alice); e.Locked != 0 || e.Available != deposited {
-			t.Errorf("grace of %d: not lapsed: %+v", grace, e)
-		}
-	}
-}
-
 // TestRedemptionPaysForItsHashes compares the gas of a short and a long chain.
 func TestRedemptionPaysForItsHashes(t *testing.T) {
 	w := newWorld(t)

@@ -28,7 +28,8 @@ var rules = []error{
 	escrow.ErrIssuerField, escrow.ErrFreeLimit,
 	receipt.ErrGrantField, receipt.ErrGrantValue, receipt.ErrGrantOverflow, receipt.ErrGrantSignature, receipt.ErrKey,
 	receipt.ErrDigest, receipt.ErrTicketIndex, receipt.ErrTicketOrder, receipt.ErrTicketChain, split.ErrSum,
-	escrow.ErrWithdrawnAlready,
+	escrow.ErrWithdrawnAlready, escrow.ErrBatch, escrow.ErrUnknownGrant, escrow.ErrReference, escrow.ErrReplayed,
+	escrow.ErrDestination, escrow.ErrNotOwed,
 }
 
 // Every rule's refusal has a code, so that clients can tell it.

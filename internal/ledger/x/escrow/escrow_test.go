@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,11 +87,26 @@ func (p promise) activate() *escrowv1.MsgActivate {
 }
 
 func (p promise) redeem(index uint64) *escrowv1.MsgRedeem {
-	msg := &escrowv1.MsgRedeem{Provider: p.Provider, Id: p.ID().Hex(), Index: index, Receipts: index, ReceiptsRoot: make([]byte, 32)}
+	r := escrowv1.Redemption{Id: p.ID().Hex(), Index: index, Receipts: index, ReceiptsRoot: make([]byte, 32)}
 	if ticket, err := p.chain.Ticket(index); err == nil {
-		msg.Ticket = ticket[:]
+		r.Ticket = ticket[:]
 	}
+	return &escrowv1.MsgRedeem{Provider: p.Provider, Redemptions: []escrowv1.Redemption{r}}
+}
+
+// from is a message sent by another.
+func from(sender ledgertest.Account, msg *escrowv1.MsgRedeem) *escrowv1.MsgRedeem {
+	msg.Provider = sender.Address
 	return msg
+}
+
+// batch is one message of several.
+func batch(msgs ...*escrowv1.MsgRedeem) *escrowv1.MsgRedeem {
+	all := &escrowv1.MsgRedeem{Provider: msgs[0].Provider}
+	for _, m := range msgs {
+		all.Redemptions = append(all.Redemptions, m.Redemptions...)
+	}
+	return all
 }
 
 // escrow is a payer's, empty if there is none.
@@ -174,7 +190,7 @@ func TestSettledTwiceOrReplayedPaysOnce(t *testing.T) {
 		}
 	}
 	closing := p.redeem(12)
-	closing.Close = true
+	closing.Redemptions[0].Close = true
 	w.Must(peter, closing)
 	if e := w.escrow(alice); e.Locked != 0 || e.Available != deposited-1200 {
 		t.Fatalf("after the close: %+v", e)
@@ -237,9 +253,9 @@ func TestRedemptionIsRefused(t *testing.T) {
 	p := w.grant(alice, peter, 50, nil)
 	w.Must(peter, p.activate())
 	w.Must(peter, p.redeem(5))
-	alter := func(index uint64, f func(*escrowv1.MsgRedeem)) *escrowv1.MsgRedeem {
+	alter := func(index uint64, f func(*escrowv1.Redemption)) *escrowv1.MsgRedeem {
 		msg := p.redeem(index)
-		f(msg)
+		f(&msg.Redemptions[0])
 		return msg
 	}
 	for _, c := range []struct {
@@ -248,22 +264,24 @@ func TestRedemptionIsRefused(t *testing.T) {
 		msg  sdk.Msg
 		want error
 	}{
-		{"ticket of another index", peter, alter(7, func(m *escrowv1.MsgRedeem) { m.Index = 8 }), receipt.ErrTicketChain},
-		{"guessed ticket", peter, alter(7, func(m *escrowv1.MsgRedeem) { m.Ticket = make([]byte, 32) }), receipt.ErrTicketChain},
-		{"short ticket", peter, alter(7, func(m *escrowv1.MsgRedeem) { m.Ticket = m.Ticket[:31] }), receipt.ErrDigest},
+		{"ticket of another index", peter, alter(7, func(m *escrowv1.Redemption) { m.Index = 8 }), receipt.ErrTicketChain},
+		{"guessed ticket", peter, alter(7, func(m *escrowv1.Redemption) { m.Ticket = make([]byte, 32) }), receipt.ErrTicketChain},
+		{"short ticket", peter, alter(7, func(m *escrowv1.Redemption) { m.Ticket = m.Ticket[:31] }), receipt.ErrDigest},
 		{"beyond the grant", peter, p.redeem(51), receipt.ErrTicketIndex},
-		{"far beyond the grant", peter, alter(7, func(m *escrowv1.MsgRedeem) { m.Index = 1 << 63 }), receipt.ErrTicketIndex},
-		{"fewer receipts", peter, alter(7, func(m *escrowv1.MsgRedeem) { m.Receipts = 4 }), rules.ErrReceipts},
-		{"another provider", paula, alter(7, func(m *escrowv1.MsgRedeem) { m.Provider = paula.Address }), rules.ErrWrongProvider},
-		{"the payer", alice, alter(7, func(m *escrowv1.MsgRedeem) { m.Provider = alice.Address }), rules.ErrWrongProvider},
-		{"no such grant", peter, alter(7, func(m *escrowv1.MsgRedeem) { m.Id = receipt.Digest{1}.Hex() }), escrow.ErrNotFound},
+		{"far beyond the grant", peter, alter(7, func(m *escrowv1.Redemption) { m.Index = 1 << 63 }), receipt.ErrTicketIndex},
+		{"fewer receipts", peter, alter(7, func(m *escrowv1.Redemption) { m.Receipts = 4 }), rules.ErrReceipts},
+		{"another provider", paula, from(paula, p.redeem(7)), rules.ErrWrongProvider},
+		{"the payer", alice, from(alice, p.redeem(7)), rules.ErrWrongProvider},
+		{"no such grant", peter, alter(7, func(m *escrowv1.Redemption) { m.Id = receipt.Digest{1}.Hex() }), rules.ErrUnknownGrant},
+		{"nothing", peter, &escrowv1.MsgRedeem{Provider: peter.Address}, rules.ErrBatch},
+		{"too many", peter, batch(slices.Repeat([]*escrowv1.MsgRedeem{p.redeem(7)}, rules.MaxBatch+1)...), rules.ErrBatch},
 	} {
 		if err := w.Send(c.from, c.msg); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
 	w.Block(700 * time.Second)
-	if err := w.Send(peter, p.redeem(7)); !errors.Is(err, escrow.ErrNotFound) {
+	if err := w.Send(peter, p.redeem(7)); !errors.Is(err, rules.ErrUnknownGrant) {
 		t.Errorf("after the lapse: %v", err)
 	}
 	if e := w.escrow(alice); e.Available != deposited-500 {

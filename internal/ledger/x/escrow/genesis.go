@@ -3,6 +3,7 @@ package escrow
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"cosmossdk.io/collections"
 
@@ -56,11 +57,32 @@ func (k *Keeper) initGenesis(ctx context.Context, state escrowv1.GenesisState) e
 			return err
 		}
 	}
+	if err := k.initIssued(ctx, state); err != nil {
+		return err
+	}
 	sums, err := k.Invariants(ctx)
 	if err == nil && !sums.Holds {
 		err = errors.New("escrows, locked grants and payouts do not add up to the module's balance")
 	}
 	return err
+}
+
+// initIssued stores what issuers did and owe.
+func (k *Keeper) initIssued(ctx context.Context, state escrowv1.GenesisState) error {
+	for _, e := range state.Entries {
+		if err := k.entries.Set(ctx, collections.Join(e.Issuer, e.Reference), e); err != nil {
+			return err
+		}
+	}
+	for _, c := range state.CashOuts {
+		if c.Id >= state.NextCashOut {
+			return fmt.Errorf("cash-out %d is not below next_cash_out %d", c.Id, state.NextCashOut)
+		}
+		if err := k.cashOuts.Set(ctx, collections.Join(c.Issuer, c.Id), c); err != nil {
+			return err
+		}
+	}
+	return k.nextCashOut.Set(ctx, state.NextCashOut)
 }
 
 // exportGenesis returns the whole state, in the order of its keys.
@@ -69,10 +91,15 @@ func (k *Keeper) exportGenesis(ctx context.Context) (*escrowv1.GenesisState, err
 	if err != nil {
 		return nil, err
 	}
-	s := &escrowv1.GenesisState{Params: params}
+	next, err := k.nextCashOut.Peek(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &escrowv1.GenesisState{Params: params, NextCashOut: next}
 	return s, errors.Join(
 		collect(ctx, k.escrows, &s.Escrows), collect(ctx, k.grants, &s.Grants), collect(ctx, k.payouts, &s.Payouts),
-		collect(ctx, k.issuers, &s.Issuers), collect(ctx, k.freeUses, &s.FreeUses))
+		collect(ctx, k.issuers, &s.Issuers), collect(ctx, k.freeUses, &s.FreeUses),
+		collect(ctx, k.entries, &s.Entries), collect(ctx, k.cashOuts, &s.CashOuts))
 }
 
 // collect appends all values of a map, in the order of their keys.

@@ -80,13 +80,17 @@ type Keeper struct {
 	params     collections.Item[escrowv1.Params]
 	escrows    collections.Map[string, escrowv1.Escrow]
 	grants     collections.Map[string, escrowv1.ActiveGrant] // by id
-	expiries   collections.KeySet[timedKey]                  // when each grant expires
+	releases   collections.KeySet[timedKey]                  // when each grant lapses, if not closed before
 	byPayer    collections.KeySet[textsKey]                  // grants
 	byProvider collections.KeySet[textsKey]                  // grants
 	payouts    collections.Map[payoutKey, escrowv1.Payout]
 	byReceiver collections.KeySet[collections.Pair[string, payoutKey]] // payouts
 	issuers    collections.Map[string, escrowv1.Issuer]
 	freeUses   collections.Map[string, escrowv1.FreeUse]
+
+	entries     collections.Map[textsKey, escrowv1.Entry]                           // by issuer and reference
+	cashOuts    collections.Map[collections.Pair[string, uint64], escrowv1.CashOut] // by issuer and id
+	nextCashOut collections.Sequence
 }
 
 // NewKeeper makes the module's keeper; account is the module's own, authority
@@ -103,13 +107,17 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[escrowv1.Params](cdc)),
 		escrows:    collections.NewMap(b, collections.NewPrefix(1), "escrows", collections.StringKey, codec.CollValue[escrowv1.Escrow](cdc)),
 		grants:     collections.NewMap(b, collections.NewPrefix(2), "grants", collections.StringKey, codec.CollValue[escrowv1.ActiveGrant](cdc)),
-		expiries:   collections.NewKeySet(b, collections.NewPrefix(3), "expiries", timed),
+		releases:   collections.NewKeySet(b, collections.NewPrefix(3), "releases", timed),
 		byPayer:    collections.NewKeySet(b, collections.NewPrefix(4), "grants_by_payer", texts),
 		byProvider: collections.NewKeySet(b, collections.NewPrefix(5), "grants_by_provider", texts),
 		payouts:    collections.NewMap(b, collections.NewPrefix(6), "payouts", payout, codec.CollValue[escrowv1.Payout](cdc)),
 		byReceiver: collections.NewKeySet(b, collections.NewPrefix(9), "payouts_by_recipient", collections.PairKeyCodec(collections.StringKey, payout)),
 		issuers:    collections.NewMap(b, collections.NewPrefix(7), "issuers", collections.StringKey, codec.CollValue[escrowv1.Issuer](cdc)),
 		freeUses:   collections.NewMap(b, collections.NewPrefix(8), "free_uses", collections.StringKey, codec.CollValue[escrowv1.FreeUse](cdc)),
+		entries:    collections.NewMap(b, collections.NewPrefix(10), "entries", texts, codec.CollValue[escrowv1.Entry](cdc)),
+		cashOuts: collections.NewMap(b, collections.NewPrefix(11), "cash_outs",
+			collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), codec.CollValue[escrowv1.CashOut](cdc)),
+		nextCashOut: collections.NewSequence(b, collections.NewPrefix(12), "next_cash_out"),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {

@@ -54,7 +54,8 @@ func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
 func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
 	r.RegisterImplementations((*sdk.Msg)(nil),
 		&escrowv1.MsgDeposit{}, &escrowv1.MsgWithdraw{}, &escrowv1.MsgActivate{}, &escrowv1.MsgRedeem{},
-		&escrowv1.MsgMint{}, &escrowv1.MsgBurn{}, &escrowv1.MsgSetIssuer{}, &escrowv1.MsgUpdateParams{})
+		&escrowv1.MsgMint{}, &escrowv1.MsgBurn{}, &escrowv1.MsgCashOut{}, &escrowv1.MsgSettle{}, &escrowv1.MsgSetIssuer{},
+		&escrowv1.MsgUpdateParams{})
 	msgservice.RegisterMsgServiceDesc(r, &escrowv1.Msg_serviceDesc)
 }
 
@@ -130,6 +131,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Grants", Use: "grants", Short: "List activated grants", Example: "koinon query escrow grants --provider koinon1…"},
 				{RpcMethod: "Payouts", Use: "payouts", Short: "List money on its way out", Example: "koinon query escrow payouts --recipient koinon1…"},
 				{RpcMethod: "Issuers", Use: "issuers", Short: "List the issuers of credit", Example: "koinon query escrow issuers"},
+				{RpcMethod: "Entry", Use: "entry ISSUER REFERENCE", Short: "Show what an issuer did under a reference", PositionalArgs: args("issuer", "reference")},
+				{RpcMethod: "CashOuts", Use: "cash-outs ISSUER", Short: "List what an issuer owes outside of the ledger", PositionalArgs: args("issuer")},
 				{RpcMethod: "Invariants", Use: "invariants", Short: "Check that the module's books balance", Example: "koinon query escrow invariants"},
 				{RpcMethod: "Params", Use: "params", Short: "Show the module's parameters", Example: "koinon query escrow params"},
 			},
@@ -141,6 +144,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Withdraw", Use: "withdraw UCREDIT", Short: "Take available credit back, after a delay; costs no gas", Example: "koinon tx escrow withdraw 1000000 --from me", PositionalArgs: args("amount")},
 				{RpcMethod: "Mint", Use: "mint RECIPIENT UCREDIT", Short: "Create credit, as an issuer", PositionalArgs: args("recipient", "amount")},
 				{RpcMethod: "Burn", Use: "burn UCREDIT", Short: "Destroy credit, as an issuer", PositionalArgs: args("amount")},
+				{RpcMethod: "CashOut", Use: "cash-out ISSUER UCREDIT DESTINATION", Short: "Give up credit for dollars from its issuer; costs no gas", PositionalArgs: args("issuer", "amount", "destination")},
+				{RpcMethod: "Settle", Use: "settle ID PAYMENT", Short: "Say that a cash-out is paid, as an issuer", PositionalArgs: args("id", "payment")},
 				{RpcMethod: "SetIssuer", Skip: true},
 				{RpcMethod: "UpdateParams", Skip: true},
 			},

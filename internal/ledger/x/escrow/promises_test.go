@@ -144,9 +144,10 @@ func (b *books) reveal(t *rapid.T) {
 func (b *books) redeem(t *rapid.T) {
 	p := b.any(t)
 	msg := p.promise.redeem(p.revealed)
-	msg.Close = rapid.Bool().Draw(t, "close")
+	closing := rapid.Bool().Draw(t, "close")
+	msg.Redemptions[0].Close = closing
 	now := b.Time.Unix() + 1 // the block that send makes
-	due := p.active && now < p.Expiry+30 && (p.revealed > p.settled || msg.Close)
+	due := p.active && now < p.Expiry+30 && (p.revealed > p.settled || closing)
 	result, err := b.send(p.provider, msg)
 	if due != (err == nil) {
 		t.Fatalf("redemption up to %d after %d: %v", p.revealed, p.settled, err)
@@ -159,7 +160,7 @@ func (b *books) redeem(t *rapid.T) {
 		t.Fatalf("%d ucredit redeemed, want %d", got, want)
 	}
 	p.settled = p.revealed
-	p.active = !msg.Close && p.settled < p.Tickets
+	p.active = !closing && p.settled < p.Tickets
 	b.redeemed[p.Payer] += want
 }
 
@@ -176,7 +177,10 @@ func redeemedBy(t *rapid.T, result *abci.ExecTxResult) uint64 {
 	if err != nil {
 		t.Fatalf("response: %v", err)
 	}
-	return response.Amount
+	if len(response.Results) != 1 {
+		t.Fatalf("%d results", len(response.Results))
+	}
+	return response.Results[0].Amount
 }
 
 // cheat tries to collect more than was revealed, or somebody else's.
@@ -188,7 +192,7 @@ func (b *books) cheat(t *rapid.T) {
 		from = map[string]ledgertest.Account{"peter": paula, "paula": peter}[p.provider.Name]
 		msg.Provider = from.Address
 	} else {
-		msg.Index = rapid.Uint64Range(p.revealed+1, p.Tickets+2).Draw(t, "index")
+		msg.Redemptions[0].Index = rapid.Uint64Range(p.revealed+1, p.Tickets+2).Draw(t, "index")
 	}
 	if _, err := b.send(from, msg); err == nil {
 		t.Fatalf("cheating was paid")
@@ -215,16 +219,17 @@ func (b *books) replay(t *rapid.T) {
 			p.known, p.active = true, true
 		}
 	case *escrowv1.MsgRedeem:
-		p := b.find(func(p *told) bool { return p.ID().Hex() == msg.Id })
+		r := msg.Redemptions[0]
+		p := b.find(func(p *told) bool { return p.ID().Hex() == r.Id })
 		if refused {
 			return
 		}
 		amount := redeemedBy(t, result)
-		if msg.Provider != p.Provider || msg.Index > p.revealed || amount != (msg.Index-p.settled)*p.TicketValue {
-			t.Fatalf("a replay paid %d ucredit up to ticket %d; %d are revealed, %d settled", amount, msg.Index, p.revealed, p.settled)
+		if msg.Provider != p.Provider || r.Index > p.revealed || amount != (r.Index-p.settled)*p.TicketValue {
+			t.Fatalf("a replay paid %d ucredit up to ticket %d; %d are revealed, %d settled", amount, r.Index, p.revealed, p.settled)
 		}
-		p.settled = msg.Index
-		p.active = !msg.Close && p.settled < p.Tickets
+		p.settled = r.Index
+		p.active = !r.Close && p.settled < p.Tickets
 		b.redeemed[p.Payer] += amount
 	case *escrowv1.MsgDeposit:
 		if !refused {

@@ -86,6 +86,23 @@ func (q queries) Issuers(ctx context.Context, r *escrowv1.QueryIssuersRequest) (
 	return &escrowv1.QueryIssuersResponse{Issuers: list, Pagination: page}, err
 }
 
+// Entry implements escrowv1.QueryServer.
+func (q queries) Entry(ctx context.Context, r *escrowv1.QueryEntryRequest) (*escrowv1.QueryEntryResponse, error) {
+	e, err := q.entries.Get(ctx, collections.Join(r.Issuer, r.Reference))
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil, status.Errorf(codes.NotFound, "%s has not used the reference %q", r.Issuer, r.Reference)
+	}
+	return &escrowv1.QueryEntryResponse{Entry: e}, err
+}
+
+// CashOuts implements escrowv1.QueryServer.
+func (q queries) CashOuts(ctx context.Context, r *escrowv1.QueryCashOutsRequest) (*escrowv1.QueryCashOutsResponse, error) {
+	list, page, err := query.CollectionPaginate(ctx, q.cashOuts, r.Pagination,
+		func(_ collections.Pair[string, uint64], c escrowv1.CashOut) (escrowv1.CashOut, error) { return c, nil },
+		query.WithCollectionPaginationPairPrefix[string, uint64](r.Issuer))
+	return &escrowv1.QueryCashOutsResponse{CashOuts: list, Pagination: page}, err
+}
+
 // Invariants implements escrowv1.QueryServer.
 func (q queries) Invariants(ctx context.Context, _ *escrowv1.QueryInvariantsRequest) (*escrowv1.QueryInvariantsResponse, error) {
 	i, err := q.Keeper.Invariants(ctx)

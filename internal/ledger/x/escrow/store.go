@@ -49,7 +49,7 @@ func (k *Keeper) addGrant(ctx context.Context, g escrow.Grant) error {
 	id := g.ID.Hex()
 	return errors.Join(
 		k.grants.Set(ctx, id, storedActive(g)),
-		k.expiries.Set(ctx, collections.Join(g.Expiry, id)),
+		k.releases.Set(ctx, collections.Join(g.ReleaseAt, id)),
 		k.byPayer.Set(ctx, collections.Join(g.Payer, id)),
 		k.byProvider.Set(ctx, collections.Join(g.Provider, id)))
 }
@@ -59,7 +59,7 @@ func (k *Keeper) removeGrant(ctx context.Context, g escrow.Grant) error {
 	id := g.ID.Hex()
 	return errors.Join(
 		k.grants.Remove(ctx, id),
-		k.expiries.Remove(ctx, collections.Join(g.Expiry, id)),
+		k.releases.Remove(ctx, collections.Join(g.ReleaseAt, id)),
 		k.byPayer.Remove(ctx, collections.Join(g.Payer, id)),
 		k.byProvider.Remove(ctx, collections.Join(g.Provider, id)))
 }
@@ -134,17 +134,11 @@ func (k *Keeper) pay(ctx context.Context, p escrowv1.Payout) error {
 }
 
 // lapse closes grants whose time is over, gives what they locked back, and
-// forgets them: as they are expired, they cannot be activated again. They are
-// found by their expiry, so that the grace is what the parameters say now, not
-// what they said when a grant was activated.
+// forgets them: as they are expired, they cannot be activated again.
 func (k *Keeper) lapse(ctx context.Context) error {
-	params, err := k.loadParams(ctx)
-	if err != nil {
-		return err
-	}
 	var due []timedKey
-	until := new(collections.Range[timedKey]).EndExclusive(collections.Join(blockTime(ctx)-params.RedeemGrace+1, ""))
-	err = k.expiries.Walk(ctx, until, func(key timedKey) (bool, error) {
+	until := new(collections.Range[timedKey]).EndExclusive(collections.Join(blockTime(ctx)+1, ""))
+	err := k.releases.Walk(ctx, until, func(key timedKey) (bool, error) {
 		due = append(due, key)
 		return len(due) == perBlock, nil
 	})
@@ -152,14 +146,14 @@ func (k *Keeper) lapse(ctx context.Context) error {
 		return err
 	}
 	for _, key := range due {
-		if err := k.lapseGrant(ctx, params, key.K2()); err != nil {
+		if err := k.lapseGrant(ctx, key.K2()); err != nil {
 			return fmt.Errorf("lapse of grant %s: %w", key.K2(), err)
 		}
 	}
 	return nil
 }
 
-func (k *Keeper) lapseGrant(ctx context.Context, params escrow.Params, id string) error {
+func (k *Keeper) lapseGrant(ctx context.Context, id string) error {
 	g, err := k.loadGrant(ctx, id)
 	if err != nil {
 		return err
@@ -171,7 +165,7 @@ func (k *Keeper) lapseGrant(ctx context.Context, params escrow.Params, id string
 	if err != nil {
 		return err
 	}
-	a, g, returned, err := escrow.Expire(params, a, g, blockTime(ctx))
+	a, g, returned, err := escrow.Expire(a, g, blockTime(ctx))
 	if err != nil {
 		return err
 	}

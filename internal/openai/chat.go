@@ -144,7 +144,7 @@ func (s *chatStream) add(choice int, text string, calls []ToolCall, logprobs *Ch
 // end sends how each choice ended, the usage, and the end of the stream.
 func (s *chatStream) end(answers []Answer) error {
 	for i, a := range answers {
-		if err := s.open(i, providerOf(a)); err != nil { // an answer may have no token
+		if err := s.open(i, a.Provider()); err != nil { // an answer may have no token
 			return ErrClient
 		}
 		text, calls := s.calls[i].Flush()

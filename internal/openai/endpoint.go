@@ -35,8 +35,8 @@ func (e Endpoints) refuse(w http.ResponseWriter, err *Error) {
 	e.Refuse(w, err)
 }
 
-// requestID is the header and the log's name for one HTTP request.
-const requestID = "X-Request-Id"
+// RequestID is the header and the log's name for one HTTP request.
+const RequestID = "X-Request-Id"
 
 // Handler gives a request its id, its limit and its line in the log, and turns
 // errors into OpenAI's bodies. Neither bodies nor keys are logged.
@@ -45,7 +45,7 @@ func (e Endpoints) Handler(route string, serve func(http.ResponseWriter, *http.R
 		begun := time.Now()
 		id := "req_" + rand.Text()
 		out := &response{ResponseWriter: w}
-		out.Header().Set(requestID, id)
+		out.Header().Set(RequestID, id)
 		r.Body = http.MaxBytesReader(out, r.Body, e.MaxBody)
 		end := func(int, time.Duration) {}
 		if e.Begin != nil {

@@ -59,8 +59,8 @@ type Answer struct {
 	Koinon     *Koinon
 }
 
-// providerOf is who gave an answer; empty without a market.
-func providerOf(a Answer) string {
+// Provider is who gave the answer; empty without a market.
+func (a Answer) Provider() string {
 	if a.Koinon == nil {
 		return ""
 	}

@@ -80,7 +80,7 @@ func (s *textStream) delta(choice int, d Delta) error {
 // end sends how each choice ended, the usage, and the end of the stream.
 func (s *textStream) end(answers []Answer) error {
 	for i, a := range answers {
-		s.Start(s.job, providerOf(a))
+		s.Start(s.job, a.Provider())
 		if err := s.event(TextChoice{Index: i, FinishReason: &a.Finish}, a.Koinon); err != nil {
 			return ErrClient
 		}

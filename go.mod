@@ -3,6 +3,7 @@ module github.com/koinon/koinon
 go 1.26.5
 
 require (
+	github.com/anthropics/anthropic-sdk-go v1.20.0
 	cosmossdk.io/api v1.0.0
 	cosmossdk.io/client/v2 v2.11.0
 	cosmossdk.io/collections v1.4.0

@@ -25,8 +25,7 @@ func Endpoints(e openai.Endpoints) openai.Endpoints {
 	return e
 }
 
-// Key is the API key of a request, or empty: Anthropic's clients send it as
-// x-api-key, or as a bearer token.
+// Key is the API key of a request as Anthropic's clients send it, or empty.
 func Key(h http.Header) string { return strings.TrimSpace(h.Get("X-Api-Key")) }
 
 // Messages serves POST /v1/messages.
@@ -40,7 +39,6 @@ func Messages(w http.ResponseWriter, r *http.Request, prepare openai.Prepare) er
 	head := Message{ID: id, Type: "message", Role: "assistant", Model: j.Model(), Content: []any{}}
 	calls := openai.NewCallReader(c, choice)
 	if c.Stream {
-		head.Usage.InputTokens = uint64(len(choice.Prompt))
 		s := &stream{Events: openai.NewEvents(w), job: j, head: head, calls: calls}
 		return s.run(r)
 	}

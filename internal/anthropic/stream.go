@@ -28,7 +28,7 @@ func (s *stream) tell(name string, e event) error {
 // run answers in server-sent events.
 func (s *stream) run(r *http.Request) error {
 	answers, err := s.job.Run(r.Context(), func(_ int, d openai.Delta) error {
-		if err := s.begin(d.Provider); err != nil {
+		if err := s.begin(d.Provider, d.Cached); err != nil {
 			return err
 		}
 		return s.add(s.calls.Push(d.Text))
@@ -44,10 +44,11 @@ func (s *stream) run(r *http.Request) error {
 }
 
 // begin tells that the message has begun, once.
-func (s *stream) begin(provider string) error {
+func (s *stream) begin(provider string, cached uint64) error {
 	if !s.Start(s.job, provider) {
 		return nil
 	}
+	s.head.Usage = usage(openai.Answer{Prompt: uint64(len(s.job.Choices()[0].Prompt)), Cached: cached})
 	return s.tell("message_start", event{"message": s.head})
 }
 
@@ -105,7 +106,7 @@ func (s *stream) call(c openai.ToolCall) error {
 // end tells why the message ended, its usage and its receipt.
 func (s *stream) end(answers []openai.Answer) error {
 	a := answers[0]
-	if err := s.begin(a.Provider()); err != nil { // an answer may have no token
+	if err := s.begin(a.Provider(), a.Cached); err != nil { // an answer may have no token
 		return err
 	}
 	if err := s.add(s.calls.Flush()); err != nil {

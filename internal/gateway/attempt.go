@@ -238,7 +238,7 @@ func (a *attempt) tokens(f *inferencev1.Tokens) error {
 		}
 		a.cached = uint64(f.CachedTokens)
 	}
-	d := openai.Delta{Provider: a.offer.provider}
+	d := openai.Delta{Provider: a.offer.provider, Cached: a.cached}
 	for _, t := range f.Tokens {
 		if _, ok := a.call.vocabulary.Piece(int32(t.Id)); t.Id > math.MaxInt32 || !ok {
 			return fmt.Errorf("%w: token %d is not in the vocabulary", errProtocol, t.Id)

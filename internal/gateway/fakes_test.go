@@ -30,7 +30,7 @@ const (
 var testModel = receipt.Sum([]byte("a manifest"))
 
 // byteVocabulary has a token for each byte.
-type byteVocabulary struct{}
+type byteVocabulary struct{ tools toolcall.Format }
 
 func (byteVocabulary) Prompt(r inference.Request) ([]int32, error) {
 	text := r.Prompt
@@ -40,7 +40,7 @@ func (byteVocabulary) Prompt(r inference.Request) ([]int32, error) {
 	return bytesOf(text), nil
 }
 
-func (byteVocabulary) Tools() toolcall.Format { return toolcall.None }
+func (v byteVocabulary) Tools() toolcall.Format { return v.tools }
 
 // bytesOf are the tokens of a text.
 func bytesOf(s string) []int32 {
@@ -58,8 +58,8 @@ func (byteVocabulary) Piece(id int32) ([]byte, bool) {
 	return []byte{byte(id)}, true
 }
 
-func (byteVocabulary) Vocabulary(context.Context, receipt.Digest, []Peer) (Vocabulary, error) {
-	return byteVocabulary{}, nil
+func (v byteVocabulary) Vocabulary(context.Context, receipt.Digest, []Peer) (Vocabulary, error) {
+	return v, nil
 }
 
 // testLedger is a ledger with one model and the offers of the network's providers.
@@ -86,7 +86,7 @@ func (l *testLedger) Versions(context.Context) ([]modelv1.Version, error) {
 	old := receipt.Sum([]byte("an older manifest"))
 	v := modelv1.Version{
 		Digest: testModel.String(), Name: "bard", Version: "2", Owner: "koinon1owner", Class: modelv1.VerificationClass_VERIFICATION_CLASS_EXACT,
-		License: "Apache-2.0", Architecture: "llama", Parameters: 4, ContextLength: 128, Quantization: "Q8_0", CreatedAt: 200,
+		License: "Apache-2.0", Architecture: "llama", Parameters: 4, ContextLength: 512, Quantization: "Q8_0", CreatedAt: 200,
 	}
 	before := v
 	before.Digest, before.Version, before.CreatedAt = old.String(), "1", 100
@@ -272,6 +272,12 @@ func newScripted(t testing.TB, name string, price receipt.Price, answer string) 
 }
 
 func (p *scripted) public() ed25519.PublicKey { return p.key.Public().(ed25519.PublicKey) }
+
+func (p *scripted) lastRequest() inference.Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests[len(p.requests)-1]
+}
 
 func (p *scripted) isDown() bool {
 	p.mu.Lock()

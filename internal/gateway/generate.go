@@ -30,32 +30,8 @@ type job struct {
 // prompts, chooses the providers and holds back what the answers may cost.
 // Errors are [*openai.Error], or [openai.ErrClient].
 func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c openai.Completion) (*job, error) {
-	v, lacking := g.directory.current.Load().pick(c.Model, c.Controls)
-	switch {
-	case v == nil:
-		return nil, openai.NotFound("model_not_found", "model",
-			"The model '%s' does not exist. GET /v1/models lists those that do.", c.Model)
-	case lacking != "":
-		return nil, openai.NotFound("no_provider_permitted", "provider."+lacking,
-			"'provider.%s' permits no version of the model '%s': %s has the class '%s' and the quantization '%s'.", lacking, c.Model, v.label(), v.class, v.Quantization)
-	}
-	wait, cancel := context.WithTimeout(ctx, g.config.FirstToken)
-	defer cancel()
-	vocabulary, err := g.vocabularies.get(wait, v)
-	if ctx.Err() != nil {
-		return nil, openai.ErrClient
-	}
+	v, vocabulary, c, err := g.understand(ctx, c)
 	if err != nil {
-		g.log.Warn("no vocabulary", "model", v.label(), "digest", v.Digest, "error", err)
-		return nil, openai.Unavailable("no_provider", g.config.Probe,
-			"The model '%s' has no provider that can be reached now. Please try again later.", c.Model)
-	}
-	for _, b := range c.Shaping.LogitBias {
-		if _, ok := vocabulary.Piece(int32(b.Token)); !ok {
-			return nil, openai.Invalid("logit_bias", "Invalid 'logit_bias': the model '%s' has no token %d.", c.Model, b.Token)
-		}
-	}
-	if c, err = c.Taught(vocabulary.Tools()); err != nil {
 		return nil, err
 	}
 	j := &job{gateway: g, version: v, query: route.Query{Controls: c.Controls}}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/koinon/koinon/internal/engine/toolcall"
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/receipt"
@@ -32,17 +33,28 @@ type harness struct {
 	home    string
 	log     *bytes.Buffer
 	gateway *Gateway
-	server  *httptest.Server
-	key     string
-	keyID   string
+
+	vocabularies Vocabularies
+	server       *httptest.Server
+	key          string
+	keyID        string
 }
 
 func newHarness(t *testing.T, providers ...*scripted) *harness {
+	return newHarnessOf(t, byteVocabulary{}, providers...)
+}
+
+// newTaughtHarness has a model that was taught tools.
+func newTaughtHarness(t *testing.T, providers ...*scripted) *harness {
+	return newHarnessOf(t, byteVocabulary{toolcall.Tagged}, providers...)
+}
+
+func newHarnessOf(t *testing.T, v Vocabularies, providers ...*scripted) *harness {
 	network := &testNetwork{providers: map[string]*scripted{}}
 	for _, p := range providers {
 		network.providers[p.address] = p
 	}
-	h := &harness{t: t, network: network, ledger: &testLedger{network: network, balance: 100 * dollar}, home: t.TempDir()}
+	h := &harness{t: t, network: network, ledger: &testLedger{network: network, balance: 100 * dollar}, home: t.TempDir(), vocabularies: v}
 	h.start(nil)
 	h.key, h.keyID = h.makeKey(dollar)
 	return h
@@ -60,7 +72,7 @@ func (h *harness) start(adjust func(*Config)) {
 	h.log = &bytes.Buffer{}
 	var err error
 	h.gateway, err = Open(context.Background(), c, Surroundings{
-		Ledger: h.ledger, Network: h.network, Vocabularies: byteVocabulary{}, Version: "test",
+		Ledger: h.ledger, Network: h.network, Vocabularies: h.vocabularies, Version: "test",
 		Log: slog.New(slog.NewTextHandler(&syncWriter{w: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/koinon/koinon/internal/anthropic"
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
+	"github.com/koinon/koinon/internal/openai/responses"
 	"github.com/koinon/koinon/internal/route"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -22,12 +24,19 @@ func (g *Gateway) Handler() http.Handler {
 	for route, serve := range map[string]func(http.ResponseWriter, *http.Request, store.Key) error{
 		"POST /v1/chat/completions": g.chat,
 		"POST /v1/completions":      g.completions,
+		"POST /v1/responses":        g.responses,
 		"GET /v1/models":            g.listModels,
 		"GET /v1/models/{id...}":    g.getModel,
 		"GET /v1/receipts":          g.listReceipts,
 		"GET /v1/receipts/{id}":     g.getReceipt,
 	} {
 		mux.Handle(route, endpoints.Handler(route, g.authenticated(serve)))
+	}
+	for route, serve := range map[string]func(http.ResponseWriter, *http.Request, store.Key) error{
+		"POST /v1/messages":              g.messages,
+		"POST /v1/messages/count_tokens": g.countTokens,
+	} {
+		mux.Handle(route, anthropic.Endpoints(endpoints).Handler(route, g.authenticated(serve)))
 	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		openai.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -61,14 +70,38 @@ func (g *Gateway) completions(w http.ResponseWriter, r *http.Request, key store.
 	return openai.Completions(w, r, g.preparing(key))
 }
 
+// responses serves POST /v1/responses.
+func (g *Gateway) responses(w http.ResponseWriter, r *http.Request, key store.Key) error {
+	return responses.Serve(w, r, g.preparing(key))
+}
+
+// messages serves POST /v1/messages.
+func (g *Gateway) messages(w http.ResponseWriter, r *http.Request, key store.Key) error {
+	return anthropic.Messages(w, r, g.preparing(key))
+}
+
+// countTokens serves POST /v1/messages/count_tokens.
+func (g *Gateway) countTokens(w http.ResponseWriter, r *http.Request, _ store.Key) error {
+	return anthropic.CountTokens(w, r, g.count)
+}
+
+// apiKey is the key that a request carries, as OpenAI's or Anthropic's clients
+// send it, or empty.
+func apiKey(h http.Header) string {
+	if scheme, text, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(text)
+	}
+	return anthropic.Key(h)
+}
+
 // authenticated calls a handler with the request's API key.
 func (g *Gateway) authenticated(serve func(http.ResponseWriter, *http.Request, store.Key) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || text == "" {
+		text := apiKey(r.Header)
+		if text == "" {
 			return openai.Unauthorized(false)
 		}
-		key, err := keys.Authenticate(r.Context(), g.store, strings.TrimSpace(text))
+		key, err := keys.Authenticate(r.Context(), g.store, text)
 		if errors.Is(err, keys.ErrInvalid) {
 			return openai.Unauthorized(true)
 		}

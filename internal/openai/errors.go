@@ -48,18 +48,25 @@ type errorFields struct {
 
 // Body is the error's JSON, the same for a response and an event of a stream.
 func (e *Error) Body() []byte {
+	body, err := json.Marshal(errorBody{e.fields()})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return body
+}
+
+func (e *Error) fields() errorFields {
 	optional := func(s string) *string {
 		if s == "" {
 			return nil
 		}
 		return &s
 	}
-	body, err := json.Marshal(errorBody{errorFields{e.Message, e.Type, optional(e.Param), optional(e.Code)}})
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return body
+	return errorFields{e.Message, e.Type, optional(e.Param), optional(e.Code)}
 }
+
+// MarshalJSON implements json.Marshaler: the object under "error" in a body.
+func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.fields()) }
 
 // Write sends the error as a response.
 func (e *Error) Write(w http.ResponseWriter) { e.WriteBody(w, e.Body()) }

@@ -45,6 +45,7 @@ type Choice struct {
 // Delta is what one step adds to an answer.
 type Delta struct {
 	Provider string // who answers; empty without a market
+	Cached   uint64 // of the prompt's tokens; said with the first
 	Text     string
 	Tokens   []inferencev1.Token // as received, for their log-probabilities
 }

@@ -53,6 +53,22 @@ func (s *Server) prepare(_ context.Context, _ string, c openai.Completion) (open
 	return j, nil
 }
 
+// count is how many tokens a chat's prompt has.
+func (s *Server) count(_ context.Context, c openai.Completion) (uint64, error) {
+	if err := s.serves(c.Model); err != nil {
+		return 0, err
+	}
+	c, err := c.Taught(s.vocabulary.Tools())
+	if err != nil {
+		return 0, err
+	}
+	prompt, err := s.vocabulary.Prompt(c.Request(s.config.Digest, ""))
+	if err != nil {
+		return 0, openai.Invalid("messages", "The prompt cannot be put into the model's form: %v.", err)
+	}
+	return uint64(len(prompt)), nil
+}
+
 // add makes the choices of one prompt.
 func (j *job) add(c openai.Completion, text, param string) error {
 	q := c.Request(j.config.Digest, text)
@@ -125,7 +141,7 @@ func (j *job) generate(ctx context.Context, i int, emit func(openai.Delta) error
 		for _, top := range t.Top {
 			token.Top = append(token.Top, inferencev1.TopLogprob{Id: uint32(top.ID), Logprob: top.Logprob})
 		}
-		if err := emit(openai.Delta{Text: decoder.Push(t.ID), Tokens: []inferencev1.Token{token}}); err != nil {
+		if err := emit(openai.Delta{Cached: uint64(t.Cached), Text: decoder.Push(t.ID), Tokens: []inferencev1.Token{token}}); err != nil {
 			return errors.Join(openai.ErrClient, err)
 		}
 		return nil

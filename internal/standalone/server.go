@@ -13,8 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/koinon/koinon/internal/anthropic"
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/openai"
+	"github.com/koinon/koinon/internal/openai/responses"
 	"github.com/koinon/koinon/internal/reference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -75,6 +77,7 @@ func (s *Server) Handler() http.Handler {
 	for route, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /v1/chat/completions": func(w http.ResponseWriter, r *http.Request) error { return openai.Chat(w, r, s.prepare) },
 		"POST /v1/completions":      func(w http.ResponseWriter, r *http.Request) error { return openai.Completions(w, r, s.prepare) },
+		"POST /v1/responses":        func(w http.ResponseWriter, r *http.Request) error { return responses.Serve(w, r, s.prepare) },
 		"POST /v1/embeddings":       s.embeddings,
 		"GET /v1/models":            s.listModels,
 		"GET /v1/models/{id...}":    s.getModel,
@@ -83,6 +86,14 @@ func (s *Server) Handler() http.Handler {
 		"POST /score":               s.score,
 	} {
 		mux.Handle(route, endpoints.Handler(route, s.authorised(serve)))
+	}
+	for route, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST /v1/messages": func(w http.ResponseWriter, r *http.Request) error { return anthropic.Messages(w, r, s.prepare) },
+		"POST /v1/messages/count_tokens": func(w http.ResponseWriter, r *http.Request) error {
+			return anthropic.CountTokens(w, r, s.count)
+		},
+	} {
+		mux.Handle(route, anthropic.Endpoints(endpoints).Handler(route, s.authorised(serve)))
 	}
 	for _, route := range []string{"GET /livez", "GET /readyz"} {
 		mux.HandleFunc(route, func(w http.ResponseWriter, _ *http.Request) {
@@ -103,7 +114,10 @@ func (s *Server) authorised(serve func(http.ResponseWriter, *http.Request) error
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(strings.TrimSpace(given)), []byte(s.config.APIKey)) == 0 {
+		if !strings.EqualFold(scheme, "Bearer") {
+			given = anthropic.Key(r.Header)
+		}
+		if subtle.ConstantTimeCompare([]byte(strings.TrimSpace(given)), []byte(s.config.APIKey)) == 0 {
 			e := openai.Unauthorized(given != "")
 			e.Message = "This server asks for the API key that it was started with: send it as 'Authorization: Bearer KEY'."
 			return e

@@ -49,7 +49,10 @@ func (o *output) stream(w http.ResponseWriter, r *http.Request, j openai.Job) er
 		err = o.finish(j, answers)
 	}
 	if fault := o.events.Fault(err); fault != nil {
-		_ = o.events.tell("error", fields{"code": fault.Code, "message": fault.Message, "param": fault.Param})
+		_ = o.events.tell("error", fields{
+			"code": fault.Code, "message": fault.Message, "param": fault.Param,
+			"error": fault, // clients raise an event that has one
+		})
 		return nil
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
+	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
 
 // founder is the name of the account that a new ledger begins with: its first
@@ -24,6 +25,7 @@ func founderFile(home string) string { return filepath.Join(home, founder+".json
 type newLedger struct {
 	home, chainID string
 	koin, credit  uint64 // whole ones
+	whitelist     []string
 }
 
 // unit is how many micro-units make one KOIN or one credit.
@@ -43,6 +45,8 @@ its founder, an account made here, has all KOIN and credit there is and may issu
 more credit. Others join with a copy of the genesis; the founder sends them what
 they need, as in the examples. A genesis that is there is never replaced.`,
 		Example: `  koinon node init --chain-id koinon-friends-1
+  koinon node init --whitelist koinon1…,koinon1…    # members only
+  koinon node init --whitelist koinon1…,koinon1…    # members only
   koinon node
   koinon tx bank send founder koinon1… 200000000ukoin --home ~/.koinon/node -y     # a provider
   koinon tx bank send founder koinon1… 20000000ucredit --home ~/.koinon/node -y    # a gateway`,
@@ -71,6 +75,7 @@ they need, as in the examples. A genesis that is there is never replaced.`,
 	flags.StringVar(&c.chainID, "chain-id", c.chainID, "name of the ledger, unlike any other's")
 	flags.Uint64Var(&c.koin, "koin", c.koin, "KOIN that the founder has; a hundredth of it on top is the validator's stake")
 	flags.Uint64Var(&c.credit, "credit", c.credit, "credit, in dollars, that the founder has; it may issue a hundred times as much")
+	flags.StringSliceVar(&c.whitelist, "whitelist", nil, "accounts that alone may provide and pay, beside the founder; none: anybody may")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -99,6 +104,11 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 		Accounts:   []app.Account{{Address: key.Address(), Koin: c.koin * unit, Credit: c.credit * unit}},
 		Validators: []app.Validator{{Operator: key.Address(), ConsensusKey: consensus, Stake: c.koin * unit / 100, Moniker: founder}},
 		Issuer:     escrowv1.Issuer{Address: key.Address(), Name: founder, Cap: 100 * c.credit * unit},
+	}
+	if len(c.whitelist) > 0 {
+		params := provider.DefaultGenesis().Params
+		params.Whitelist = append([]string{key.Address()}, c.whitelist...)
+		genesis.Provider = &params
 	}
 	return key, id, node.Init(c.home, c.chainID, genesis, start.UTC())
 }

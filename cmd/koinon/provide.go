@@ -92,6 +92,7 @@ the bond. Ctrl-C lets answers end and redeems.`,
 	flags.StringVar(&config.Version, "model-version", "", "model's version (default 1)")
 	flags.StringVar(&config.License, "license", "", "SPDX identifier (default the file's)")
 	flags.StringVar(&config.Moniker, "moniker", "", "name that people see")
+	flags.StringVar(&config.Region, "region", "", "where the machine is, such as DE or US-CA (ISO 3166), for requests that must stay there")
 	flags.StringVar(&inputPrice, "input-price", "", "dollars for a million prompt tokens (default 0.50)")
 	flags.StringVar(&cachedPrice, "cached-price", "", "dollars for a million prompt tokens that were computed for the same buyer before (default the input price)")
 	flags.StringVar(&outputPrice, "output-price", "", "dollars for a million answer tokens (default 2)")

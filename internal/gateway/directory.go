@@ -95,7 +95,7 @@ func (d *directory) market(versions []modelv1.Version, providers []providerv1.Pr
 			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs}, price: price, lane: lane,
 		})
 		choices[v] = append(choices[v], route.Offer{
-			Lane: lane, Price: price, MaxContext: o.MaxContext, Slots: o.Slots, Audit: route.Unaudited,
+			Lane: lane, Price: price, MaxContext: o.MaxContext, Slots: o.Slots, Region: p.Region, Audit: route.Unaudited,
 		})
 	}
 	for _, v := range m.versions {

@@ -17,6 +17,9 @@ type Config struct {
 	Home string `yaml:"home"`
 	// Moniker is the name that people see, at most 64 bytes.
 	Moniker string `yaml:"moniker"`
+	// Region is where the machine is, such as DE or US-CA (ISO 3166), for requests
+	// that must stay there; empty says nothing.
+	Region string `yaml:"region"`
 	// Bond is the least bond to hold, in ukoin; what is missing is added.
 	Bond uint64 `yaml:"bond"`
 	// Price is what tokens cost, in ucredit for 1,000,000 of them. A cached input

@@ -101,7 +101,7 @@ func (p *Provider) standingMessages(ctx context.Context) ([]proto.Message, error
 	known, err := p.out.Ledger.Provider(ctx, self)
 	if errors.Is(err, ErrNotFound) {
 		return []proto.Message{&providerv1.MsgRegister{
-			Provider: self, PublicKey: key, Addrs: addrs, Moniker: p.config.Moniker, Bond: p.config.Bond,
+			Provider: self, PublicKey: key, Addrs: addrs, Moniker: p.config.Moniker, Bond: p.config.Bond, Region: p.config.Region,
 		}}, nil
 	}
 	if err != nil {
@@ -113,9 +113,10 @@ func (p *Provider) standingMessages(ctx context.Context) ([]proto.Message, error
 	var msgs []proto.Message
 	if known.Status == providerv1.Status_STATUS_JAILED {
 		p.log.Warn("the ledger has jailed this provider: its offers are not matched")
-	} else if known.Status != providerv1.Status_STATUS_ACTIVE || known.Moniker != p.config.Moniker || !sameSet(known.Addrs, addrs) {
+	} else if known.Status != providerv1.Status_STATUS_ACTIVE || known.Moniker != p.config.Moniker ||
+		known.Region != p.config.Region || !sameSet(known.Addrs, addrs) {
 		msgs = append(msgs, &providerv1.MsgUpdate{
-			Provider: self, Addrs: addrs, Moniker: p.config.Moniker, Status: providerv1.Status_STATUS_ACTIVE,
+			Provider: self, Addrs: addrs, Moniker: p.config.Moniker, Status: providerv1.Status_STATUS_ACTIVE, Region: p.config.Region,
 		})
 	}
 	if known.Bond < p.config.Bond {

@@ -55,9 +55,10 @@ type Models interface {
 	Policy(ctx context.Context, digest string) (split.Policy, error)
 }
 
-// Providers knows who may take new grants.
+// Providers knows who may take new grants, and who may be a party at all.
 type Providers interface {
 	MayServe(ctx context.Context, address string) error
+	MayJoin(ctx context.Context, address string) error
 }
 
 type (

@@ -28,6 +28,9 @@ func (m messages) Deposit(ctx context.Context, msg *escrowv1.MsgDeposit) (*escro
 	if err != nil {
 		return nil, err
 	}
+	if err := m.providers.MayJoin(ctx, msg.Payer); err != nil {
+		return nil, err
+	}
 	a, err := m.loadAccount(ctx, msg.Payer)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ var (
 	ErrNoOffer    = errorsmod.Register(ModuleName, 7, "no such offer")
 	ErrTooMany    = errorsmod.Register(ModuleName, 8, "too many offers")
 	ErrAuthority  = errorsmod.Register(ModuleName, 9, "only governance may do this")
+	ErrStranger   = errorsmod.Register(ModuleName, 16, "not on this network's whitelist")
 	ErrParams     = refusal.Register(ModuleName, 10, bond.ErrParams)
 	ErrZeroAmount = refusal.Register(ModuleName, 11, bond.ErrZeroAmount)
 	ErrOverflow   = refusal.Register(ModuleName, 12, bond.ErrOverflow)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cosmossdk.io/collections"
 	"cosmossdk.io/core/address"
@@ -100,6 +101,19 @@ func (k *Keeper) MayServe(ctx context.Context, address string) error {
 	}
 	if p.Status == providerv1.Status_STATUS_JAILED {
 		return fmt.Errorf("%w: %s", ErrJailed, address)
+	}
+	return nil
+}
+
+// MayJoin refuses those whom a private network does not list. A network without
+// a list admits everybody.
+func (k *Keeper) MayJoin(ctx context.Context, address string) error {
+	params, err := k.params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if len(params.Whitelist) > 0 && !slices.Contains(params.Whitelist, address) {
+		return fmt.Errorf("%w: %s; its operators can add it", ErrStranger, address)
 	}
 	return nil
 }

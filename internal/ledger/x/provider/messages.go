@@ -11,7 +11,9 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/mechanism/bond"
+	"github.com/koinon/koinon/internal/region"
 )
 
 // messages serves transactions.
@@ -26,7 +28,7 @@ const (
 	maxUnitPrice = 1 << 50 // ucredit for a million tokens: a thousand dollars a token
 )
 
-func checkContact(addrs []string, moniker string) error {
+func checkContact(addrs []string, moniker, where string) error {
 	if len(addrs) > maxAddrs {
 		return fmt.Errorf("%w: at most %d addrs", ErrField, maxAddrs)
 	}
@@ -38,12 +40,18 @@ func checkContact(addrs []string, moniker string) error {
 	if len(moniker) > maxMoniker {
 		return fmt.Errorf("%w: moniker must have at most %d bytes", ErrField, maxMoniker)
 	}
+	if where != "" && !region.Valid(where) {
+		return fmt.Errorf("%w: region must be like DE or US-CA (ISO 3166), or empty", ErrField)
+	}
 	return nil
 }
 
 // Register implements providerv1.MsgServer.
 func (m messages) Register(ctx context.Context, msg *providerv1.MsgRegister) (*providerv1.MsgRegisterResponse, error) {
-	if err := checkContact(msg.Addrs, msg.Moniker); err != nil {
+	if err := checkContact(msg.Addrs, msg.Moniker, msg.Region); err != nil {
+		return nil, err
+	}
+	if err := m.MayJoin(ctx, msg.Provider); err != nil {
 		return nil, err
 	}
 	if len(msg.PublicKey) != ed25519.PublicKeySize {
@@ -68,7 +76,7 @@ func (m messages) Register(ctx context.Context, msg *providerv1.MsgRegister) (*p
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	p := providerv1.Provider{
 		Address: msg.Provider, PublicKey: msg.PublicKey, Addrs: msg.Addrs, Moniker: msg.Moniker, Bond: msg.Bond,
-		Status: providerv1.Status_STATUS_ACTIVE, RegisteredAt: sdkCtx.BlockTime().Unix(),
+		Status: providerv1.Status_STATUS_ACTIVE, RegisteredAt: sdkCtx.BlockTime().Unix(), Region: msg.Region,
 	}
 	if err := errors.Join(m.providers.Set(ctx, p.Address, p), m.keys.Set(ctx, p.PublicKey, p.Address)); err != nil {
 		return nil, err
@@ -86,7 +94,7 @@ func when(condition bool, err error) error {
 
 // Update implements providerv1.MsgServer.
 func (m messages) Update(ctx context.Context, msg *providerv1.MsgUpdate) (*providerv1.MsgUpdateResponse, error) {
-	if err := checkContact(msg.Addrs, msg.Moniker); err != nil {
+	if err := checkContact(msg.Addrs, msg.Moniker, msg.Region); err != nil {
 		return nil, err
 	}
 	p, err := m.Provider(ctx, msg.Provider)
@@ -99,7 +107,7 @@ func (m messages) Update(ctx context.Context, msg *providerv1.MsgUpdate) (*provi
 	case msg.Status != providerv1.Status_STATUS_ACTIVE && msg.Status != providerv1.Status_STATUS_DRAINING:
 		return nil, fmt.Errorf("%w: status must be active or draining", ErrField)
 	}
-	p.Addrs, p.Moniker, p.Status = msg.Addrs, msg.Moniker, msg.Status
+	p.Addrs, p.Moniker, p.Status, p.Region = msg.Addrs, msg.Moniker, msg.Status, msg.Region
 	if err := m.providers.Set(ctx, p.Address, p); err != nil {
 		return nil, err
 	}
@@ -248,6 +256,11 @@ func (m messages) UpdateParams(ctx context.Context, msg *providerv1.MsgUpdatePar
 }
 
 func validateParams(p providerv1.Params) error {
+	for i, member := range p.Whitelist {
+		if address, err := sdk.AccAddressFromBech32(member); err != nil || address.String() != member {
+			return fmt.Errorf("%w: whitelist[%d]: %w: %q", ErrParams, i, account.ErrAddress, member)
+		}
+	}
 	if p.MaxOffersPerProvider == 0 {
 		return fmt.Errorf("%w: max_offers_per_provider must be more than zero", ErrParams)
 	}

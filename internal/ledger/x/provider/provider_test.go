@@ -12,8 +12,10 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/account"
+	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/ledgertest"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
@@ -216,4 +218,45 @@ func TestStatusAndParameters(t *testing.T) {
 	if err := l.Send(paula, ledgertest.Registration(paula)); !errors.Is(err, bond.ErrTooLittle) {
 		t.Errorf("registration under the raised bond: %v", err)
 	}
+}
+
+func TestRegion(t *testing.T) {
+	l := newLedger(t)
+	register := ledgertest.Registration(peter)
+	register.Region = "Germany"
+	refuse(t, l, []refusal{{"a region that is none", peter, register, provider.ErrField}})
+	register.Region = "DE-BE"
+	l.Must(peter, register)
+	moved := &providerv1.MsgUpdate{Provider: peter.Address, Status: providerv1.Status_STATUS_ACTIVE, Region: "us"}
+	refuse(t, l, []refusal{{"a move to nowhere", peter, moved, provider.ErrField}})
+	moved.Region = "US-CA"
+	l.Must(peter, moved)
+	r, err := providerv1.NewQueryClient(l.Conn()).Provider(context.Background(), &providerv1.QueryProviderRequest{Address: peter.Address})
+	if err != nil || r.Provider.Region != "US-CA" {
+		t.Errorf("the region is %q, %v", r.Provider.Region, err)
+	}
+}
+
+// A private network lists its members; nobody else provides or pays.
+func TestWhitelist(t *testing.T) {
+	l := ledgertest.New(t, []ledgertest.Account{peter, paula}, func(c *app.GenesisConfig) {
+		c.Provider.Whitelist = []string{peter.Address}
+	})
+	l.Must(peter, ledgertest.Registration(peter))
+	deposit := func(a ledgertest.Account) *escrowv1.MsgDeposit {
+		return &escrowv1.MsgDeposit{Payer: a.Address, Amount: 1000, GrantKey: a.Public()}
+	}
+	l.Must(peter, deposit(peter))
+	refuse(t, l, []refusal{
+		{"a stranger's registration", paula, ledgertest.Registration(paula), provider.ErrStranger},
+		{"a stranger's deposit", paula, deposit(paula), provider.ErrStranger},
+	})
+	params := providerv1.Params{MinBond: 1000, UnbondingSeconds: 200, MaxOffersPerProvider: 3, Whitelist: []string{"koinon1nobody"}}
+	if err := l.Handle(&providerv1.MsgUpdateParams{Authority: l.Authority(), Params: params}); !errors.Is(err, provider.ErrParams) {
+		t.Errorf("a member that is no account: %v", err)
+	}
+	params.Whitelist = append([]string{paula.Address}, peter.Address)
+	l.Govern(&providerv1.MsgUpdateParams{Authority: l.Authority(), Params: params})
+	l.Must(paula, ledgertest.Registration(paula))
+	l.Must(paula, deposit(paula))
 }

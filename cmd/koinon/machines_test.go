@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,9 +16,12 @@ import (
 	"github.com/openai/openai-go/v3/option"
 	"google.golang.org/grpc/metadata"
 
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/devnet"
 	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/internal/provider/process"
 	"github.com/koinon/koinon/models/trivium"
 	"github.com/koinon/koinon/receipt"
 )
@@ -77,7 +81,8 @@ func TestThreeMachinesBehaveAsOneProcess(t *testing.T) {
 	}
 	spent += m.checkReceipts(there, m.b)
 
-	m.stop(m.gateway, m.providerB)
+	m.commandProvider()
+	m.stop(m.gateway)
 	m.checkMoney(spent)
 	m.stop(m.following, m.founding)
 }
@@ -163,6 +168,49 @@ func (m *machines) sellMore() {
 	m.send(m.b.Address, 200_000_000, "ukoin")
 	m.awaitOffer(m.b)
 	m.awaitProviders(2)
+}
+
+// commandProvider looks at the second provider, pauses and resumes it, and has it
+// drain, which ends it.
+func (m *machines) commandProvider() {
+	m.Helper()
+	var s process.Status
+	read := func(command string) {
+		m.Helper()
+		if err := json.Unmarshal([]byte(m.run(m.third, "provide", command, "--json")), &s); err != nil {
+			m.Fatal(err)
+		}
+	}
+	if read("status"); s.State != provider.Serving || s.Requests != 2 || s.CompletionTokens == 0 || s.Pending == 0 || s.Earnings == nil {
+		m.Errorf("the second provider is %+v", s)
+	}
+	onLedger := func(want providerv1.Status) {
+		m.Helper()
+		m.poll("the ledger to have the provider "+want.String(), func() error {
+			p, err := m.ledger.Provider(m.ctx, m.b.Address)
+			if err == nil && p.Status != want {
+				err = fmt.Errorf("it is %s", p.Status)
+			}
+			return err
+		})
+	}
+	if read("pause"); s.State != provider.Paused {
+		m.Errorf("paused, it is %s", s.State)
+	}
+	onLedger(providerv1.Status_STATUS_DRAINING)
+	if read("resume"); s.State != provider.Serving {
+		m.Errorf("resumed, it is %s", s.State)
+	}
+	onLedger(providerv1.Status_STATUS_ACTIVE)
+	m.running = slices.DeleteFunc(m.running, func(r *role) bool { return r == m.providerB })
+	if read("drain"); s.State != "stopped" {
+		m.Errorf("drained, it is %s", s.State)
+	}
+	<-m.providerB.done
+	if code := m.providerB.command.ProcessState.ExitCode(); code != 0 {
+		m.Errorf("drained, it ended with %v", m.providerB.command.ProcessState)
+	}
+	onLedger(providerv1.Status_STATUS_DRAINING)
 }
 
 // send has the founder send money, and waits for it.

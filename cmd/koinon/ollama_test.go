@@ -204,4 +204,3 @@ func (m *machines) crash(c openai.Client, engine *ollamaServer) {
 	}
 	m.Logf("without an engine: %v", err)
 }
-

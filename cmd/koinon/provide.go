@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ import (
 
 func newProvideCommand() *cobra.Command {
 	config := process.Config{Config: provider.Config{
-		Home: filepath.Join(filepath.Dir(defaultHome()), "provider"), Bond: 100_000_000, RedeemEvery: time.Hour,
+		Home: providerHome(), Bond: 100_000_000, RedeemEvery: time.Hour,
 		Price: receipt.Price{Input: 500_000, Output: 2_000_000},
 	}, Ledger: "127.0.0.1:9090"}
 	var file, inputPrice, cachedPrice, outputPrice string
@@ -102,7 +101,9 @@ the bond. Ctrl-C lets answers end and redeems.`,
 	flags.IntVar(&config.Threads, "threads", 0, "threads for each answer (default all cores)")
 	flags.StringSliceVar(&config.Listen, "listen", nil, "libp2p multiaddrs to serve at")
 	flags.DurationVar(&config.RedeemEvery, "redeem-every", config.RedeemEvery, "time between redemptions of a grant")
+	flags.StringVar(&config.Schedule, "schedule", "", `hours at which to serve, in local time: "22:00-07:00", "mon-fri 22:00-07:00, sat-sun 00:00-24:00"`)
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once the model is loaded")
+	addProvideCommands(cmd)
 	return cmd
 }
 

@@ -24,6 +24,7 @@ func (s *session) conclude(finish string, err error) {
 	s.p.metrics.tokens.WithLabelValues("prompt").Add(float64(len(s.prompt)))
 	s.p.metrics.tokens.WithLabelValues("cached").Add(float64(s.cached))
 	s.p.metrics.tokens.WithLabelValues("completion").Add(float64(len(s.tokens)))
+	s.p.tally.ended(len(s.prompt))
 	switch {
 	case err == nil && len(s.acked) > 0:
 		s.count("broken") // it left before it could know of the end
@@ -62,6 +63,7 @@ func (s *session) failed(cause error) {
 	e := inference.AsError(cause)
 	s.count(string(e.Code))
 	if e.Code == inference.CodeInternal {
+		s.p.tally.failure(cause)
 		s.log.Error("a request failed", "tokens", len(s.tokens), "error", cause)
 	} else {
 		s.log.Info("request ended early", "tokens", len(s.tokens), "code", e.Code, "reason", e.Message)

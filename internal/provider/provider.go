@@ -47,6 +47,7 @@ type Provider struct {
 	out     Outside
 	store   *store
 	metrics *metrics
+	tally   tally
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -57,6 +58,8 @@ type Provider struct {
 	admits   singleflight.Group
 	activate chan struct{} // wakes the activation loop
 	redeem   chan struct{} // wakes the redemption loop
+	standing chan struct{} // wakes the loop that tells the ledger of pauses
+	leaving  chan struct{} // ends Run
 
 	base    context.Context // of every stream; ends when draining ends
 	stop    context.CancelCauseFunc
@@ -65,6 +68,7 @@ type Provider struct {
 	mu       sync.Mutex
 	ready    bool // registered; grants may be admitted
 	draining bool
+	paused   string // why; empty if it is not
 	books    map[receipt.Digest]*book
 	opening  map[receipt.Digest]*book // not yet on disk
 
@@ -97,6 +101,8 @@ func New(config Config, out Outside) (*Provider, error) {
 		lookups:  make(chan struct{}, 8),
 		activate: make(chan struct{}, 1),
 		redeem:   make(chan struct{}, 1),
+		standing: make(chan struct{}, 1),
+		leaving:  make(chan struct{}, 1),
 		base:     base, stop: stop,
 		books:   map[receipt.Digest]*book{},
 		opening: map[receipt.Digest]*book{},
@@ -159,16 +165,18 @@ func (p *Provider) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { p.activateLoop(work) })
 	loops.Go(func() { p.redeemLoop(work) })
+	loops.Go(func() { p.standingLoop(work) })
 	var fatal error
 	select {
 	case <-ctx.Done():
+	case <-p.leaving:
 	case <-p.store.failed:
 		fatal = p.store.failure
 		p.log.Error("the database failed: no more is served", "error", fatal)
 	}
 	cancel()
 	loops.Wait()
-	p.drain()
+	p.drain(ctx)
 	if fatal != nil {
 		return fatal
 	}
@@ -205,13 +213,12 @@ func (p *Provider) earnedPending() bool {
 	})
 }
 
-// drain refuses new requests and waits for those that run.
-func (p *Provider) drain() {
-	p.mu.Lock()
-	p.draining = true
-	p.mu.Unlock()
+// drain refuses new requests, here and on the ledger, and waits for those that
+// run.
+func (p *Provider) drain(ctx context.Context) {
+	p.Drain()
 	done := make(chan struct{})
-	go func() { p.serving.Wait(); close(done) }()
+	go func() { p.bow(ctx); p.serving.Wait(); close(done) }()
 	timer := time.NewTimer(p.config.DrainTimeout)
 	defer timer.Stop()
 	select {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -41,17 +42,61 @@ func TestRegistrationIsIdempotent(t *testing.T) {
 		t.Fatalf("sent %v in %d transactions", w.chain.sent, w.chain.height)
 	}
 	w.halt()
+	if got := w.chain.providers[seller].Status; got != providerv1.Status_STATUS_DRAINING {
+		t.Fatalf("a provider that has stopped is %s", got)
+	}
 	w.start()
-	if len(w.chain.sent) != want {
-		t.Fatalf("sent again: %v", w.chain.sent[want:])
+	if want += 2; len(w.chain.sent) != want || w.chain.providers[seller].Status != providerv1.Status_STATUS_ACTIVE {
+		t.Fatalf("sent again: %v", w.chain.sent[3:])
 	}
 	w.halt()
+	want++
 	w.config.Bond, w.config.Price.Output, w.config.Moniker = 9, 3_000_000, "uno"
 	w.start()
 	if len(w.chain.sent) != want+3 || w.chain.providers[seller].Bond != 9 || w.chain.providers[seller].Moniker != "uno" ||
 		w.chain.offers[w.model.Digest.String()].OutputPrice != 3_000_000 {
 		t.Fatalf("sent %v", w.chain.sent[want:])
 	}
+}
+
+// A pause shows on the ledger, refuses requests and loses none that runs; its end
+// brings everything back. What is drained stops by itself, paid.
+func TestPauseResumeDrain(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 100_000)
+	b := w.buyer("koinon1alice", 50, 1000, nil)
+	running := b.open("a long one", 60)
+	if err := running.read(5); err != nil {
+		t.Fatal(err)
+	}
+	status := func(want providerv1.Status) {
+		t.Helper()
+		w.chain.await(t, want.String(), func() bool { return w.chain.providers[seller].Status == want })
+	}
+	w.provider.Pause("lunch")
+	status(providerv1.Status_STATUS_DRAINING)
+	if _, err := b.ask("now", 5); !errors.Is(err, &inference.Error{Code: inference.CodeDraining}) {
+		t.Errorf("while paused: %v", err)
+	}
+	if err := running.read(-1); err != nil || len(running.tokens) != 60 {
+		t.Errorf("what ran: %d tokens, %v", len(running.tokens), err)
+	}
+	if a := w.provider.Activity(); a.State != Paused || a.Reason != "lunch" || a.Requests != 1 || a.CompletionTokens != 60 || a.Grants != 1 || a.Pending == 0 {
+		t.Errorf("%+v", a)
+	}
+	w.provider.Pause("")
+	status(providerv1.Status_STATUS_ACTIVE)
+	if _, err := b.ask("again", 5); err != nil {
+		t.Error(err)
+	}
+	w.provider.Drain()
+	if err := <-w.ended; err != nil {
+		t.Errorf("drained: %v", err)
+	}
+	if w.chain.paid != b.meter.Paid() || w.chain.providers[seller].Status != providerv1.Status_STATUS_DRAINING {
+		t.Errorf("paid %d of %d, %s", w.chain.paid, b.meter.Paid(), w.chain.providers[seller].Status)
+	}
+	w.ended <- nil // for the test's end
 }
 
 func TestManyStreamsOnOneGrant(t *testing.T) {

@@ -148,6 +148,7 @@ func (p *Provider) redeemed(c claim) error {
 		return err
 	}
 	p.metrics.redeemed.Add(float64(amount))
+	p.tally.collected(amount)
 	p.log.Info("redeemed", "grant", b.id.Hex(), "ucredit", amount, "ticket", c.index, "closed", c.shown.Close)
 	if c.shown.Close || c.index == b.signed.Tickets {
 		if err := b.move(closed, "redeemed"); err != nil {

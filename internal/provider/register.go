@@ -113,10 +113,10 @@ func (p *Provider) standingMessages(ctx context.Context) ([]proto.Message, error
 	var msgs []proto.Message
 	if known.Status == providerv1.Status_STATUS_JAILED {
 		p.log.Warn("the ledger has jailed this provider: its offers are not matched")
-	} else if known.Status != providerv1.Status_STATUS_ACTIVE || known.Moniker != p.config.Moniker ||
+	} else if known.Status != p.wanted() || known.Moniker != p.config.Moniker ||
 		known.Region != p.config.Region || !sameSet(known.Addrs, addrs) {
 		msgs = append(msgs, &providerv1.MsgUpdate{
-			Provider: self, Addrs: addrs, Moniker: p.config.Moniker, Status: providerv1.Status_STATUS_ACTIVE, Region: p.config.Region,
+			Provider: self, Addrs: addrs, Moniker: p.config.Moniker, Status: p.wanted(), Region: p.config.Region,
 		})
 	}
 	if known.Bond < p.config.Bond {

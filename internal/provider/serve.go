@@ -64,11 +64,8 @@ func (p *Provider) Handle(stream Stream) {
 func (p *Provider) enter() *inference.Error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.draining:
-		return inference.Errorf(inference.CodeDraining, "this provider is stopping")
-	case !p.ready:
-		return inference.Errorf(inference.CodeBusy, "this provider is starting")
+	if err := p.closedTo(); err != nil {
+		return err
 	}
 	select {
 	case p.streams <- struct{}{}:
@@ -314,6 +311,7 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 			s.first = s.p.now()
 			s.p.metrics.ttft.Observe(s.first.Sub(s.started).Seconds())
 		}
+		s.p.tally.token(s.p.now())
 		s.tokens = append(s.tokens, t.ID)
 		s.leaves = append(s.leaves, t.Leaf)
 		if err := s.send(tokenFrame(t, cached, owed)); err != nil {

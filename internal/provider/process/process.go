@@ -24,6 +24,7 @@ import (
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/provider/onledger"
+	"github.com/koinon/koinon/internal/provider/schedule"
 	"github.com/koinon/koinon/internal/weights"
 )
 
@@ -65,6 +66,9 @@ type Config struct {
 	Threads int `yaml:"threads"`
 	// Queue is how many requests may wait for a slot. Default 64.
 	Queue int `yaml:"queue"`
+	// Schedule are the hours, in the local time zone, at which it serves, as
+	// [schedule.Parse] reads them. Default: always.
+	Schedule string `yaml:"schedule"`
 	// MetricsRegistry collects the provider's metrics; nil for none.
 	MetricsRegistry prometheus.Registerer `yaml:"-"`
 }
@@ -86,6 +90,8 @@ type Info struct {
 	Address string         // its account
 	Model   provider.Model // what it serves
 	Peer    p2p.Peer       // where
+	// Status is what it does now; it asks the ledger.
+	Status func(context.Context) Status
 }
 
 // Run serves until the context ends, then drains and redeems. Ready, if not
@@ -95,6 +101,9 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 		return fmt.Errorf("%w: home is missing", provider.ErrConfig)
 	}
 	c = c.withDefaults()
+	if _, err := schedule.Parse(c.Schedule); err != nil {
+		return fmt.Errorf("%w: schedule: %w", provider.ErrConfig, err)
+	}
 	ledger, key, err := account(ctx, c)
 	if err != nil {
 		return err
@@ -163,8 +172,19 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	defer func() { err = errors.Join(err, p.Close()) }()
 	host.Handle(inference.Protocol, func(s p2p.Stream, _ ed25519.PublicKey) { p.Handle(s) })
 	defer host.Unhandle(inference.Protocol)
+	o := &operator{provider: p, ledger: ledger, now: time.Now, about: Status{
+		Address: key.Address(), Model: model.Name + "@" + model.Version, Digest: model.Digest.String(), Price: c.Price,
+	}}
+	if o.hours, err = schedule.Parse(c.Schedule); err != nil {
+		return err
+	}
+	leave, err := o.attend(ctx, c.Home, log)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if ready != nil {
-		ready(Info{Address: key.Address(), Model: model, Peer: host.Peer()})
+		ready(Info{Address: key.Address(), Model: model, Peer: host.Peer(), Status: o.status})
 	}
 	return p.Run(ctx)
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/koinon/koinon/internal/gateway/keys"
+	"github.com/koinon/koinon/internal/gateway/once"
 	"github.com/koinon/koinon/internal/gateway/pay"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/route"
@@ -59,6 +60,7 @@ type Gateway struct {
 	vocabularies *vocabularyCache
 	metrics      *metrics
 	concurrency  *concurrency
+	once         *once.Keeper
 	funded       atomic.Bool // the escrow was in order when last looked at
 
 	life context.Context // ends with Close
@@ -116,6 +118,7 @@ func (g *Gateway) load(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, g.store.Close())
 	}
+	g.once = once.NewKeeper(g.store, g.log, g.now)
 	suspensions, err := g.store.Suspensions(ctx, g.now())
 	if err != nil {
 		return errors.Join(err, g.store.Close())

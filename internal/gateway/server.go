@@ -17,14 +17,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// keyed is a handler for requests of an API key.
+type keyed func(http.ResponseWriter, *http.Request, store.Key) error
+
 // Handler is the HTTP API.
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
 	endpoints := g.endpoints()
-	for route, serve := range map[string]func(http.ResponseWriter, *http.Request, store.Key) error{
-		"POST /v1/chat/completions": g.chat,
-		"POST /v1/completions":      g.completions,
-		"POST /v1/responses":        g.responses,
+	for route, serve := range map[string]keyed{
+		"POST /v1/chat/completions": g.repeatable(g.chat),
+		"POST /v1/completions":      g.repeatable(g.completions),
+		"POST /v1/responses":        g.repeatable(g.responses),
 		"GET /v1/models":            g.listModels,
 		"GET /v1/models/{id...}":    g.getModel,
 		"GET /v1/receipts":          g.listReceipts,
@@ -32,8 +35,8 @@ func (g *Gateway) Handler() http.Handler {
 	} {
 		mux.Handle(route, endpoints.Handler(route, g.authenticated(serve)))
 	}
-	for route, serve := range map[string]func(http.ResponseWriter, *http.Request, store.Key) error{
-		"POST /v1/messages":              g.messages,
+	for route, serve := range map[string]keyed{
+		"POST /v1/messages":              g.repeatable(g.messages),
 		"POST /v1/messages/count_tokens": g.countTokens,
 	} {
 		mux.Handle(route, anthropic.Endpoints(endpoints).Handler(route, g.authenticated(serve)))
@@ -85,6 +88,13 @@ func (g *Gateway) countTokens(w http.ResponseWriter, r *http.Request, _ store.Ke
 	return anthropic.CountTokens(w, r, g.count)
 }
 
+// repeatable lets clients send a request again without paying twice.
+func (g *Gateway) repeatable(serve keyed) keyed {
+	return func(w http.ResponseWriter, r *http.Request, key store.Key) error {
+		return g.once.Serve(w, r, key.ID, func(w http.ResponseWriter, r *http.Request) error { return serve(w, r, key) })
+	}
+}
+
 // apiKey is the key that a request carries, as OpenAI's or Anthropic's clients
 // send it, or empty.
 func apiKey(h http.Header) string {
@@ -95,7 +105,7 @@ func apiKey(h http.Header) string {
 }
 
 // authenticated calls a handler with the request's API key.
-func (g *Gateway) authenticated(serve func(http.ResponseWriter, *http.Request, store.Key) error) func(http.ResponseWriter, *http.Request) error {
+func (g *Gateway) authenticated(serve keyed) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		text := apiKey(r.Header)
 		if text == "" {

@@ -15,6 +15,7 @@ import (
 // and have the time to settle.
 func (e Endpoints) Serve(ctx context.Context, listener net.Listener, handler http.Handler, grace, settle time.Duration) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	requests = context.WithValue(requests, serverLife{}, requests)
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -40,6 +41,20 @@ func (e Endpoints) Serve(ctx context.Context, listener net.Listener, handler htt
 		err = errors.Join(err, server.Close())
 	}
 	return err
+}
+
+// serverLife is the key of a server's own context in those of its requests.
+type serverLife struct{}
+
+// Outlive gives work for a request a context that ends with the server, and not
+// when the client leaves. Cancel releases it.
+func Outlive(ctx context.Context) (longer context.Context, cancel context.CancelFunc) {
+	longer, cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if server, ok := ctx.Value(serverLife{}).(context.Context); ok {
+		stop := context.AfterFunc(server, cancel)
+		return longer, func() { stop(); cancel() }
+	}
+	return longer, cancel
 }
 
 // shutdown waits for requests to end, at most so long.

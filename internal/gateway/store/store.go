@@ -144,6 +144,18 @@ CREATE TABLE suspensions (
 	reason   TEXT NOT NULL,
 	until    INTEGER NOT NULL
 ) WITHOUT ROWID;
+`, `
+CREATE TABLE answers (
+	key     TEXT NOT NULL,
+	name    TEXT NOT NULL,
+	request BLOB NOT NULL,
+	begun   INTEGER NOT NULL,
+	status  INTEGER NOT NULL DEFAULT 0,
+	header  TEXT NOT NULL DEFAULT '',
+	body    BLOB NOT NULL DEFAULT x'',
+	PRIMARY KEY (key, name)
+);
+CREATE INDEX answers_by_age ON answers (begun);
 `}
 
 // migrate brings the layout up to date, one transaction a step.

@@ -106,7 +106,7 @@ Every command writes data to standard output and talk to standard error;
 		}
 	}
 	grouped("use", newUpCommand(), newChatCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand())
-	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand())
+	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newIssuerCommand())
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)
 

@@ -52,7 +52,8 @@ only shows. A passphrase is asked for, or taken from KOINON_PASSPHRASE.`,
 	}
 	p.flags(cmd)
 	cmd.AddCommand(newWalletCreateCommand(p), newWalletImportCommand(p), newWalletListCommand(p), newWalletBalanceCommand(p),
-		newWalletSendCommand(p), newWalletDepositCommand(p), newWalletWithdrawCommand(p), newWalletHistoryCommand(p))
+		newWalletSendCommand(p), newWalletDepositCommand(p), newWalletWithdrawCommand(p), newWalletCashOutCommand(p),
+		newWalletHistoryCommand(p))
 	return cmd
 }
 

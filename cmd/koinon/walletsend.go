@@ -253,3 +253,44 @@ func newWalletWithdrawCommand(p *purse) *cobra.Command {
 	o.flags(cmd)
 	return cmd
 }
+
+func newWalletCashOutCommand(p *purse) *cobra.Command {
+	var o payment
+	var issuer, to string
+	cmd := &cobra.Command{
+		Use:   "cash-out AMOUNT",
+		Short: "Give credit back to an issuer for dollars; costs nothing",
+		Long: `Destroys credit of the account; its issuer then owes the dollars, outside of the
+ledger. --to is what the issuer knows you by, such as a customer's number or the id
+of the card payment to refund. It is public: never give an account number.`,
+		Example: "  koinon wallet cash-out '$5' --issuer koinon1… --to customer-7 --from me",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			amount, err := dollars(args[0])
+			if err != nil {
+				return err
+			}
+			const cent = 10_000
+			if amount.Units%cent != 0 {
+				return usageError("AMOUNT: an issuer pays whole cents, not %s", amount)
+			}
+			if issuer == "" || to == "" {
+				return usageError("--issuer and --to are needed: see 'koinon query escrow issuers'")
+			}
+			address, err := p.address(issuer)
+			if err != nil {
+				return err
+			}
+			return p.pay(cmd, o, "cash-out", func(_ *client.Client, key client.Key) (plan, error) {
+				return plan{
+					what: fmt.Sprintf("cash out %s from issuer %s to %s", amount, address, to), amount: amount, to: to,
+					msgs: []sdk.Msg{&escrowv1.MsgCashOut{Holder: key.Address(), Issuer: address, Amount: amount.Units, Destination: to}},
+				}, nil
+			})
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().StringVar(&issuer, "issuer", "", "the issuer's address")
+	cmd.Flags().StringVar(&to, "to", "", "where the dollars go, in words that the issuer knows")
+	return cmd
+}

@@ -48,7 +48,7 @@ var (
 		"modernc.org/sqlite", "github.com/prometheus", "go.opentelemetry.io", "golang.org/x/",
 		"github.com/google/renameio", "github.com/spf13", "gopkg.in/yaml", "go.yaml.in/yaml", "sigs.k8s.io/yaml",
 	}, wire...)
-	roles  = []string{"internal/provider", "internal/gateway", "internal/trainer", "internal/auditor", "internal/indexer", "internal/standalone"}
+	roles  = []string{"internal/provider", "internal/gateway", "internal/trainer", "internal/auditor", "internal/indexer", "internal/issuer", "internal/standalone"}
 	ledger = []string{"internal/ledger", "internal/ledger/client", "internal/ledger/cli", "internal/ledger/ledgertest"}
 )
 
@@ -83,6 +83,7 @@ var areas = []area{
 	{"internal/standalone", services, server},
 	{"internal/auditor", services, server},
 	{"internal/indexer", services, server},
+	{"internal/issuer", services, append([]string{"github.com/stripe/stripe-go"}, server...)},
 	{"internal/web", []string{"receipt", "internal/indexer"}, nil},
 	{"client", []string{"receipt", "api"}, wire},
 

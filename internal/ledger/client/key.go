@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cosmos/cosmos-sdk/codec/address"
 	"github.com/cosmos/cosmos-sdk/crypto"
 	"github.com/cosmos/cosmos-sdk/crypto/hd"
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
@@ -17,6 +18,7 @@ import (
 	bip39 "github.com/cosmos/go-bip39"
 	"github.com/google/renameio/v2"
 
+	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/ledger/app"
 )
 
@@ -64,6 +66,12 @@ func KeyFromMnemonic(name, mnemonic string) (Key, error) {
 
 // Address is the account's.
 func (k Key) Address() string { return sdk.AccAddress(k.private.PubKey().Address()).String() }
+
+// CheckAddress refuses what is not an account's address in its one canonical form.
+func CheckAddress(text string) error {
+	_, err := account.Parse(address.NewBech32Codec(app.AddressPrefix), text)
+	return err
+}
 
 // GrantKey signs the grants of an account's owner who keeps no other key for
 // it: it follows from the account's, and does not lead back to it.

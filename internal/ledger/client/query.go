@@ -127,6 +127,24 @@ func (c *Client) Payouts(ctx context.Context, recipient string) ([]escrowv1.Payo
 	})
 }
 
+// Entry returns what an issuer did under a reference, or ErrNotFound.
+func (c *Client) Entry(ctx context.Context, issuer, reference string) (escrowv1.Entry, error) {
+	r, err := escrowv1.NewQueryClient(c.conn).Entry(ctx, &escrowv1.QueryEntryRequest{Issuer: issuer, Reference: reference})
+	if err != nil {
+		return escrowv1.Entry{}, asked(err)
+	}
+	return r.Entry, nil
+}
+
+// CashOuts returns what an issuer owes outside of the ledger, oldest first.
+func (c *Client) CashOuts(ctx context.Context, issuer string) ([]escrowv1.CashOut, error) {
+	q := escrowv1.NewQueryClient(c.conn)
+	return all(func(page *query.PageRequest) ([]escrowv1.CashOut, *query.PageResponse, error) {
+		r, err := q.CashOuts(ctx, &escrowv1.QueryCashOutsRequest{Issuer: issuer, Pagination: page})
+		return r.GetCashOuts(), r.GetPagination(), err
+	})
+}
+
 // EscrowParams returns x/escrow's parameters.
 func (c *Client) EscrowParams(ctx context.Context) (escrowv1.Params, error) {
 	r, err := escrowv1.NewQueryClient(c.conn).Params(ctx, &escrowv1.QueryParamsRequest{})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -67,6 +68,21 @@ var ErrNotFinite = errors.New("the model computes numbers beyond float32")
 
 // EmbeddingLength is how many elements a text's vector has.
 func (m *Model) EmbeddingLength() int { return m.dim }
+
+// CheckText says why tokens are no text that can be embedded or scored; nil if
+// they are. The errors are ErrRequest and ErrContextLength.
+func (m *Model) CheckText(tokens []int32) error { return m.checkText(tokens) }
+
+// Embed is [Model.Embed], for one text at a time, so that memory stays bounded.
+func (e *Engine) Embed(ctx context.Context, tokens []int32, pooling Pooling) ([]float32, error) {
+	select {
+	case e.embedding <- struct{}{}:
+		defer func() { <-e.embedding }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return e.model.Embed(tokens, pooling, e.forward.workers)
+}
 
 // Embed is the vector of a text, of length 1 by its Euclidean norm (or 0, if all
 // its states are), with EmbeddingLength elements: its states after the last

@@ -29,9 +29,10 @@ type Options struct {
 // Engine generates answers with one model, many at once. It is safe for
 // concurrent use.
 type Engine struct {
-	model  *Model
-	slots  int
-	places chan struct{} // slots and queue
+	model     *Model
+	slots     int
+	places    chan struct{} // slots and queue
+	embedding chan struct{} // one place
 
 	mu      sync.Mutex
 	waiting []*answer // in the order in which they came
@@ -49,7 +50,7 @@ func New(m *Model, o Options) *Engine {
 	slots := max(1, o.Slots)
 	perAnswer := (m.ContextLength + pageTokens - 1) / pageTokens
 	return &Engine{
-		model: m, slots: slots, places: make(chan struct{}, slots+max(0, o.Queue)), wake: make(chan struct{}, 1),
+		model: m, slots: slots, places: make(chan struct{}, slots+max(0, o.Queue)), wake: make(chan struct{}, 1), embedding: make(chan struct{}, 1),
 		forward: m.newForward(o.Threads), pages: newPages(m, slots*perAnswer),
 	}
 }

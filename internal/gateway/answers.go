@@ -57,21 +57,33 @@ func (j *job) Run(ctx context.Context, emit func(choice int, d openai.Delta) err
 		})
 	}
 	wg.Wait()
+	j.settle(answers...)
+	list := make([]openai.Answer, len(answers))
+	for i, a := range answers {
+		list[i] = j.describe(a)
+	}
+	return list, failed
+}
+
+// settle counts what the answers took, and settles with the key.
+func (j *job) settle(answers ...answer) {
+	m := j.gateway.metrics
 	var cost uint64
 	for _, a := range answers {
 		cost += a.cost
-		g.metrics.tokens.WithLabelValues("prompt").Add(float64(a.usage.prompt))
-		g.metrics.tokens.WithLabelValues("completion").Add(float64(a.usage.completion))
+		m.tokens.WithLabelValues("prompt").Add(float64(a.usage.prompt))
+		m.tokens.WithLabelValues("cached").Add(float64(a.usage.cached))
+		m.tokens.WithLabelValues("completion").Add(float64(a.usage.completion))
 	}
 	j.reservation.Settle(cost)
-	g.metrics.charged.Add(float64(cost))
-	list := make([]openai.Answer, len(answers))
-	for i, a := range answers {
-		list[i] = openai.Answer{
-			Finish: a.finish, Stop: a.stop, Prompt: a.usage.prompt, Cached: a.usage.cached, Completion: a.usage.completion, Koinon: j.koinon(a),
-		}
+	m.charged.Add(float64(cost))
+}
+
+// describe is an answer as the API has it.
+func (j *job) describe(a answer) openai.Answer {
+	return openai.Answer{
+		Finish: a.finish, Stop: a.stop, Prompt: a.usage.prompt, Cached: a.usage.cached, Completion: a.usage.completion, Koinon: j.koinon(a),
 	}
-	return list, failed
 }
 
 // koinon is an answer's provenance.

@@ -37,7 +37,8 @@ type answer struct {
 	finish   string
 	stop     string // the stop string that ended it, or empty
 	usage    tokenUsage
-	cost     uint64 // ucredit
+	vectors  [][]float32 // of embeddings
+	cost     uint64      // ucredit
 }
 
 // tokenUsage counts what an answer took.
@@ -70,6 +71,7 @@ type attempt struct {
 	begun   time.Time
 	first   time.Time // token
 	output  []int32
+	vectors [][]float32
 	decoder *openai.Decoder
 	cached  uint64
 }
@@ -85,7 +87,7 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit f
 	a.decoder = openai.NewDecoder(c.vocabulary, c.request.Stop)
 	a.pay, err = g.wallet.Start(pay.Order{
 		Provider: o.provider, Model: c.version.digest, Price: o.price,
-		Prompt: uint64(len(c.prompt)), Limit: uint64(c.request.MaxTokens), Key: c.key, Fresh: fresh,
+		Prompt: uint64(len(c.prompt)), Limit: max(1, uint64(c.request.MaxTokens)), Key: c.key, Fresh: fresh,
 	})
 	if err != nil {
 		return answer{}, false, err
@@ -157,7 +159,14 @@ func (a *attempt) converse(ctx context.Context, payer *payer) (*inferencev1.Done
 				return nil, err
 			}
 			payer.wake()
+		case *inferencev1.ServerFrame_Vectors:
+			if err := a.embedded(f.Vectors.Vectors); err != nil {
+				return nil, err
+			}
 		case *inferencev1.ServerFrame_Done:
+			if e := a.request.Embed; e != nil && len(a.vectors) != e.Len() {
+				return nil, fmt.Errorf("%w: %d vectors of %d texts", errProtocol, len(a.vectors), e.Len())
+			}
 			return f.Done, nil
 		case *inferencev1.ServerFrame_Error:
 			return nil, inference.ErrorFromWire(f.Error)
@@ -286,7 +295,7 @@ func (a *attempt) conclude(done *inferencev1.Done) (answer, error) {
 	a.learn()
 	return answer{
 		provider: a.offer.provider, receipt: r.Hash(), finish: r.FinishReason, stop: a.decoder.Stopped(),
-		usage: tokenUsage{uint64(len(a.call.prompt)), a.cached, uint64(len(a.output))},
+		vectors: a.vectors, usage: tokenUsage{uint64(len(a.call.prompt)), a.cached, uint64(len(a.output))},
 	}, nil
 }
 
@@ -335,7 +344,7 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 	err = receipts.Seen{
 		ChainID: grant.ChainID, Grant: stored.Grant, Provider: a.offer.provider, ProviderKey: a.offer.peer.Key,
 		Payer: grant.Payer, App: grant.App, Model: a.call.version.digest, Class: a.call.version.class,
-		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Cached: a.cached, Output: a.output,
+		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Cached: a.cached, Output: a.output, Vectors: a.vectors,
 		Sampling: receipt.Sampling{
 			Temperature: a.request.Temperature, TopP: a.request.TopP, TopK: a.request.TopK,
 			Seed: a.request.Seed, MaxTokens: a.request.MaxTokens,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,9 @@ var testModel = receipt.Sum([]byte("a manifest"))
 type byteVocabulary struct{ tools toolcall.Format }
 
 func (byteVocabulary) Prompt(r inference.Request) ([]int32, error) {
+	if r.Embed != nil {
+		return bytesOf(strings.Join(r.Embed.Texts, "")), nil
+	}
 	text := r.Prompt
 	for _, m := range r.Messages {
 		text += m.Role + ":" + m.Content + "\n"
@@ -242,6 +246,7 @@ type serving struct {
 	sawEnd  bool          // the gateway closed its side cleanly
 	cached  uint64        // of the prompt's tokens
 	sent    int           // tokens
+	vectors [][]float32
 }
 
 func newScripted(t testing.TB, name string, price receipt.Price, answer string) *scripted {
@@ -481,6 +486,9 @@ func (s *serving) generate(most int) (output []int32, err error) {
 	if err := s.accept(); err != nil {
 		return nil, err
 	}
+	if s.request.Embed != nil {
+		return nil, s.embed(stream)
+	}
 	s.p.mu.Lock()
 	answer, pace := s.p.answer, s.p.pace
 	s.cached = uint64(s.p.cached)
@@ -520,12 +528,33 @@ func (s *serving) generate(most int) (output []int32, err error) {
 	if len(output) == int(s.request.MaxTokens) && finish == "stop" && len(output) < len(answer) && !endsWithStop(text, s.request.Stop) {
 		finish = "length"
 	}
+	return output, s.done(stream, output, finish)
+}
+
+// embed answers with a vector for each text: its length and its first byte.
+func (s *serving) embed(stream *inference.Stream) error {
+	for _, text := range s.request.Embed.Texts {
+		v := []float32{float32(len(text)), float32(text[0])}
+		s.vectors = append(s.vectors, v)
+		err := s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Vectors{Vectors: &inferencev1.Vectors{
+			Vectors: [][]byte{receipt.VectorBytes(v)},
+		}}})
+		if err != nil {
+			return err
+		}
+	}
+	return s.done(stream, nil, "stop")
+}
+
+// done sends the receipt and waits for its acknowledgement.
+func (s *serving) done(stream *inference.Stream, output []int32, finish string) error {
+	a := s.account
 	a.mu.Lock()
 	stream.Complete()
 	body := s.receipt(output, finish)
 	a.mu.Unlock()
 	if err := s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Done{Done: &inferencev1.Done{Receipt: body}}}); err != nil {
-		return output, err
+		return err
 	}
 	<-s.left
 	if s.sawEnd {
@@ -533,7 +562,7 @@ func (s *serving) generate(most int) (output []int32, err error) {
 		stream.Finish()
 		a.mu.Unlock()
 	}
-	return output, nil
+	return nil
 }
 
 func endsWithStop(text string, stops []string) bool {
@@ -586,6 +615,9 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 		},
 		FinishReason: finish, Price: s.p.price, Cost: cost, Owed: a.owed, Ticket: a.meter.Revealed(),
 		Started: 1, FirstToken: 2, Finished: 3,
+	}
+	if s.vectors != nil {
+		r.OutputDigest = receipt.VectorsDigest(s.vectors)
 	}
 	s.p.mu.Lock()
 	forge := s.p.forge

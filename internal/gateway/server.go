@@ -27,6 +27,7 @@ func (g *Gateway) Handler() http.Handler {
 	for route, serve := range map[string]keyed{
 		"POST /v1/chat/completions": g.repeatable(g.chat),
 		"POST /v1/completions":      g.repeatable(g.completions),
+		"POST /v1/embeddings":       g.repeatable(g.embeddings),
 		"POST /v1/responses":        g.repeatable(g.responses),
 		"GET /v1/models":            g.listModels,
 		"GET /v1/models/{id...}":    g.getModel,

@@ -289,6 +289,10 @@ func (s *Stream) Tokens() uint64 { return s.completion }
 // Cost is what the stream owes so far, in ucredit.
 func (s *Stream) Cost() uint64 { return s.cost }
 
+// Prompt is the price of the prompt alone, in ucredit: what an answer without
+// tokens costs.
+func (s *Stream) Prompt() uint64 { return s.promptCost }
+
 // Complete counts the end of an answer: one without tokens owes its prompt, as
 // far as the cap goes. The provider calls it before it sends Done; the stream
 // runs on until the gateway acknowledges.

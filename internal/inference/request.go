@@ -88,6 +88,8 @@ type Request struct {
 	// Messages, put through the model's chat template, or Prompt as it is.
 	Messages []Message `json:"messages,omitempty"`
 	Prompt   string    `json:"prompt,omitempty"`
+	// Embed, in their place, asks for embeddings.
+	Embed *Embed `json:"embed,omitempty"`
 	// Tools that the model may call, as objects of OpenAI's API, for the template.
 	Tools []json.RawMessage `json:"tools,omitempty"`
 	// MaxTokens bounds the completion; 0 means until the context is full.
@@ -186,7 +188,11 @@ func (r Request) Validate() error {
 	if r.Model == (receipt.Digest{}) {
 		return ErrModel
 	}
-	if err := r.validatePrompt(); err != nil {
+	if r.Embed != nil {
+		if err := r.validateEmbed(); err != nil {
+			return err
+		}
+	} else if err := r.validatePrompt(); err != nil {
 		return err
 	}
 	if t := float64(r.Temperature); math.IsNaN(t) || t < 0 || t > MaxTemperature {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+
+	"github.com/koinon/koinon/internal/route"
 )
 
 // MaxInputs bounds the texts of one request for embeddings, as OpenAI does.
@@ -21,6 +23,8 @@ type Embedding struct {
 	Base64 bool
 	// Pooling is koinon's addition: mean or last; empty is the model's own.
 	Pooling string
+	// Controls say which providers may serve; nil for all.
+	Controls *route.Controls
 }
 
 // ParseEmbedding reads the body of POST /v1/embeddings. Errors are [*Error].
@@ -31,6 +35,7 @@ func ParseEmbedding(body []byte) (Embedding, error) {
 		EncodingFormat *string         `json:"encoding_format"`
 		Dimensions     *int64          `json:"dimensions"`
 		Pooling        string          `json:"pooling"`
+		Provider       json.RawMessage `json:"provider"`
 	}
 	var e Embedding
 	if err := Decode(body, &r); err != nil {
@@ -53,6 +58,10 @@ func ParseEmbedding(body []byte) (Embedding, error) {
 		default:
 			return e, Invalid("encoding_format", "Invalid 'encoding_format': must be 'float' or 'base64'.")
 		}
+	}
+	var err error
+	if e.Controls, err = Preferences(r.Provider); err != nil {
+		return e, err
 	}
 	return e, e.readInput(r.Input)
 }
@@ -90,6 +99,7 @@ type EmbeddingList struct {
 	Data   []EmbeddingEntry `json:"data"`
 	Model  string           `json:"model"`
 	Usage  EmbeddingUsage   `json:"usage"`
+	Koinon *Koinon          `json:"koinon,omitempty"`
 }
 
 // EmbeddingEntry is the vector of one text: []float32, or a string of base64.

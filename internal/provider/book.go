@@ -291,6 +291,20 @@ func (b *book) token(ctx context.Context, s *inference.Stream, e *exposure, c Co
 	return owed, err
 }
 
+// prompt waits until an answer that costs its prompt alone may be served, and
+// counts it against what the payer may be served before its grant is active.
+func (b *book) prompt(ctx context.Context, s *inference.Stream, e *exposure, c Config) error {
+	return b.await(ctx, c, func() (bool, error, error) {
+		if b.state == pending {
+			if !e.take(b.signed.Payer, s.Prompt()) {
+				return false, errUnactive, nil
+			}
+			b.provisional += s.Prompt()
+		}
+		return true, nil, nil
+	})
+}
+
 // ready waits until the first token may be served, so that no slot is held
 // while a grant is activated.
 func (b *book) ready(ctx context.Context, s *inference.Stream, e *exposure, c Config) error {

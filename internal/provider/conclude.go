@@ -165,8 +165,8 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 	body, r, err := s.book.sign(receipt.Receipt{
 		Class: p.out.Model.Class, Request: s.digest,
 		PromptTokens: uint64(len(s.prompt)), CachedTokens: uint64(s.cached), CompletionTokens: uint64(n),
-		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(s.tokens[:n]),
-		Commitment: receipt.MerkleRoot(s.leaves[:n]),
+		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: s.output(n),
+		Commitment: s.commitment(n),
 		Sampling: receipt.Sampling{
 			Temperature: s.request.Temperature, TopP: s.request.TopP, TopK: s.request.TopK,
 			Seed: s.request.Seed, MaxTokens: uint32(s.limit),

@@ -84,6 +84,16 @@ type Engine interface {
 	Generate(ctx context.Context, job Job, emit func(Token) error) (finish string, err error)
 }
 
+// Embedder is what an [Engine] also is that makes embeddings. It is safe for
+// concurrent use.
+type Embedder interface {
+	// Texts are the token ids of each text of a request, or why they cannot be
+	// embedded.
+	Texts(e *inference.Embed) ([][]int32, error)
+	// Embed is the vector of one text, with at most [inference.MaxVector] elements.
+	Embed(ctx context.Context, text []int32, pooling string) ([]float32, error)
+}
+
 // Job is one answer to generate.
 type Job struct {
 	Request inference.Request

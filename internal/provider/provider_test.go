@@ -242,3 +242,35 @@ func TestDiscount(t *testing.T) {
 	}
 	w.verify(alice, bob)
 }
+
+// TestEmbeddings pays for vectors by their texts' tokens, and gets a receipt over
+// their bytes.
+func TestEmbeddings(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 10_000)
+	b := w.buyer("koinon1alice", 20, 500, nil)
+	for round := range uint64(3) { // the first is served before the grant is active
+		body, err := inference.Request{Model: w.model.Digest, TopP: 1, Embed: &inference.Embed{Texts: []string{"four", "and ten..."}}}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &call{b: b, raw: w.dial(), body: body, pays: true, prompt: 14}
+		c.conn = inference.NewGatewayConn(c.raw)
+		b.mu.Lock()
+		c.metered, err = b.meter.Start(14, 1, w.config.Price)
+		b.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.sendOpen(body)
+		if err := c.read(-1); err != nil {
+			t.Fatal(err)
+		}
+		r := c.receipt
+		if r.Cost != 14 || r.Owed != 14*(round+1) || r.CompletionTokens != 0 || r.OutputDigest != receipt.VectorsDigest(c.vectors) ||
+			r.Commitment != receipt.MerkleRoot([]receipt.Digest{receipt.VectorLeaf(0, c.vectors[0]), receipt.VectorLeaf(1, c.vectors[1])}) {
+			t.Errorf("%+v over %v", r, c.vectors)
+		}
+	}
+	w.verify(b)
+}

@@ -28,6 +28,34 @@ func (e exact) Check(q inference.Request) error {
 	return err
 }
 
+// Texts implements [Embedder].
+func (e exact) Texts(q *inference.Embed) ([][]int32, error) {
+	m := e.engine.Model()
+	texts := q.Tokens
+	for _, text := range q.Texts {
+		texts = append(texts, m.Vocabulary.Prompt(text))
+	}
+	for _, ids := range texts {
+		if err := m.CheckText(ids); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
+}
+
+// Embed implements [Embedder].
+func (e exact) Embed(ctx context.Context, text []int32, pooling string) ([]float32, error) {
+	kind := e.engine.Model().Pooling
+	if pooling != "" {
+		var err error
+		if kind, err = engine.ParsePooling(pooling); err != nil {
+			return nil, err
+		}
+	}
+	return e.engine.Embed(ctx, text, kind)
+}
+
+// Generate implements [Engine].
 func (e exact) Generate(ctx context.Context, job Job, emit func(Token) error) (string, error) {
 	r, err := reference.Request(e.engine.Model(), job.Request, job.Prompt, job.MaxTokens)
 	if err != nil {

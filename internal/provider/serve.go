@@ -25,6 +25,8 @@ type session struct {
 	request inference.Request
 	digest  receipt.Digest // of the request's bytes
 	prompt  []int32
+	texts   [][]int32 // to be embedded; the prompt is all of them
+	vectors [][]float32
 	limit   int // most tokens of the answer
 	book    *book
 	metered *inference.Stream
@@ -100,7 +102,7 @@ func (s *session) run() {
 	defer stop()
 	go s.listen(cancel)
 
-	finish, err := s.generate(ctx)
+	finish, err := s.answer(ctx)
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause // the engine says only that it was stopped
@@ -179,6 +181,9 @@ func (s *session) accept(open *inferencev1.Open) error {
 
 // fit encodes the prompt and bounds the answer by the model's context.
 func (s *session) fit() error {
+	if s.request.Embed != nil {
+		return s.fitTexts()
+	}
 	var err error
 	if err = s.p.out.Engine.Check(s.request); err == nil {
 		s.prompt, err = s.p.out.Engine.Prompt(s.request)
@@ -289,6 +294,14 @@ func (s *session) listen(cancel context.CancelCauseFunc) {
 			return
 		}
 	}
+}
+
+// answer generates a text, or embeds some.
+func (s *session) answer(ctx context.Context) (finish string, err error) {
+	if s.request.Embed != nil {
+		return s.embed(ctx)
+	}
+	return s.generate(ctx)
 }
 
 // generate runs the engine and sends each token when it may be sent.

@@ -29,6 +29,7 @@ type Seen struct {
 	Prompt      []int32
 	Cached      uint64 // tokens of the prompt that the provider said are
 	Output      []int32
+	Vectors     [][]float32 // in its place, of embeddings
 	Sampling    receipt.Sampling
 	Price       receipt.Price // the offer's; a receipt may ask for less
 	Ticket      uint64        // the highest index revealed
@@ -60,7 +61,7 @@ func (s Seen) Check(r receipt.Receipt) error {
 		{"cached_tokens", r.CachedTokens == s.Cached},
 		{"prompt_digest", r.PromptDigest == receipt.TokensDigest(s.Prompt)},
 		{"completion_tokens", r.CompletionTokens == uint64(len(s.Output))},
-		{"output_digest", r.OutputDigest == receipt.TokensDigest(s.Output)},
+		{"output_digest", r.OutputDigest == s.output()},
 		{"sampling", r.Sampling == s.Sampling},
 		{"finish_reason", s.finished(r.FinishReason)},
 		{"price", r.Price.Input <= s.Price.Input && r.Price.CachedInput <= s.Price.CachedInput && r.Price.Output <= s.Price.Output},
@@ -71,6 +72,14 @@ func (s Seen) Check(r receipt.Receipt) error {
 		}
 	}
 	return nil
+}
+
+// output is the digest of what arrived.
+func (s Seen) output() receipt.Digest {
+	if s.Vectors != nil {
+		return receipt.VectorsDigest(s.Vectors)
+	}
+	return receipt.TokensDigest(s.Output)
 }
 
 // finished says whether an answer can have ended so: only one that is as long

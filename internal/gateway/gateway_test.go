@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -150,11 +151,13 @@ func TestCompletions(t *testing.T) {
 }
 
 func TestModels(t *testing.T) {
-	h := newHarness(t, newScripted(t, "dear", receipt.Price{Input: 5, Output: 5}, ""), newScripted(t, "cheap", receipt.Price{Input: 2, Output: 3}, ""))
+	h := newHarness(t, newScripted(t, "dear", receipt.Price{Input: 5, Output: 5_000_000}, ""), newScripted(t, "cheap", receipt.Price{Input: 2, CachedInput: 1, Output: 3_000_000}, ""))
 	list := h.do("GET", "/v1/models", h.key, "")
 	for path, want := range map[string]any{
 		"object": "list", "data.0.id": "bard", "data.0.object": "model", "data.0.owned_by": "koinon1owner", "data.0.created": 200.0,
-		"data.0.koinon.digest": testModel.String(), "data.0.koinon.providers": 2.0, "data.0.koinon.price.output": 3.0,
+		"data.0.koinon.digest": testModel.String(), "data.0.koinon.providers": 2.0, "data.0.koinon.price.output": 3e6, "data.0.koinon.price.cached_input": 1.0,
+		"data.0.koinon.quantization": "Q8_0", "data.0.context_length": 512.0, "data.1.pricing": nil,
+		"data.0.pricing.prompt": "0.000000000002", "data.0.pricing.input_cache_read": "0.000000000001", "data.0.pricing.completion": "0.000003",
 		"data.1.id": "bard@1", "data.1.koinon.providers": 0.0, "data.1.koinon.price": nil,
 	} {
 		if v := field(t, list.body, path); v != want {
@@ -167,6 +170,34 @@ func TestModels(t *testing.T) {
 	} {
 		if got := h.do("GET", "/v1/models/"+id, h.key, ""); got.status != status {
 			t.Errorf("%s: %d, want %d: %s", id, got.status, status, got.body)
+		}
+	}
+}
+
+// A pinned version is never substituted: where nobody offers it, nobody is asked,
+// though others offer another of the same name.
+func TestAPinnedVersionIsNeverAnother(t *testing.T) {
+	p := newScripted(t, "p", testPrice, "To be")
+	h := newHarness(t, p)
+	old := receipt.Sum([]byte("an older manifest")).String()
+	for path, body := range map[string]string{
+		"/v1/chat/completions": `{"model":"%s","messages":[{"role":"user","content":"x"}]}`,
+		"/v1/completions":      `{"model":"%s","prompt":"x"}`,
+		"/v1/responses":        `{"model":"%s","input":"x"}`,
+		"/v1/embeddings":       `{"model":"%s","input":"x"}`,
+		"/v1/messages":         `{"model":"%s","max_tokens":5,"messages":[{"role":"user","content":"x"}]}`,
+	} {
+		for _, pin := range []string{"bard@1", "bard@" + old, old, "bard@sha256:" + strings.Repeat("0", 64), "bart@" + testModel.String()} {
+			got := h.do("POST", path, h.key, fmt.Sprintf(body, pin))
+			if got.status != 503 && got.status != 404 || p.count() != 0 {
+				t.Errorf("%s of %s: %d %s", path, pin, got.status, got.body)
+			}
+		}
+	}
+	for _, pin := range []string{"bard", "bard@2", "bard@" + testModel.String(), testModel.String()} {
+		got := h.chat(`{"model":"` + pin + `","messages":[{"role":"user","content":"x"}]}`)
+		if got.status != 200 || got.header.Get("Koinon-Model") != testModel.String() || p.lastRequest().Model != testModel {
+			t.Errorf("%s: %d %s", pin, got.status, got.body)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (g *Gateway) getModel(w http.ResponseWriter, r *http.Request, _ store.Key) 
 // describe is a version with its live providers and the cheapest price.
 func (g *Gateway) describe(id string, v *version) openai.Model {
 	model := openai.Model{
-		ID: id, Object: "model", Created: v.CreatedAt, OwnedBy: v.Owner,
+		ID: id, Object: "model", Created: v.CreatedAt, OwnedBy: v.Owner, ContextLength: v.ContextLength,
 		Koinon: openai.ModelDetail{
 			Name: v.Name, Version: v.Version.Version, Digest: v.Digest, Class: v.class, License: v.License,
 			Architecture: v.Architecture, Parameters: v.Parameters, Quantization: v.Quantization,
@@ -50,9 +50,9 @@ func (g *Gateway) describe(id string, v *version) openai.Model {
 		if !o.lane.Usable(now) {
 			continue
 		}
-		p := openai.Price{Input: o.price.Input, Output: o.price.Output}
+		p := openai.Price(o.price)
 		if best := model.Koinon.Price; best == nil || p.Input+p.Output < best.Input+best.Output {
-			model.Koinon.Price = &p
+			model.Koinon.Price, model.Pricing = &p, p.PerToken()
 		}
 	}
 	return model

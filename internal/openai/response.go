@@ -1,5 +1,10 @@
 package openai
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Koinon is what this API adds to an answer: who served which weights, and the
 // receipt that proves it.
 type Koinon struct {
@@ -125,11 +130,21 @@ type TextLogprobs struct {
 
 // Model is one entry of GET /v1/models.
 type Model struct {
-	ID      string      `json:"id"`
-	Object  string      `json:"object"` // "model"
-	Created int64       `json:"created"`
-	OwnedBy string      `json:"owned_by"`
-	Koinon  ModelDetail `json:"koinon"`
+	ID      string `json:"id"`
+	Object  string `json:"object"` // "model"
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+	// ContextLength and Pricing are where OpenRouter's clients look for them.
+	ContextLength uint32      `json:"context_length"`
+	Pricing       *Pricing    `json:"pricing,omitempty"` // absent if there is no price
+	Koinon        ModelDetail `json:"koinon"`
+}
+
+// Pricing is a [Price] as OpenRouter writes it: dollars for one token, as decimals.
+type Pricing struct {
+	Prompt     string `json:"prompt"`
+	Cached     string `json:"input_cache_read"`
+	Completion string `json:"completion"`
 }
 
 // ModelDetail is what the ledger and this gateway know of a version.
@@ -150,8 +165,21 @@ type ModelDetail struct {
 
 // Price is in ucredit, millionths of a dollar, for 1,000,000 tokens.
 type Price struct {
-	Input  uint64 `json:"input"`
-	Output uint64 `json:"output"`
+	Input       uint64 `json:"input"`
+	CachedInput uint64 `json:"cached_input"`
+	Output      uint64 `json:"output"`
+}
+
+// PerToken is the price as OpenRouter writes it.
+func (p Price) PerToken() *Pricing {
+	return &Pricing{perToken(p.Input), perToken(p.CachedInput), perToken(p.Output)}
+}
+
+// perToken is millionths of a dollar for 1,000,000 tokens as dollars for one.
+func perToken(price uint64) string {
+	const perDollar = 1_000_000_000_000
+	text := fmt.Sprintf("%d.%012d", price/perDollar, price%perDollar)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
 // List is a page of anything.

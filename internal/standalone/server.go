@@ -138,7 +138,7 @@ func (s *Server) serves(model string) error {
 func (s *Server) describe() openai.Model {
 	m := s.engine.Model()
 	return openai.Model{
-		ID: s.config.Name, Object: "model", Created: s.created.Unix(), OwnedBy: "local",
+		ID: s.config.Name, Object: "model", Created: s.created.Unix(), OwnedBy: "local", ContextLength: uint32(m.ContextLength),
 		Koinon: openai.ModelDetail{
 			Name: s.config.Name, Digest: s.config.Digest.String(), Class: receipt.Exact, License: m.License,
 			Architecture: m.Architecture, Parameters: m.Parameters, Quantization: m.Quantization,

@@ -2,11 +2,7 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +10,6 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/koinon/koinon/internal/inference"
-	"github.com/koinon/koinon/receipt"
 )
 
 // TestOpenAIGo uses the API through OpenAI's own client for Go.
@@ -129,62 +124,4 @@ func TestOpenAIGo(t *testing.T) {
 			t.Errorf("the client raised %v", err)
 		}
 	})
-}
-
-// TestOpenAINode does the same through OpenAI's client for JavaScript.
-func TestOpenAINode(t *testing.T) {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		t.Skip("SKIPPED: npm is not installed, so OpenAI's client for JavaScript is not tested")
-	}
-	folder := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "client.mjs"} {
-		data, err := os.ReadFile(filepath.Join("testdata", "node", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	install := exec.Command(npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = folder
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	p := newScripted(t, "p", testPrice, "To be, or not to be")
-	h := newHarness(t, p)
-	poor, _ := h.makeKey(1)
-	script := exec.Command("node", "client.mjs")
-	script.Dir = folder
-	script.Env = append(os.Environ(), "OPENAI_BASE_URL="+h.server.URL+"/v1", "OPENAI_API_KEY="+h.key, "POOR_KEY="+poor)
-	out, err := script.Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			t.Fatalf("%v\n%s", err, exit.Stderr)
-		}
-		t.Fatal(err)
-	}
-	var got struct {
-		Chat, Stream, Completion, Receipt string
-		Models                            []string
-		Usage                             int
-		Errors                            map[string]int
-	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	const text = "To be, or not to be"
-	if got.Chat != text || got.Stream != text || got.Completion != "To be" || got.Usage != 19 || strings.Join(got.Models, " ") != "bard bard@1" {
-		t.Errorf("%+v", got)
-	}
-	if _, err := receipt.ParseDigest(got.Receipt); err != nil {
-		t.Errorf("the receipt in the answer: %v", err)
-	}
-	for code, status := range map[string]int{"invalid_api_key": 401, "insufficient_quota": 402, "model_not_found": 404, "context_length_exceeded": 400} {
-		if got.Errors[code] != status {
-			t.Errorf("%s: status %d, want %d", code, got.Errors[code], status)
-		}
-	}
 }

@@ -210,7 +210,8 @@ type scripted struct {
 
 	mu       sync.Mutex
 	answer   string
-	cached   int // of each prompt's tokens
+	reply    func(inference.Request) string // in place of the answer
+	cached   int                            // of each prompt's tokens
 	down     bool
 	script   func(*serving) error        // in place of serving honestly
 	forge    func(*receipt.Receipt)      // before a receipt is signed
@@ -491,6 +492,9 @@ func (s *serving) generate(most int) (output []int32, err error) {
 	}
 	s.p.mu.Lock()
 	answer, pace := s.p.answer, s.p.pace
+	if s.p.reply != nil {
+		answer = s.p.reply(s.request)
+	}
 	s.cached = uint64(s.p.cached)
 	s.p.mu.Unlock()
 	text, finish := "", "stop"

@@ -40,7 +40,7 @@ var (
 	services = []string{
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
 		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine",
-		"internal/reference", "internal/openai", "internal/anthropic", "internal/machine", "internal/route", "internal/region",
+		"internal/reference", "internal/openai", "internal/anthropic", "internal/machine", "internal/route", "internal/region", "internal/heartbeat",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
 	// the ledger through ledger/client and to its peers through p2p.
@@ -71,6 +71,7 @@ var areas = []area{
 	{"internal/anthropic", []string{"internal/openai", "internal/inference"}, nil},
 	{"internal/reference", []string{"internal/engine", "internal/inference"}, nil},
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
+	{"internal/heartbeat", []string{"api", "receipt"}, nil},
 	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},
 	{"internal/ledger", []string{"internal/mechanism", "internal/region", "receipt", "api"}, anything},
 	{"internal/ledger/client", []string{"internal/ledger", "internal/mechanism", "receipt", "api"}, anything},

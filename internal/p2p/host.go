@@ -6,10 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	dht "github.com/libp2p/go-libp2p-kad-dht"
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/discovery"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -46,6 +52,19 @@ type Config struct {
 	Admit func(ed25519.PublicKey) bool
 	// DialTimeout bounds one attempt to connect. 0 means 5 s.
 	DialTimeout time.Duration
+	// Bootstrap are peers to begin with in finding others, as multiaddrs that end
+	// in /p2p/ID. None: only peers whose addresses are known are reached.
+	Bootstrap []string
+	// Traverse makes the host reachable behind NAT: by a port of its router, by a
+	// relay, by a hole that is punched.
+	Traverse bool
+	// Relays are where a host that cannot be reached keeps a place, as multiaddrs
+	// that end in /p2p/ID; by default the bootstrap peers.
+	Relays []string
+	// ServeRelay keeps places for others; the host must be reachable itself.
+	ServeRelay bool
+	// Reachability, if known, is not asked for.
+	Reachability Reachability
 	// Logger gets what goes wrong with single peers; nil means slog's default.
 	Logger *slog.Logger
 }
@@ -80,6 +99,19 @@ type Host struct {
 	key   ed25519.PublicKey
 	dial  time.Duration
 	log   *slog.Logger
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+
+	table     *dht.IpfsDHT        // nil without bootstrap peers
+	discovery discovery.Discovery // likewise
+	gossiping sync.Once
+	gossip    *pubsub.PubSub // see pubsub
+	gossipErr error
+
+	reachable atomic.Bool // others say so
+	placing   sync.Mutex
+	places    map[peer.ID]peer.AddrInfo // relays where it can be reached
 }
 
 // New starts a host. Close it after use.
@@ -100,7 +132,7 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("p2p: limits: %w", err), connections.Close())
 	}
-	inner, err := libp2p.New(
+	inner, err := libp2p.New(append([]libp2p.Option{
 		libp2p.Identity(identity), libp2p.NoListenAddrs, // see listen
 		// Two processes that share a port would each get half of the peers.
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
@@ -109,15 +141,23 @@ func New(c Config) (*Host, error) {
 		libp2p.ConnectionManager(connections), libp2p.ResourceManager(resources),
 		libp2p.ConnectionGater(gater{admit: c.Admit}),
 		libp2p.WithDialTimeout(c.DialTimeout), libp2p.UserAgent("koinon"),
-		libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(),
-	)
+		libp2p.DisableMetrics(),
+	}, traversal(c)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: %w", err)
 	}
 	if err := listen(inner, c.Listen); err != nil {
 		return nil, errors.Join(err, inner.Close())
 	}
-	return &Host{inner: inner, key: c.Key.Public().(ed25519.PublicKey), dial: c.DialTimeout, log: c.Logger}, nil
+	h := &Host{
+		inner: inner, key: c.Key.Public().(ed25519.PublicKey), dial: c.DialTimeout, log: c.Logger,
+		places: map[peer.ID]peer.AddrInfo{},
+	}
+	h.life, h.end = context.WithCancel(context.Background())
+	if err := errors.Join(h.discover(h.life, c), h.traverse(h.life, c)); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
 }
 
 // listen takes one address after the other: given all at once, libp2p would be
@@ -136,7 +176,14 @@ func listen(h host.Host, addrs []string) error {
 }
 
 // Close ends all connections.
-func (h *Host) Close() error { return h.inner.Close() }
+func (h *Host) Close() error {
+	h.end()
+	var err error
+	if h.table != nil {
+		err = h.table.Close()
+	}
+	return errors.Join(err, h.inner.Close())
+}
 
 // Key is the host's public key.
 func (h *Host) Key() ed25519.PublicKey { return h.key }
@@ -146,14 +193,18 @@ func (h *Host) Key() ed25519.PublicKey { return h.key }
 func (h *Host) Libp2p() host.Host { return h.inner }
 
 // Addrs are where the host listens, as multiaddrs without the /p2p part.
-// Unspecified addresses are resolved to those of the machine's interfaces.
+// Unspecified addresses are resolved to those of the machine's interfaces. Those
+// at relays come last.
 func (h *Host) Addrs() []string {
-	addrs := h.inner.Addrs()
-	list := make([]string, len(addrs))
-	for i, a := range addrs {
-		list[i] = a.String()
+	var list []string
+	for _, a := range h.inner.Addrs() {
+		if text := a.String(); text != "/p2p-circuit" {
+			list = append(list, text)
+		}
 	}
-	return list
+	relayed := h.relayAddrs()
+	slices.Sort(relayed)
+	return append(list, relayed...)
 }
 
 // Peer is how others reach this host.
@@ -173,7 +224,8 @@ func (h *Host) connect(ctx context.Context, p Peer) (peer.ID, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.dial)
 	defer cancel()
-	if err := h.inner.Connect(ctx, info); err != nil {
+	// A relayed connection will do: a direct one takes its place when it can.
+	if err := h.inner.Connect(network.WithAllowLimitedConn(ctx, "koinon"), info); err != nil {
 		return "", fmt.Errorf("%w: %s at %v: %v", ErrUnreachable, info.ID, p.Addrs, err)
 	}
 	return info.ID, nil
@@ -186,7 +238,7 @@ func (h *Host) Open(ctx context.Context, p Peer, name string) (Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := h.inner.NewStream(ctx, id, protocol.ID(name))
+	s, err := h.inner.NewStream(network.WithAllowLimitedConn(ctx, "koinon"), id, protocol.ID(name))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s opens no stream of %s: %v", ErrUnreachable, id, name, err)
 	}

@@ -61,6 +61,8 @@ keys with 'koinon keys create --gateway-home'.`,
 	flags.StringVar(&config.KeyFile, "key-file", "", "account that pays (default account.json in home)")
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the API")
 	flags.StringVar(&config.App, "app", "", "account of the referring application")
+	flags.StringSliceVar(&config.Bootstrap, "bootstrap", nil, "peers by which providers are found: multiaddrs that end in /p2p/ID")
+	flags.BoolVar(&config.Hedge, "hedge", false, "ask a second provider when the first is slower than nineteen in twenty")
 	flags.StringVar(&deposit, "deposit", "", "dollars that the escrow is filled up to (default 20)")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once requests are taken")
 	return cmd

@@ -19,7 +19,7 @@ func newProvideCommand() *cobra.Command {
 	config := process.Config{Config: provider.Config{
 		Home: providerHome(), Bond: 100_000_000, RedeemEvery: time.Hour,
 		Price: receipt.Price{Input: 500_000, Output: 2_000_000},
-	}, Ledger: "127.0.0.1:9090"}
+	}, Ledger: "127.0.0.1:9090", Traverse: true}
 	var file, inputPrice, cachedPrice, outputPrice string
 	var owners []string
 	var asJSON bool
@@ -100,6 +100,10 @@ the bond. Ctrl-C lets answers end and redeems.`,
 	flags.IntVar(&config.Slots, "slots", 4, "answers at once")
 	flags.IntVar(&config.Threads, "threads", 0, "threads for each answer (default all cores)")
 	flags.StringSliceVar(&config.Listen, "listen", nil, "libp2p multiaddrs to serve at")
+	flags.StringSliceVar(&config.Bootstrap, "bootstrap", nil, "peers by which others are found: multiaddrs that end in /p2p/ID")
+	flags.BoolVar(&config.Traverse, "traverse", config.Traverse, "be reachable behind NAT: by a port of the router, a relay, a punched hole")
+	flags.StringSliceVar(&config.Relays, "relay", nil, "where to keep a place while not reachable otherwise (default the bootstrap peers)")
+	flags.BoolVar(&config.ServeRelay, "serve-relay", false, "relay to others who cannot be reached; this machine must be reachable itself")
 	flags.DurationVar(&config.RedeemEvery, "redeem-every", config.RedeemEvery, "time between redemptions of a grant")
 	flags.StringVar(&config.Schedule, "schedule", "", `hours at which to serve, in local time: "22:00-07:00", "mon-fri 22:00-07:00, sat-sun 00:00-24:00"`)
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once the model is loaded")

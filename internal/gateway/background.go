@@ -61,7 +61,7 @@ func (g *Gateway) Probe(ctx context.Context) {
 		return
 	}
 	limit := min(g.config.Probe, 5*time.Second)
-	g.metrics.live.Set(float64(g.peers.probe(ctx, g.network, m, limit)))
+	g.metrics.live.Set(float64(g.peers.probe(ctx, g.network, m, limit, g.now())))
 	for _, v := range m.versions {
 		if len(v.offers) > 0 {
 			g.vocabularies.start(v)

@@ -48,6 +48,10 @@ type Config struct {
 	// is given up.
 	FirstToken time.Duration `yaml:"first_token"`
 	NextToken  time.Duration `yaml:"next_token"`
+	// Hedge asks a second provider when the first is slower to begin than nineteen
+	// in twenty have been, and takes whoever begins first. What the other had sent
+	// by then is paid by the gateway, not by the request's key.
+	Hedge bool `yaml:"hedge"`
 	// Suspend is how long a provider is left out after a false receipt.
 	Suspend time.Duration `yaml:"suspend"`
 

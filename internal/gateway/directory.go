@@ -43,6 +43,7 @@ type market struct {
 	versions []*version            // newest first
 	byName   map[string][]*version // likewise
 	byDigest map[receipt.Digest]*version
+	keys     map[string]ed25519.PublicKey // of providers, by account address
 }
 
 // directory holds the newest market.
@@ -82,6 +83,7 @@ func (d *directory) market(versions []modelv1.Version, providers []providerv1.Pr
 		if p.Status == providerv1.Status_STATUS_ACTIVE && len(p.PublicKey) == ed25519.PublicKeySize {
 			active[p.Address] = &providers[i]
 		}
+		m.keys[p.Address] = p.PublicKey
 	}
 	choices := map[*version][]route.Offer{}
 	for _, o := range offers {
@@ -106,7 +108,7 @@ func (d *directory) market(versions []modelv1.Version, providers []providerv1.Pr
 
 // newMarket lists versions that nobody offers yet.
 func newMarket(versions []modelv1.Version) *market {
-	m := &market{byName: map[string][]*version{}, byDigest: map[receipt.Digest]*version{}}
+	m := &market{byName: map[string][]*version{}, byDigest: map[receipt.Digest]*version{}, keys: map[string]ed25519.PublicKey{}}
 	for _, v := range versions {
 		digest, err := receipt.ParseDigest(v.Digest)
 		if err != nil {

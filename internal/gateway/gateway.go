@@ -12,6 +12,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -24,6 +25,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/once"
 	"github.com/koinon/koinon/internal/gateway/pay"
 	"github.com/koinon/koinon/internal/gateway/store"
+	"github.com/koinon/koinon/internal/heartbeat"
 	"github.com/koinon/koinon/internal/route"
 )
 
@@ -32,7 +34,10 @@ type Surroundings struct {
 	Ledger       Ledger
 	Network      Network
 	Vocabularies Vocabularies
-	Log          *slog.Logger
+	// Gossip hears providers' heartbeats; nil for a gateway that goes by what it
+	// sees itself.
+	Gossip Gossip
+	Log    *slog.Logger
 	// Version is the program's, for GET /version.
 	Version string
 	// Now is the clock for grants, receipts and suspensions; nil for the
@@ -57,6 +62,8 @@ type Gateway struct {
 	directory    *directory
 	peers        *peerBook
 	affinity     *route.Affinity
+	heartbeats   *heartbeat.Listener
+	ear          io.Closer // ends the hearing of them
 	vocabularies *vocabularyCache
 	metrics      *metrics
 	concurrency  *concurrency
@@ -88,6 +95,7 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 		budgets: keys.NewBudgets(), peers: newPeerBook(), affinity: &route.Affinity{},
 		metrics: newMetrics(), concurrency: newConcurrency(c.MaxInFlight),
 	}
+	g.heartbeats = heartbeat.NewListener(c.ChainID, g.providerKey, s.Now)
 	g.directory = &directory{ledger: s.Ledger, peers: g.peers, now: s.Now}
 	var err error
 	if g.lock, err = store.Acquire(ctx, filepath.Join(c.Home, "gateway.lock")); err != nil {
@@ -98,6 +106,10 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 	}
 	g.life, g.end = context.WithCancel(context.WithoutCancel(ctx))
 	g.vocabularies = newVocabularyCache(g.life, s.Vocabularies, c.Probe, s.Now)
+	if g.ear, err = g.listen(s.Gossip); err != nil {
+		g.end()
+		return nil, errors.Join(err, g.store.Close(), g.lock.Close())
+	}
 	return g, nil
 }
 
@@ -144,7 +156,7 @@ func (g *Gateway) Store() *store.Store { return g.store }
 // Close ends what runs in the background and releases the home directory.
 func (g *Gateway) Close() error {
 	g.end()
-	return errors.Join(g.store.Close(), g.lock.Close())
+	return errors.Join(g.ear.Close(), g.store.Close(), g.lock.Close())
 }
 
 // Run opens a gateway, serves until the context ends, and closes it. Ready, if

@@ -32,6 +32,7 @@ type harness struct {
 	network *testNetwork
 	home    string
 	log     *bytes.Buffer
+	gossip  func(message []byte) error // has the gateway hear a message
 	gateway *Gateway
 
 	vocabularies Vocabularies
@@ -73,6 +74,10 @@ func (h *harness) start(adjust func(*Config)) {
 	var err error
 	h.gateway, err = Open(context.Background(), c, Surroundings{
 		Ledger: h.ledger, Network: h.network, Vocabularies: h.vocabularies, Version: "test",
+		Gossip: func(_ string, judge func([]byte) error) (io.Closer, error) {
+			h.gossip = judge
+			return io.NopCloser(nil), nil
+		},
 		Log: slog.New(slog.NewTextHandler(&syncWriter{w: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

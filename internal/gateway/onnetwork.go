@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/heartbeat"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/reference"
@@ -13,6 +15,22 @@ import (
 
 // OnNetwork reaches providers over libp2p.
 func OnNetwork(h *p2p.Host) Network { return onNetwork{h} }
+
+// OnGossip hears what is gossiped over libp2p.
+func OnGossip(h *p2p.Host) Gossip {
+	return func(topic string, judge func([]byte) error) (io.Closer, error) {
+		return h.Gossip(topic, func(message []byte) p2p.Verdict {
+			err := judge(message)
+			switch {
+			case err == nil:
+				return p2p.PassOn
+			case heartbeat.Harmless(err):
+				return p2p.Drop
+			}
+			return p2p.Blame
+		})
+	}
+}
 
 type onNetwork struct{ host *p2p.Host }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/koinon/koinon/internal/heartbeat"
 	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
@@ -75,11 +76,16 @@ func (b *peerBook) keep(m *market) {
 
 // probe checks at once every provider that offers anything, and returns how
 // many of them live. Probes run side by side, each within the given time.
-func (b *peerBook) probe(ctx context.Context, network Network, m *market, limit time.Duration) int {
-	targets := map[*route.Provider]Peer{}
+func (b *peerBook) probe(ctx context.Context, network Network, m *market, limit time.Duration, now time.Time) int {
+	all, targets := map[*route.Provider]bool{}, map[*route.Provider]Peer{}
 	for _, v := range m.versions {
 		for i := range v.offers {
-			targets[v.offers[i].lane.Provider] = v.offers[i].peer
+			p := v.offers[i].lane.Provider
+			all[p] = true
+			// Who was reached before, and has just said that it lives, does.
+			if r := p.Heard(now); p.Reach() != route.Live || r == nil || now.UnixNano()-r.At > int64(2*heartbeat.Every) {
+				targets[p] = v.offers[i].peer
+			}
 		}
 	}
 	var wg sync.WaitGroup
@@ -99,7 +105,7 @@ func (b *peerBook) probe(ctx context.Context, network Network, m *market, limit 
 	}
 	wg.Wait()
 	alive := 0
-	for provider := range targets {
+	for provider := range all {
 		if provider.Reach() == route.Live {
 			alive++
 		}

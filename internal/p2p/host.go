@@ -32,6 +32,10 @@ import (
 // ErrUnreachable: a peer does not answer at any of its addresses.
 var ErrUnreachable = errors.New("peer cannot be reached")
 
+// Nowhere, in place of an address to listen at, makes a host that only dials: it
+// is reached through relays, or not at all.
+const Nowhere = "none"
+
 // Config says how a host listens and whom it talks to. Only Key is required.
 type Config struct {
 	// Key is the host's identity; its public half names the host.
@@ -164,6 +168,9 @@ func New(c Config) (*Host, error) {
 // content with any of them.
 func listen(h host.Host, addrs []string) error {
 	for _, s := range addrs {
+		if s == Nowhere {
+			continue
+		}
 		addr, err := multiaddr.NewMultiaddr(s)
 		if err == nil {
 			err = h.Network().Listen(addr)
@@ -205,6 +212,23 @@ func (h *Host) Addrs() []string {
 	relayed := h.relayAddrs()
 	slices.Sort(relayed)
 	return append(list, relayed...)
+}
+
+// AwaitAddr waits until the host has an address, which takes a moment where it
+// is only reached through a relay. It says whether it has one.
+func (h *Host) AwaitAddr(ctx context.Context, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for len(h.Addrs()) == 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // Peer is how others reach this host.

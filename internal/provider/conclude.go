@@ -31,6 +31,7 @@ func (s *session) conclude(finish string, err error) {
 		s.broken()
 	case err == nil:
 		s.count("ok")
+		s.p.cached(s.request.CacheScope, s.prompt)
 		s.done(finish)
 	case errors.Is(err, errBroken):
 		s.count("broken")

@@ -27,7 +27,8 @@ import (
 	"github.com/koinon/koinon/receipt"
 )
 
-// Outside is what a provider works with. Every field but Metrics is needed.
+// Outside is what a provider works with. Every field but Metrics, Gossip and
+// Version is needed.
 type Outside struct {
 	Ledger Ledger
 	Engine Engine
@@ -38,6 +39,9 @@ type Outside struct {
 	Addrs   func() []string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	// Gossip publishes a heartbeat; nil for none. Version is the program's.
+	Gossip  func(ctx context.Context, message []byte) error
+	Version string
 }
 
 // Provider serves one model version. Create it with [New], hand it streams with
@@ -48,6 +52,7 @@ type Provider struct {
 	store   *store
 	metrics *metrics
 	tally   tally
+	pulse   pulse
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -166,6 +171,8 @@ func (p *Provider) Run(ctx context.Context) error {
 	loops.Go(func() { p.activateLoop(work) })
 	loops.Go(func() { p.redeemLoop(work) })
 	loops.Go(func() { p.standingLoop(work) })
+	loops.Go(func() { p.beatLoop(work) })
+	loops.Go(func() { p.followAddrs(work) })
 	var fatal error
 	select {
 	case <-ctx.Done():

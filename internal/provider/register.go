@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cosmos/gogoproto/proto"
 
@@ -145,6 +146,31 @@ func (p *Provider) offerMessage(ctx context.Context) (proto.Message, error) {
 		OutputPrice: want.OutputPrice, CachedInputPrice: want.CachedInputPrice, MaxContext: want.MaxContext, Slots: want.Slots,
 	}, nil
 }
+
+// followAddrs keeps the ledger's list of addresses current: a relay may be lost,
+// a router may change.
+func (p *Provider) followAddrs(ctx context.Context) {
+	known := p.out.Addrs()
+	tick := time.NewTicker(addrsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := p.out.Addrs(); len(now) > 0 && !sameSet(known, now) {
+			if err := p.register(ctx); err != nil && ctx.Err() == nil {
+				p.log.Error("the ledger does not know this provider's new addresses", "error", err)
+				continue
+			}
+			known = now
+		}
+	}
+}
+
+// addrsEvery bounds how often a change of addresses costs a transaction.
+const addrsEvery = time.Minute
 
 func sameSet(a, b []string) bool {
 	a, b = slices.Clone(a), slices.Clone(b)

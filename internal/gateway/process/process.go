@@ -26,6 +26,9 @@ type Config struct {
 	// KeyFile holds the account that pays. Default account.json in home; made if
 	// it is not there, and then it must be given credit before anything is served.
 	KeyFile string `yaml:"key_file"`
+	// Bootstrap are peers by which providers are found whose addresses on the
+	// ledger are out of date, as multiaddrs that end in /p2p/ID.
+	Bootstrap []string `yaml:"bootstrap"`
 	// Version is the program's.
 	Version string `yaml:"-"`
 }
@@ -61,7 +64,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(net.Addr)) 
 	if err != nil {
 		return err
 	}
-	host, err := p2p.New(p2p.Config{Key: identity, Logger: log})
+	host, err := p2p.New(p2p.Config{Key: identity, Logger: log, Bootstrap: c.Bootstrap})
 	if err != nil {
 		return err
 	}
@@ -73,6 +76,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(net.Addr)) 
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
 	return gateway.Run(ctx, c.Config, gateway.Surroundings{
-		Ledger: gateway.OnLedger(ledger, key), Network: gateway.OnNetwork(host), Vocabularies: gateway.FromFiles(swarm), Log: log, Version: c.Version,
+		Ledger: gateway.OnLedger(ledger, key), Network: gateway.OnNetwork(host), Vocabularies: gateway.FromFiles(swarm),
+		Gossip: gateway.OnGossip(host), Log: log, Version: c.Version,
 	}, ready)
 }

@@ -39,6 +39,20 @@ type Config struct {
 	// Listen are the libp2p multiaddrs to serve at. Default QUIC and TCP on
 	// ports of the system's choice, on all interfaces.
 	Listen []string `yaml:"listen"`
+	// Bootstrap are peers by which others are found, as multiaddrs that end in
+	// /p2p/ID. None: only those are found who are on the ledger.
+	Bootstrap []string `yaml:"bootstrap"`
+	// Traverse makes the provider reachable behind NAT: it asks peers how they see
+	// it, its router for a port, and keeps places at relays.
+	Traverse bool `yaml:"traverse"`
+	// Relays are where it keeps a place while it cannot be reached, as multiaddrs
+	// that end in /p2p/ID. Default: the bootstrap peers, if it may traverse NATs.
+	Relays []string `yaml:"relays"`
+	// ServeRelay keeps places for others; it must be reachable itself.
+	ServeRelay bool `yaml:"serve_relay"`
+	// Reachability is "public" or "private" where that is known; by default it is
+	// found out.
+	Reachability p2p.Reachability `yaml:"reachability"`
 	// Weights is the GGUF file to serve. Without it the version named by Model
 	// is fetched from the providers who offer it.
 	Weights string `yaml:"weights"`
@@ -69,6 +83,8 @@ type Config struct {
 	// Schedule are the hours, in the local time zone, at which it serves, as
 	// [schedule.Parse] reads them. Default: always.
 	Schedule string `yaml:"schedule"`
+	// Program is the program's version.
+	Program string `yaml:"-"`
 	// MetricsRegistry collects the provider's metrics; nil for none.
 	MetricsRegistry prometheus.Registerer `yaml:"-"`
 }
@@ -117,7 +133,10 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	if len(listen) == 0 {
 		listen = []string{"/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0"}
 	}
-	host, err := p2p.New(p2p.Config{Key: identity, Listen: listen, Logger: log})
+	host, err := p2p.New(p2p.Config{
+		Key: identity, Listen: listen, Logger: log, Bootstrap: c.Bootstrap, Relays: c.Relays, ServeRelay: c.ServeRelay,
+		Traverse: c.Traverse, Reachability: c.Reachability,
+	})
 	if err != nil {
 		return err
 	}
@@ -162,9 +181,16 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
+	talk, hush := context.WithCancel(context.WithoutCancel(ctx))
+	defer hush()
+	topic, err := gossip(talk, host, ledger, key.Address(), identity.Public().(ed25519.PublicKey), log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, topic.Close()) }()
 	p, err := provider.New(c.Config, provider.Outside{
 		Ledger: onledger.New(ledger, key), Model: model, Key: identity, Addrs: host.Addrs, Log: log, Metrics: registry,
-		Engine: engine,
+		Engine: engine, Gossip: topic.Publish, Version: c.Program,
 	})
 	if err != nil {
 		return err
@@ -183,6 +209,9 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 		return err
 	}
 	defer leave()
+	if !host.AwaitAddr(ctx, 10*time.Second) {
+		log.Warn("this provider has no address where others reach it yet: no relay keeps a place for it, and it listens nowhere")
+	}
 	if ready != nil {
 		ready(Info{Address: key.Address(), Model: model, Peer: host.Peer(), Status: o.status})
 	}

@@ -141,7 +141,7 @@ func apiKey(ctx context.Context, home, gatewayHome string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, _, err := keys.Create(store, "devnet", KeyBudget, time.Now())
+	text, _, err := keys.Create(store, keys.Terms{Name: "devnet", Budget: KeyBudget}, time.Now())
 	if err = errors.Join(err, store.Close()); err != nil {
 		return "", err
 	}

@@ -306,25 +306,6 @@ func (a *attempt) learn() {
 	a.affinity.Remember(a.call.prefixes, a.offer.lane, true)
 }
 
-// settle stores a good receipt, pays the rest, and tells the provider that its
-// receipt has arrived by closing the stream.
-func (a *attempt) settle(stored *store.Receipt) error {
-	a.metrics.receipts.WithLabelValues("good").Inc()
-	ticket, due, err := a.pay.Finish(stored)
-	if err != nil {
-		_ = a.stream.Reset()
-		return fmt.Errorf("%w: %w", errStore, err)
-	}
-	if due {
-		err = a.reveal(ticket)
-	}
-	if err = errors.Join(err, a.stream.CloseWrite(), a.stream.Close()); err != nil {
-		// The ticket goes with the next request's opening.
-		a.log.Debug("the provider left before its last ticket", "provider", a.offer.provider, "error", err)
-	}
-	return nil
-}
-
 // judge reads and checks the receipt of an answer that is whole, or failed. It returns what is to be stored in either case.
 func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Receipt, error) {
 	stored := &store.Receipt{
@@ -354,19 +335,10 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 	if err != nil {
 		return stored, r, err
 	}
-	neighbours, err := a.store.Neighbours(context.Background(), r.Grant, r.Sequence)
-	if err != nil {
-		return stored, r, fmt.Errorf("%w: %w", errStore, err)
+	if err = a.known.Check(r); err != nil && !errors.Is(err, receipts.ErrFalse) {
+		err = fmt.Errorf("%w: %w", errStore, err)
 	}
-	var known []receipt.Receipt
-	for _, n := range neighbours {
-		var other receipt.Receipt
-		if err := json.Unmarshal(n.Body, &other); err != nil {
-			return stored, r, fmt.Errorf("%w: a stored receipt is unreadable", errStore)
-		}
-		known = append(known, other)
-	}
-	return stored, r, receipts.Chain(r, known)
+	return stored, r, err
 }
 
 // convict keeps the evidence of a false receipt, stops paying on its grant and

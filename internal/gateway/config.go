@@ -55,6 +55,10 @@ type Config struct {
 	// Suspend is how long a provider is left out after a false receipt.
 	Suspend time.Duration `yaml:"suspend"`
 
+	// TopUp is where a key's holder buys more, named in the refusals of keys whose
+	// budget is used up: a URL in which {key} and {name} stand for the key's
+	// identifier and name. Empty for none.
+	TopUp string `yaml:"top_up"`
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64 `yaml:"max_body"`
 	// MaxInFlight bounds one key's requests at once.

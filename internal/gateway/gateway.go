@@ -24,6 +24,7 @@ import (
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/once"
 	"github.com/koinon/koinon/internal/gateway/pay"
+	"github.com/koinon/koinon/internal/gateway/receipts"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/heartbeat"
 	"github.com/koinon/koinon/internal/route"
@@ -59,6 +60,8 @@ type Gateway struct {
 	store        *store.Store
 	wallet       *pay.Wallet
 	budgets      *keys.Budgets
+	ring         *keys.Ring
+	rates        *keys.Rates
 	directory    *directory
 	peers        *peerBook
 	affinity     *route.Affinity
@@ -66,6 +69,9 @@ type Gateway struct {
 	ear          io.Closer // ends the hearing of them
 	vocabularies *vocabularyCache
 	metrics      *metrics
+	known        *receipts.Known
+	settling     sync.WaitGroup // ends of answers that are on their way to the disk
+	unstored     atomic.Bool    // the last of them could not be stored
 	concurrency  *concurrency
 	once         *once.Keeper
 	funded       atomic.Bool // the escrow was in order when last looked at
@@ -92,7 +98,7 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, now: s.Now,
-		budgets: keys.NewBudgets(), peers: newPeerBook(), affinity: &route.Affinity{},
+		budgets: keys.NewBudgets(), rates: keys.NewRates(), peers: newPeerBook(), affinity: &route.Affinity{},
 		metrics: newMetrics(), concurrency: newConcurrency(c.MaxInFlight),
 	}
 	g.heartbeats = heartbeat.NewListener(c.ChainID, g.providerKey, s.Now)
@@ -122,6 +128,7 @@ func (g *Gateway) load(ctx context.Context) error {
 	if g.store, err = OpenStore(ctx, g.config.Home); err != nil {
 		return err
 	}
+	g.ring, g.known = keys.NewRing(g.store, g.now), receipts.NewKnown(storedReceipts{g.store})
 	c := g.config
 	g.wallet, err = pay.Open(ctx, pay.Config{
 		ChainID: c.ChainID, Payer: g.ledger.Payer(), App: c.App, TicketValue: c.TicketValue, Cap: c.GrantCap,
@@ -156,6 +163,7 @@ func (g *Gateway) Store() *store.Store { return g.store }
 // Close ends what runs in the background and releases the home directory.
 func (g *Gateway) Close() error {
 	g.end()
+	g.settling.Wait()
 	return errors.Join(g.ear.Close(), g.store.Close(), g.lock.Close())
 }
 

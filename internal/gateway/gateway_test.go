@@ -445,7 +445,7 @@ func TestDisconnect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest, err := h.gateway.budgets.Reserve(key, dollar-81)
+		rest, err := h.gateway.budgets.Reserve(key, dollar-81, h.gateway.now())
 		if err != nil {
 			return false
 		}
@@ -617,7 +617,7 @@ func TestOneGatewayPerHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer beside.Close()
-	key, _, err := keys.Create(beside, "made beside", dollar, h.gateway.now())
+	key, _, err := keys.Create(beside, keys.Terms{Name: "made beside", Budget: dollar}, h.gateway.now())
 	if err != nil {
 		t.Fatal(err)
 	}

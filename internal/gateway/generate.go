@@ -34,6 +34,9 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 	if err != nil {
 		return nil, err
 	}
+	if err := permitted(key, v); err != nil {
+		return nil, err
+	}
 	j := &job{gateway: g, version: v, query: route.Query{Controls: c.Controls}}
 	param := "messages"
 	if c.Messages != nil {
@@ -115,11 +118,11 @@ func (g *Gateway) reserve(j *job, key store.Key) error {
 			}
 		}
 		var err error
-		if j.reservation, err = g.budgets.Reserve(key, worst); err == nil {
+		if j.reservation, err = g.budgets.Reserve(key, worst, g.now()); err == nil {
 			return nil
 		}
 		if len(j.plan) == 1 {
-			return openai.Quota("You have used up this API key's budget, or this request could exceed it: %v. Ask the gateway's operator for a key with more, or ask for fewer tokens.", err)
+			return g.overBudget(key, err)
 		}
 		j.plan = slices.Delete(j.plan, dearest, dearest+1)
 	}

@@ -108,7 +108,7 @@ func (h *harness) restart(adjust func(*Config)) {
 }
 
 func (h *harness) makeKey(budget uint64) (text, id string) {
-	text, key, err := keys.Create(h.gateway.Store(), "test", budget, time.Now())
+	text, key, err := keys.Create(h.gateway.Store(), keys.Terms{Name: "test", Budget: budget}, time.Now())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -117,6 +117,7 @@ func (h *harness) makeKey(budget uint64) (text, id string) {
 
 // spent is what a key was charged, as the database says.
 func (h *harness) spent(id string) uint64 {
+	h.gateway.settling.Wait()
 	k, err := h.gateway.Store().Key(context.Background(), id)
 	if err != nil {
 		h.t.Fatal(err)
@@ -125,6 +126,7 @@ func (h *harness) spent(id string) uint64 {
 }
 
 func (h *harness) receipts() []store.Receipt {
+	h.gateway.settling.Wait()
 	all, _, err := h.gateway.Store().Receipts(context.Background(), h.keyID, 100, 0)
 	if err != nil {
 		h.t.Fatal(err)

@@ -45,6 +45,9 @@ func (g *Gateway) getReceipt(w http.ResponseWriter, r *http.Request, key store.K
 			return unknown
 		}
 	}
+	if err := g.store.Flush(); err != nil { // the answer may have ended this moment
+		return err
+	}
 	found, err := g.store.Receipt(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && found.Key != key.ID {
 		return unknown
@@ -69,6 +72,9 @@ func (g *Gateway) listReceipts(w http.ResponseWriter, r *http.Request, key store
 		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before < 1 {
 			return openai.Invalid("before", "'before' must be the cursor of an earlier page.")
 		}
+	}
+	if err := g.store.Flush(); err != nil {
+		return err
 	}
 	page, next, err := g.store.Receipts(r.Context(), key.ID, limit, before)
 	if err != nil {

@@ -1,15 +1,11 @@
 package gateway
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/koinon/koinon/internal/anthropic"
-	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/internal/openai/responses"
@@ -93,64 +89,6 @@ func (g *Gateway) countTokens(w http.ResponseWriter, r *http.Request, _ store.Ke
 func (g *Gateway) repeatable(serve keyed) keyed {
 	return func(w http.ResponseWriter, r *http.Request, key store.Key) error {
 		return g.once.Serve(w, r, key.ID, func(w http.ResponseWriter, r *http.Request) error { return serve(w, r, key) })
-	}
-}
-
-// apiKey is the key that a request carries, as OpenAI's or Anthropic's clients
-// send it, or empty.
-func apiKey(h http.Header) string {
-	if scheme, text, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(text)
-	}
-	return anthropic.Key(h)
-}
-
-// authenticated calls a handler with the request's API key.
-func (g *Gateway) authenticated(serve keyed) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		text := apiKey(r.Header)
-		if text == "" {
-			return openai.Unauthorized(false)
-		}
-		key, err := keys.Authenticate(r.Context(), g.store, text)
-		if errors.Is(err, keys.ErrInvalid) {
-			return openai.Unauthorized(true)
-		}
-		if err != nil {
-			return err
-		}
-		if !g.concurrency.enter(key.ID) {
-			return openai.RateLimit(time.Second, "Rate limit reached: this API key has %d requests in flight, the most it may have.", g.config.MaxInFlight)
-		}
-		defer g.concurrency.leave(key.ID)
-		return serve(w, r, key)
-	}
-}
-
-// concurrency counts each key's requests in flight.
-type concurrency struct {
-	most int
-	mu   sync.Mutex
-	keys map[string]int
-}
-
-func newConcurrency(most int) *concurrency { return &concurrency{most: most, keys: map[string]int{}} }
-
-func (c *concurrency) enter(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keys[key] >= c.most {
-		return false
-	}
-	c.keys[key]++
-	return true
-}
-
-func (c *concurrency) leave(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keys[key]--; c.keys[key] == 0 {
-		delete(c.keys, key)
 	}
 }
 

@@ -3,7 +3,6 @@ package inference
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 
 	"github.com/koinon/koinon/receipt"
 )
@@ -56,6 +55,9 @@ type Meter struct {
 	tickets     uint64
 	books       Books
 	running     uint64 // Σ cost of streams
+	allowed     uint64 // Σ of what streams may leave unpaid, ucredit
+	reserved    uint64 // Σ of what streams may come to, ucredit
+	dearest     uint64 // most that one token of a stream adds, ucredit
 	streams     map[*Stream]struct{}
 	sinceReveal uint64 // tokens since the last advance of Revealed
 }
@@ -70,6 +72,8 @@ type Stream struct {
 	completion uint64 // tokens
 	cost       uint64 // ucredit
 	promptCost uint64 // ucredit
+	worst      uint64 // cost at the limit, ucredit; 0 without one
+	reserved   uint64 // of the meter's, ucredit
 	tokenCost  uint64 // most that one token can add, ucredit
 }
 
@@ -134,22 +138,7 @@ func (m *Meter) proven() uint64 {
 
 // Room is what the grant can still take on, in ucredit, when every running
 // stream goes to its limit.
-func (m *Meter) Room() uint64 {
-	reserved := m.books.Settled
-	for s := range m.streams {
-		worst := s.cost
-		if c, err := s.price.Cost(s.prompt, s.cached, max(s.limit, s.completion)); err != nil {
-			return 0
-		} else if c > worst {
-			worst = c
-		}
-		var carry uint64
-		if reserved, carry = bits.Add64(reserved, worst, 0); carry != 0 {
-			return 0
-		}
-	}
-	return saturatingSub(m.Cap(), reserved)
-}
+func (m *Meter) Room() uint64 { return saturatingSub(m.Cap(), m.books.Settled+m.reserved) }
 
 // Start begins a stream: prompt tokens, at most limit completion tokens, at a
 // price. The gateway gives the request's real limit and is refused with [ErrCap]
@@ -177,12 +166,22 @@ func (m *Meter) Start(prompt, limit uint64, price receipt.Price) (*Stream, error
 		return nil, err
 	}
 	if limit > 0 {
-		if worst, err := price.Cost(prompt, 0, limit); err != nil || worst > m.Room() {
+		if s.worst, err = price.Cost(prompt, 0, limit); err != nil || s.worst > m.Room() {
 			return nil, ErrCap
 		}
 	}
 	m.streams[s] = struct{}{}
+	m.allowed += promptCost + m.ticketValue
+	m.dearest = max(m.dearest, tokenCost)
+	s.reserve()
 	return s, nil
+}
+
+// reserve keeps the sum of what running streams may come to.
+func (s *Stream) reserve() {
+	s.meter.reserved -= s.reserved
+	s.reserved = max(s.worst, s.cost)
+	s.meter.reserved += s.reserved
 }
 
 // Cached says, before the first token, how many of the prompt's tokens are
@@ -196,8 +195,23 @@ func (s *Stream) Cached(tokens uint64) error {
 	if err != nil {
 		return fmt.Errorf("pricing a prompt: %w", err)
 	}
+	if s.limit > 0 {
+		if s.worst, err = s.price.Cost(s.prompt, tokens, s.limit); err != nil {
+			return fmt.Errorf("pricing an answer: %w", err)
+		}
+	}
+	if s.runs() {
+		s.meter.allowed += cost - s.promptCost
+		s.reserve()
+	}
 	s.cached, s.promptCost = tokens, cost
 	return nil
+}
+
+// runs says whether the stream has not ended.
+func (s *Stream) runs() bool {
+	_, ok := s.meter.streams[s]
+	return ok
 }
 
 // Due says whether the gateway must reveal now, and which ticket: after every
@@ -207,13 +221,9 @@ func (m *Meter) Due(every uint64) (index uint64, due bool) {
 	if unpaid == 0 {
 		return m.books.Revealed, false
 	}
-	var next uint64 // the dearest token that may come
-	for s := range m.streams {
-		next = max(next, s.tokenCost)
-	}
 	due = every > 0 && m.sinceReveal >= every ||
 		unpaid >= m.ticketValue-m.ticketValue/2 ||
-		next > saturatingSub(m.ticketValue, unpaid) ||
+		m.dearest > saturatingSub(m.ticketValue, unpaid) ||
 		len(m.streams) == 0
 	return receipt.TicketsFor(m.Owed(), m.ticketValue), due
 }
@@ -251,12 +261,8 @@ func (s *Stream) MustWait() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	var allowed uint64
-	for r := range s.meter.streams {
-		allowed += r.promptCost + s.meter.ticketValue
-	}
 	unpaid := saturatingSub(s.meter.Owed()-s.cost+cost, s.meter.Paid())
-	return unpaid > allowed, nil
+	return unpaid > s.meter.allowed, nil
 }
 
 // Token counts one token, sent by the provider or received by the gateway.
@@ -268,6 +274,7 @@ func (s *Stream) Token() error {
 	}
 	s.meter.running += cost - s.cost
 	s.cost = cost
+	s.reserve()
 	s.completion++
 	s.meter.sinceReveal++
 	return nil
@@ -297,13 +304,14 @@ func (s *Stream) Prompt() uint64 { return s.promptCost }
 // far as the cap goes. The provider calls it before it sends Done; the stream
 // runs on until the gateway acknowledges.
 func (s *Stream) Complete() {
-	if _, ok := s.meter.streams[s]; !ok {
+	if !s.runs() {
 		return
 	}
 	others := s.meter.Owed() - s.cost
 	cost := max(s.cost, min(s.promptCost, saturatingSub(s.meter.Cap(), others)))
 	s.meter.running += cost - s.cost
 	s.cost = cost
+	s.reserve()
 }
 
 // Finish ends a stream that both sides know to be complete: the gateway calls
@@ -356,6 +364,11 @@ func (s *Stream) end(cost uint64) {
 		return
 	}
 	delete(s.meter.streams, s)
+	s.meter.allowed -= s.promptCost + s.meter.ticketValue
+	s.meter.reserved -= s.reserved
+	if len(s.meter.streams) == 0 {
+		s.meter.dearest = 0
+	}
 	s.meter.running -= s.cost
 	s.meter.books.Settled += cost
 	s.cost = cost

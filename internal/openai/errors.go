@@ -20,6 +20,8 @@ type Error struct {
 	Code    string // for programs, or empty
 	// RetryAfter, if not zero, says when to try again.
 	RetryAfter time.Duration
+	// TopUp, if not empty, is where more credit can be had.
+	TopUp string
 }
 
 // Classes of errors.
@@ -44,6 +46,7 @@ type errorFields struct {
 	Type    string  `json:"type"`
 	Param   *string `json:"param"`
 	Code    *string `json:"code"`
+	TopUp   string  `json:"top_up,omitempty"`
 }
 
 // Body is the error's JSON, the same for a response and an event of a stream.
@@ -62,7 +65,7 @@ func (e *Error) fields() errorFields {
 		}
 		return &s
 	}
-	return errorFields{e.Message, e.Type, optional(e.Param), optional(e.Code)}
+	return errorFields{e.Message, e.Type, optional(e.Param), optional(e.Code), e.TopUp}
 }
 
 // MarshalJSON implements json.Marshaler: the object under "error" in a body.
@@ -115,6 +118,11 @@ func Unauthorized(given bool) *Error {
 // Quota is a key whose budget does not cover the request.
 func Quota(format string, args ...any) *Error {
 	return &Error{Status: http.StatusPaymentRequired, Message: fmt.Sprintf(format, args...), Type: typeQuota, Code: "insufficient_quota"}
+}
+
+// Forbidden is a request that its key may not make.
+func Forbidden(code, param, format string, args ...any) *Error {
+	return &Error{Status: http.StatusForbidden, Message: fmt.Sprintf(format, args...), Type: typeInvalid, Param: param, Code: code}
 }
 
 // NotFound is a model, or anything else, that does not exist.

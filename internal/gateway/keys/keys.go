@@ -13,12 +13,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/bits"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway/store"
 )
 
@@ -33,11 +31,13 @@ const maxName = 128
 
 // Refusals.
 var (
-	// ErrInvalid says that a key is malformed, unknown or revoked; which of
-	// them is nobody's business.
+	// ErrInvalid says that a key is malformed, unknown, revoked or expired; which
+	// of them is nobody's business but the key's holder's.
 	ErrInvalid = errors.New("no such API key")
 	// ErrBudget says that a request could cost more than the key has left.
 	ErrBudget = errors.New("the key's budget does not cover this request")
+	// ErrTerms says that a key's terms make no sense.
+	ErrTerms = errors.New("a key's terms")
 	// ErrName says that a key's name is too long.
 	ErrName = errors.New("a key's name has at most 128 bytes")
 )
@@ -48,23 +48,69 @@ type Store interface {
 	RevokeKey(id string, at time.Time) error
 	Key(ctx context.Context, id string) (store.Key, error)
 	Keys(ctx context.Context) ([]store.Key, error)
+	// KeyChanges counts the changes of keys by this process.
+	KeyChanges() uint64
 }
 
-// Create makes a key with a budget in ucredit and returns its text, which is
-// shown this once and cannot be had again.
-func Create(s Store, name string, budget uint64, now time.Time) (text string, key store.Key, err error) {
-	if len(name) > maxName {
-		return "", store.Key{}, ErrName
+// Terms are what a key may do.
+type Terms struct {
+	Name   string
+	Budget uint64 // ucredit, in each period
+	// Period is after how long the budget is there anew; 0 for one budget for ever.
+	Period time.Duration
+	// Models are the names, name@version or digests that may be asked; none for all.
+	Models []string
+	// Rate is how many requests may come in RatePer; 0 for any number.
+	Rate    uint32
+	RatePer time.Duration
+	// Expires is when the key ends; zero for never.
+	Expires time.Time
+}
+
+// check says what about terms makes no sense.
+func (t Terms) check() error {
+	switch {
+	case len(t.Name) > maxName:
+		return ErrName
+	case t.Period != 0 && t.Period < time.Minute:
+		return fmt.Errorf("%w: a budget's period is at least a minute", ErrTerms)
+	case t.Rate > 0 && t.RatePer < time.Second:
+		return fmt.Errorf("%w: a rate is for a second or more", ErrTerms)
+	}
+	for _, m := range t.Models {
+		if m == "" || len(m) > maxName || strings.ContainsAny(m, "\n,") {
+			return fmt.Errorf("%w: %q is no model's name", ErrTerms, m)
+		}
+	}
+	return nil
+}
+
+// Create makes a key on some terms and returns its text, which is shown this
+// once and cannot be had again.
+func Create(s Store, t Terms, now time.Time) (text string, key store.Key, err error) {
+	if err := t.check(); err != nil {
+		return "", store.Key{}, err
 	}
 	random := make([]byte, (idDigits+secretDigits)/2)
 	rand.Read(random) // never fails
 	digits := hex.EncodeToString(random)
 	text = prefix + digits[:idDigits] + "-" + digits[idDigits:]
-	key = store.Key{ID: digits[:idDigits], Hash: sha256.Sum256([]byte(text)), Name: name, Budget: budget, Created: now}
+	key = store.Key{
+		ID: digits[:idDigits], Hash: sha256.Sum256([]byte(text)), Name: t.Name, Budget: t.Budget, Period: t.Period,
+		Models: t.Models, Rate: t.Rate, RatePer: t.RatePer, Created: now, Expires: t.Expires,
+	}
 	if err := s.AddKey(key); err != nil {
 		return "", store.Key{}, err
 	}
 	return text, key, nil
+}
+
+// Permits says whether a key may ask a model version, which has a name, a label
+// (name@version) and a digest.
+func Permits(key store.Key, name, label, digest string) bool {
+	return len(key.Models) == 0 || slices.ContainsFunc(key.Models, func(m string) bool {
+		return m == name || m == label || m == digest || m == name+"@"+digest
+	})
 }
 
 // List returns every key, oldest first.
@@ -74,7 +120,7 @@ func List(ctx context.Context, s Store) ([]store.Key, error) { return s.Keys(ctx
 func Revoke(s Store, id string, now time.Time) error { return s.RevokeKey(id, now) }
 
 // Authenticate finds the good key that a text is.
-func Authenticate(ctx context.Context, s Store, text string) (store.Key, error) {
+func Authenticate(ctx context.Context, s Store, text string, now time.Time) (store.Key, error) {
 	id, ok := identifier(text)
 	if !ok {
 		return store.Key{}, ErrInvalid
@@ -86,11 +132,19 @@ func Authenticate(ctx context.Context, s Store, text string) (store.Key, error) 
 	if err != nil {
 		return store.Key{}, err
 	}
+	return key, check(key, text, now)
+}
+
+// check compares a key with the text that is to be it.
+func check(key store.Key, text string, now time.Time) error {
 	hash := sha256.Sum256([]byte(text))
-	if subtle.ConstantTimeCompare(hash[:], key.Hash[:]) != 1 || !key.Revoked.IsZero() {
-		return store.Key{}, ErrInvalid
+	switch {
+	case subtle.ConstantTimeCompare(hash[:], key.Hash[:]) != 1 || !key.Revoked.IsZero():
+		return ErrInvalid
+	case !key.Expires.IsZero() && !now.Before(key.Expires):
+		return fmt.Errorf("%w: it expired at %s", ErrInvalid, key.Expires.UTC().Format(time.RFC3339))
 	}
-	return key, nil
+	return nil
 }
 
 // identifier takes the public part out of a key's text.
@@ -100,61 +154,4 @@ func identifier(text string) (string, bool) {
 		return "", false
 	}
 	return rest[:idDigits], true
-}
-
-// Budgets holds back what running requests may cost, so that requests in
-// parallel never spend more than a key has. What is spent is in the store;
-// what is held back is in memory alone, for it ends with the process.
-type Budgets struct {
-	mu       sync.Mutex
-	accounts map[string]*account
-}
-
-// account is one key's balance as this process, the only one that spends, sees it.
-type account struct {
-	spent    uint64 // ucredit, by requests that have ended
-	reserved uint64 // ucredit, the most that running requests may spend
-}
-
-// NewBudgets starts with nothing held back.
-func NewBudgets() *Budgets { return &Budgets{accounts: map[string]*account{}} }
-
-// Reservation holds back part of a key's budget until it is settled.
-type Reservation struct {
-	budgets *Budgets
-	account *account
-	amount  uint64
-}
-
-// Reserve holds back the most that a request may cost, in ucredit, or refuses
-// with [ErrBudget].
-func (b *Budgets) Reserve(key store.Key, amount uint64) (*Reservation, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	a := b.accounts[key.ID]
-	if a == nil {
-		a = &account{spent: key.Spent} // nothing of this key runs, so the stored value is final
-		b.accounts[key.ID] = a
-	}
-	taken, carry := bits.Add64(a.spent, a.reserved, 0)
-	left := key.Budget - min(key.Budget, taken)
-	if carry != 0 || left == 0 || amount > left {
-		return nil, fmt.Errorf("%w: %s of %s left, it may cost %s", ErrBudget,
-			credit.Dollars(left), credit.Dollars(key.Budget), credit.Dollars(amount))
-	}
-	a.reserved += amount
-	return &Reservation{b, a, amount}, nil
-}
-
-// Settle ends the reservation at what the request really cost. Settling twice
-// changes nothing.
-func (r *Reservation) Settle(cost uint64) {
-	r.budgets.mu.Lock()
-	defer r.budgets.mu.Unlock()
-	if r.account == nil {
-		return
-	}
-	r.account.reserved -= r.amount
-	r.account.spent += cost
-	r.account = nil
 }

@@ -20,11 +20,11 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, key, err := Create(s, "alice", 500, time.Now())
+	text, key, err := Create(s, Terms{Name: "alice", Budget: 500}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Authenticate(context.Background(), s, text)
+	got, err := Authenticate(context.Background(), s, text, time.Now())
 	if err != nil || got.ID != key.ID || got.Name != "alice" || got.Budget != 500 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -33,20 +33,20 @@ func TestKeys(t *testing.T) {
 		"empty": "", "another secret": flipped, "cut": text[:len(text)-1], "longer": text + "0", "upper case": strings.ToUpper(text),
 		"the identifier alone": prefix + key.ID, "another kind": "sk-proj-" + text[len(prefix):],
 	} {
-		if _, err := Authenticate(context.Background(), s, wrong); !errors.Is(err, ErrInvalid) {
+		if _, err := Authenticate(context.Background(), s, wrong, time.Now()); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := Revoke(s, key.ID, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Authenticate(context.Background(), s, text); !errors.Is(err, ErrInvalid) {
+	if _, err := Authenticate(context.Background(), s, text, time.Now()); !errors.Is(err, ErrInvalid) {
 		t.Errorf("revoked: %v", err)
 	}
 	if err := Revoke(s, "nobody", time.Now()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("revoking an unknown key: %v", err)
 	}
-	if _, _, err := Create(s, strings.Repeat("x", maxName+1), 0, time.Now()); !errors.Is(err, ErrName) {
+	if _, _, err := Create(s, Terms{Name: strings.Repeat("x", maxName+1)}, time.Now()); !errors.Is(err, ErrName) {
 		t.Errorf("a long name: %v", err)
 	}
 	if all, err := List(context.Background(), s); err != nil || len(all) != 1 || all[0].Revoked.IsZero() {
@@ -65,28 +65,28 @@ func TestKeys(t *testing.T) {
 }
 
 func TestBudgets(t *testing.T) {
-	b, key := NewBudgets(), store.Key{ID: "k", Budget: 100, Spent: 10}
-	first, err := b.Reserve(key, 60)
+	b, key := NewBudgets(), store.Key{ID: "k", Budget: 100, Spent: 10, Recent: 10}
+	first, err := b.Reserve(key, 60, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Reserve(key, 31); !errors.Is(err, ErrBudget) {
+	if _, err := b.Reserve(key, 31, time.Now()); !errors.Is(err, ErrBudget) {
 		t.Errorf("more than is left: %v", err)
 	}
 	first.Settle(5)
 	first.Settle(5)
-	second, err := b.Reserve(key, 85)
+	second, err := b.Reserve(key, 85, time.Now())
 	if err != nil {
 		t.Fatalf("after settling at 5, 85 are left: %v", err)
 	}
-	if _, err := b.Reserve(key, 0); !errors.Is(err, ErrBudget) {
+	if _, err := b.Reserve(key, 0, time.Now()); !errors.Is(err, ErrBudget) {
 		t.Errorf("nothing is left: %v", err)
 	}
 	second.Settle(85)
-	if _, err := b.Reserve(store.Key{ID: "big", Budget: 1<<63 - 1}, 1<<64-1); !errors.Is(err, ErrBudget) {
+	if _, err := b.Reserve(store.Key{ID: "big", Budget: 1<<63 - 1}, 1<<64-1, time.Now()); !errors.Is(err, ErrBudget) {
 		t.Errorf("an absurd amount: %v", err)
 	}
-	if _, err := b.Reserve(store.Key{ID: "cut", Budget: 5, Spent: 9}, 0); !errors.Is(err, ErrBudget) {
+	if _, err := b.Reserve(store.Key{ID: "cut", Budget: 5, Spent: 9, Recent: 9}, 0, time.Now()); !errors.Is(err, ErrBudget) {
 		t.Errorf("a budget below what was spent: %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestBudgetsInParallel(t *testing.T) {
 	spent := uint64(0)
 	for range 100 {
 		wg.Go(func() {
-			r, err := b.Reserve(key, 30)
+			r, err := b.Reserve(key, 30, time.Now())
 			if err != nil {
 				return
 			}

@@ -75,27 +75,38 @@ func (s *Stream) Pay() (ticket Ticket, due bool, err error) {
 		g.mu.Unlock()
 		return Ticket{}, false, nil
 	}
-	return s.commit(index, nil)
+	next, err := s.commit(index, nil)
+	if err != nil {
+		return Ticket{}, false, err
+	}
+	return next.Ready()
 }
 
-// Finish ends the request after the provider's Done, and stores its receipt.
-// The ticket, if one is due, pays what is left; revealing it, or else closing
-// the stream, tells the provider that its receipt has arrived.
-func (s *Stream) Finish(r *store.Receipt) (Ticket, bool, error) {
+// Finish ends the request after the provider's Done, and takes its receipt on to
+// be stored. The ticket that [Due.Ready] gives pays what is left; revealing it, or
+// else closing the stream, tells the provider that its receipt has arrived.
+func (s *Stream) Finish(r *store.Receipt) (Due, error) {
 	return s.end(r, func() { s.metered.Finish() }, true)
 }
 
 // Break ends a request that came to no proper end. What arrived stays owed, and
 // is paid with the grant's next ticket. The receipt, if there is one, is stored.
 func (s *Stream) Break(r *store.Receipt) error {
-	_, _, err := s.end(r, func() { s.metered.Break() }, false)
+	due, err := s.end(r, func() { s.metered.Break() }, false)
+	if err == nil {
+		_, _, err = due.Ready()
+	}
 	return err
 }
 
 // End is [Stream.Break] with a ticket for what arrived, if no other stream of
 // the grant will pay for it: a client that leaves has still received that much.
 func (s *Stream) End() (Ticket, bool, error) {
-	return s.end(nil, func() { s.metered.Break() }, true)
+	due, err := s.end(nil, func() { s.metered.Break() }, true)
+	if err != nil {
+		return Ticket{}, false, err
+	}
+	return due.Ready()
 }
 
 // Pardon ends a request whose answer is worth nothing, such as one whose
@@ -108,12 +119,12 @@ func (s *Stream) Pardon(r *store.Receipt, reason string) error {
 	return s.Break(r)
 }
 
-func (s *Stream) end(r *store.Receipt, end func(), pay bool) (Ticket, bool, error) {
+func (s *Stream) end(r *store.Receipt, end func(), pay bool) (Due, error) {
 	g := s.grant
 	g.mu.Lock()
 	if s.over {
 		g.mu.Unlock()
-		return Ticket{}, false, nil
+		return Due{}, nil
 	}
 	s.over = true
 	end()
@@ -126,33 +137,49 @@ func (s *Stream) end(r *store.Receipt, end func(), pay bool) (Ticket, bool, erro
 	return s.commit(index, r)
 }
 
-// commit moves the books to a ticket and stores them. It is entered with the
+// Due is progress on its way to the disk, and the ticket that may be revealed
+// once it is there.
+type Due struct {
+	grant    *grant
+	index    uint64
+	advanced bool
+	saved    store.Pending
+}
+
+// commit moves the books to a ticket and has them stored. It is entered with the
 // grant's lock held and leaves without it.
-func (s *Stream) commit(index uint64, r *store.Receipt) (Ticket, bool, error) {
+func (s *Stream) commit(index uint64, r *store.Receipt) (Due, error) {
 	g := s.grant
+	defer g.mu.Unlock()
 	advanced, err := g.meter.Reveal(index)
 	if err != nil {
-		g.mu.Unlock()
-		return Ticket{}, false, fmt.Errorf("revealing a ticket of grant %s: %w", g.id, err)
+		return Due{}, fmt.Errorf("revealing a ticket of grant %s: %w", g.id, err)
 	}
 	progress := g.progress()
-	progress.Receipt = r
+	progress.Receipt, progress.At = r, s.wallet.now()
 	if s.over {
 		delete(g.streams, s)
 	}
-	g.mu.Unlock()
+	return Due{g, index, advanced, s.wallet.store.Save(progress)}, nil
+}
 
-	if err := s.wallet.store.Save(progress); err != nil {
-		return Ticket{}, false, err
-	}
-
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.durable = max(g.durable, index)
-	if !advanced {
+// Ready waits until the progress is on disk and returns the ticket, if there is
+// one to reveal.
+func (d Due) Ready() (ticket Ticket, due bool, err error) {
+	g := d.grant
+	if g == nil {
 		return Ticket{}, false, nil
 	}
-	ticket, err := g.reveal(index)
+	if err := d.saved.Wait(); err != nil {
+		return Ticket{}, false, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.durable = max(g.durable, d.index)
+	if !d.advanced {
+		return Ticket{}, false, nil
+	}
+	ticket, err = g.reveal(d.index)
 	return ticket, err == nil, err
 }
 

@@ -50,7 +50,7 @@ type Store interface {
 	AddGrant(store.Grant, time.Time) error
 	RetireGrant(id receipt.Digest, reason string) error
 	OpenGrants(context.Context, time.Time) ([]store.Grant, error)
-	Save(store.Progress) error
+	Save(store.Progress) store.Pending
 }
 
 // Wallet holds the open grants. It is safe for concurrent use.

@@ -24,15 +24,16 @@ type Receipt struct {
 	Body     []byte // JSON, as the provider wrote it
 }
 
-// insert stores a receipt; one that is stored already is left as it is.
-func (r *Receipt) insert(tx *sql.Tx) error {
+// insertReceipt leaves a receipt that is stored already as it is.
+const insertReceipt = `INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+
+func (r *Receipt) insert(statement *sql.Stmt) error {
 	sequence, err := amount(r.Sequence)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body))
+	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body))
 	if err != nil {
 		return fmt.Errorf("storing a receipt: %w", err)
 	}
@@ -61,6 +62,13 @@ func (s *Store) Neighbours(ctx context.Context, grant receipt.Digest, sequence u
 	}
 	receipts, _, err := collect(rows)
 	return receipts, err
+}
+
+// LastSequence is the highest place of a sound receipt in a grant's chain, 0 if
+// there is none.
+func (s *Store) LastSequence(ctx context.Context, grant receipt.Digest) (last uint64, err error) {
+	err = s.reader.QueryRowContext(ctx, `SELECT coalesce(max(sequence), 0) FROM receipts WHERE grant_id = ? AND problem = ''`, grant[:]).Scan(&last)
+	return last, err
 }
 
 // Receipts lists a key's receipts, newest first, at most limit of them. The

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver
 )
@@ -40,15 +41,41 @@ var (
 type Store struct {
 	reader *sql.DB
 	writer *sql.DB // one connection
-	queue  chan write
-	stop   chan struct{} // closed by Close
-	done   chan struct{} // closed when the writing loop has ended
+	saving progressStatements
+
+	keyChanges atomic.Uint64
+
+	queue chan write
+	stop  chan struct{} // closed by Close
+	done  chan struct{} // closed when the writing loop has ended
 }
 
-// write is one caller's part of a transaction.
+// write is one caller's part of a transaction: a change, or progress.
 type write struct {
-	apply  func(*sql.Tx) error
+	apply    func(*sql.Tx) error
+	progress *Progress
+	result   chan error
+}
+
+// Pending is a write that has been taken on, in its place before all later ones.
+type Pending struct {
+	store  *Store
 	result chan error
+}
+
+// Wait returns when the write is on disk, or has failed.
+func (p Pending) Wait() error {
+	select {
+	case err := <-p.result:
+		return err
+	case <-p.store.done:
+		select {
+		case err := <-p.result:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
 }
 
 // batch bounds the writes of one transaction.
@@ -73,7 +100,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.writer); err != nil {
+	if err = migrate(ctx, s.writer); err == nil {
+		s.saving, err = prepareProgress(ctx, s.writer)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing %s: %w", path, err), s.writer.Close())
 	}
 	if s.reader, err = connect(path, "&_pragma=query_only(1)"); err != nil {
@@ -99,15 +129,23 @@ func connect(path, more string) (*sql.DB, error) {
 }
 
 // schema is the current layout; PRAGMA user_version names it. Amounts are in
-// ucredit, times in Unix milliseconds, digests are raw bytes.
+// ucredit, times in Unix milliseconds, lengths of time in milliseconds, digests
+// are raw bytes.
 var schema = []string{`
 CREATE TABLE keys (
 	id      TEXT PRIMARY KEY,
 	hash    BLOB NOT NULL,
 	name    TEXT NOT NULL,
 	budget  INTEGER NOT NULL CHECK (budget >= 0),
-	spent   INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
+	period  INTEGER NOT NULL DEFAULT 0,                     -- of the budget; 0 for one budget for ever
+	spent   INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),  -- in all
+	recent  INTEGER NOT NULL DEFAULT 0 CHECK (recent >= 0), -- in the period
+	period_number INTEGER NOT NULL DEFAULT 0,               -- of that period, from the first, 0
+	models  TEXT NOT NULL DEFAULT '',                       -- that may be asked, one a line; none for all
+	rate    INTEGER NOT NULL DEFAULT 0,                     -- requests in rate_per; 0 for any number
+	rate_per INTEGER NOT NULL DEFAULT 0,
 	created INTEGER NOT NULL,
+	expires INTEGER,
 	revoked INTEGER
 ) WITHOUT ROWID;
 
@@ -125,7 +163,7 @@ CREATE TABLE grants (
 CREATE INDEX open_grants ON grants (expiry) WHERE retired = '';
 
 CREATE TABLE receipts (
-	seen     INTEGER PRIMARY KEY AUTOINCREMENT,
+	seen     INTEGER PRIMARY KEY,
 	id       BLOB NOT NULL UNIQUE,
 	key      TEXT NOT NULL,
 	request  TEXT NOT NULL,
@@ -193,29 +231,25 @@ func (s *Store) Close() error {
 
 // write applies a change durably. It does not take a context: a caller must
 // know whether what it is about to reveal is on disk.
-func (s *Store) write(apply func(*sql.Tx) error) error {
-	w := write{apply, make(chan error, 1)}
+func (s *Store) write(apply func(*sql.Tx) error) error { return s.enter(write{apply: apply}).Wait() }
+
+// Flush returns when everything that was taken on before is on disk.
+func (s *Store) Flush() error { return s.write(func(*sql.Tx) error { return nil }) }
+
+// enter puts a write in line.
+func (s *Store) enter(w write) Pending {
+	w.result = make(chan error, 1)
 	select {
 	case <-s.stop:
-		return ErrClosed
+		w.result <- ErrClosed
+		return Pending{s, w.result}
 	default:
 	}
 	select {
 	case s.queue <- w:
 	case <-s.done:
-		return ErrClosed
 	}
-	select {
-	case err := <-w.result:
-		return err
-	case <-s.done:
-		select {
-		case err := <-w.result:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
+	return Pending{s, w.result}
 }
 
 // loop commits what is waiting, again and again.
@@ -272,10 +306,16 @@ func (s *Store) transact(writes []write) error {
 	if err != nil {
 		return fmt.Errorf("writing to the gateway's database: %w", err)
 	}
+	sum := newProgressSum()
 	for _, w := range writes {
-		if err := w.apply(tx); err != nil {
+		if w.progress != nil {
+			sum.add(*w.progress)
+		} else if err := w.apply(tx); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
+	}
+	if err := s.saving.apply(tx, sum); err != nil {
+		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("writing to the gateway's database: %w", err)

@@ -65,7 +65,7 @@ func writeForever(path string) {
 				index++
 				mine := index
 				mu.Unlock()
-				err := s.Save(Progress{Grant: g.ID(), Books: inference.Books{Settled: mine, Revealed: mine}, Charges: []Charge{{"k", 1}}})
+				err := s.Save(Progress{Grant: g.ID(), Books: inference.Books{Settled: mine, Revealed: mine}, Charges: []Charge{{"k", 1}}}).Wait()
 				if err != nil {
 					fmt.Println("error", err)
 					os.Exit(1)
@@ -141,7 +141,7 @@ func TestBooksNeverGoBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, b := range []inference.Books{{Settled: 5, Revealed: 7}, {Settled: 9, Revealed: 3}, {}} {
-		if err := s.Save(Progress{Grant: g.ID(), Books: b}); err != nil {
+		if err := s.Save(Progress{Grant: g.ID(), Books: b}).Wait(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestBooksNeverGoBack(t *testing.T) {
 	if all, err := s.OpenGrants(context.Background(), time.Unix(1, 0)); err != nil || len(all) != 0 {
 		t.Errorf("a retired grant: %+v, %v", all, err)
 	}
-	if err := s.Save(Progress{Grant: receipt.Sum([]byte("unknown"))}); !errors.Is(err, ErrNotFound) {
+	if err := s.Save(Progress{Grant: receipt.Sum([]byte("unknown"))}).Wait(); !errors.Is(err, ErrNotFound) {
 		t.Errorf("progress on an unknown grant: %v", err)
 	}
 }
@@ -174,7 +174,7 @@ func TestOneBadWriteHurtsNobodyElse(t *testing.T) {
 			if i%5 == 0 {
 				p.Grant[0] ^= 1
 			}
-			if err := s.Save(p); (err != nil) != (i%5 == 0) {
+			if err := s.Save(p).Wait(); (err != nil) != (i%5 == 0) {
 				t.Errorf("write %d: %v", i, err)
 			}
 		})
@@ -183,7 +183,7 @@ func TestOneBadWriteHurtsNobodyElse(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Save(Progress{Grant: g.ID()}); !errors.Is(err, ErrClosed) {
+	if err := s.Save(Progress{Grant: g.ID()}).Wait(); !errors.Is(err, ErrClosed) {
 		t.Errorf("a write after the end: %v", err)
 	}
 }

@@ -43,6 +43,7 @@ bench-router: ## One choice among 100,000 offers: time and allocations.
 
 e2e: ## A real Ollama sells through a network of processes; builds it at first.
 	./scripts/e2e.sh
+
 bench-gateway: build ## koinon beside other gateways; needs npm; ARGS=--quick for a look.
 	$(GO) run ./cmd/benchgateway $(ARGS)
 

@@ -187,8 +187,13 @@ func TestChainOfReceipts(t *testing.T) {
 	if err := VerifyChain([]Receipt{first, second}); err != nil {
 		t.Fatal(err)
 	}
+	later := second
+	later.Sequence, later.Previous = 67, Sum([]byte("lost with the power"))
+	if err := VerifyChain([]Receipt{first, later.Sign(providerKey)}); err != nil {
+		t.Errorf("places left out: %v", err)
+	}
 	for name, spoil := range map[string]func(*Receipt){
-		"sequence": func(r *Receipt) { r.Sequence++ },
+		"sequence": func(r *Receipt) { r.Sequence-- },
 		"previous": func(r *Receipt) { r.Previous[0] ^= 1 },
 		"owed":     func(r *Receipt) { r.Owed++ },
 		"grant":    func(r *Receipt) { r.Grant[0] ^= 1 },

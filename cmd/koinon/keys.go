@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -39,42 +42,143 @@ func withStore(ctx context.Context, home string, use func(*store.Store) error) e
 }
 
 func newKeysCreateCommand(home *string) *cobra.Command {
-	var budget, name string
+	var budget, period, rate, expires string
+	var terms keys.Terms
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "create",
-		Short:   "Make a key with a budget; it is shown this once",
-		Example: "  koinon keys create --budget 5 --name laptop",
-		Args:    cobra.NoArgs,
+		Use:   "create",
+		Short: "Make a key with a budget; it is shown this once",
+		Example: `  koinon keys create --budget 5 --name laptop
+  koinon keys create --budget 5 --per 30d --models trivium,bard@2 --rate 60/m
+  koinon keys create --budget 1 --expires 2027-01-31`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			amount, err := credit.Parse(budget)
-			if err != nil {
-				return usageError("--budget: %w", err)
+			now := time.Now()
+			if err := readTerms(&terms, budget, period, rate, expires, now); err != nil {
+				return err
 			}
 			return withStore(cmd.Context(), *home, func(s *store.Store) error {
-				text, key, err := keys.Create(s, name, amount, time.Now())
+				text, key, err := keys.Create(s, terms, now)
+				if errors.Is(err, keys.ErrTerms) || errors.Is(err, keys.ErrName) {
+					return usageError("%w", err)
+				}
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), map[string]any{"id": key.ID, "api_key": text, "budget": key.Budget})
+					row := keyRow(key, now)
+					row["api_key"] = text
+					return printJSON(cmd.OutOrStdout(), row)
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), text)
 				return nil
 			})
 		},
 	}
-	cmd.Flags().StringVar(&budget, "budget", "5", "dollars that the key may spend")
-	cmd.Flags().StringVar(&name, "name", "", "what the key is for")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	flags := cmd.Flags()
+	flags.StringVar(&budget, "budget", "5", "dollars that the key may spend")
+	flags.StringVar(&period, "per", "", "the budget is there anew after this long, as 24h or 30d (default never)")
+	flags.StringSliceVar(&terms.Models, "models", nil, "names, name@version or digests that may be asked (default all)")
+	flags.StringVar(&rate, "rate", "", "requests in a time, as 5/s, 60/m or 1000/h (default any number)")
+	flags.StringVar(&expires, "expires", "", "when the key ends: a date, a time, or a length such as 90d (default never)")
+	flags.StringVar(&terms.Name, "name", "", "what the key is for")
+	flags.BoolVar(&asJSON, "json", false, "print JSON, amounts in ucredit")
 	return cmd
+}
+
+// readTerms reads what flags say of a key.
+func readTerms(t *keys.Terms, budget, period, rate, expires string, now time.Time) (err error) {
+	if t.Budget, err = credit.Parse(budget); err != nil {
+		return usageError("--budget: %w", err)
+	}
+	if period != "" {
+		if t.Period, err = longTime(period); err != nil {
+			return usageError("--per: %w", err)
+		}
+	}
+	if rate != "" {
+		if t.Rate, t.RatePer, err = parseRate(rate); err != nil {
+			return usageError("--rate: %w", err)
+		}
+	}
+	if expires != "" {
+		if t.Expires, err = parseExpiry(expires, now); err != nil {
+			return usageError("--expires: %w", err)
+		}
+	}
+	return nil
+}
+
+// longTime reads a length of time as Go writes it, or in whole days: 30d.
+func longTime(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil || n == 0 {
+			return 0, fmt.Errorf("%q is no number of days", text)
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is no length of time: write it as 90m, 24h or 30d", text)
+	}
+	return d, nil
+}
+
+// parseRate reads "60/m": a number of requests in a second, minute, hour or day.
+func parseRate(text string) (uint32, time.Duration, error) {
+	number, unit, _ := strings.Cut(text, "/")
+	n, err := strconv.ParseUint(number, 10, 32)
+	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[unit]
+	if err != nil || n == 0 || per == 0 {
+		return 0, 0, fmt.Errorf("%q is no rate: write it as 5/s, 60/m, 1000/h or 10000/d", text)
+	}
+	return uint32(n), per, nil
+}
+
+// parseExpiry reads a date, a time or a length of time from now.
+func parseExpiry(text string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			if !at.After(now) {
+				return at, fmt.Errorf("%s has passed", text)
+			}
+			return at, nil
+		}
+	}
+	d, err := longTime(text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no date as 2027-01-31, no time as 2027-01-31T12:00:00Z and no length as 90d", text)
+	}
+	return now.Add(d), nil
+}
+
+// keyRow is a key as JSON shows it, amounts in ucredit.
+func keyRow(k store.Key, now time.Time) map[string]any {
+	row := map[string]any{
+		"id": k.ID, "name": k.Name, "budget": k.Budget, "spent": k.SpentAt(now), "spent_in_all": k.Spent, "revoked": !k.Revoked.IsZero(),
+	}
+	if k.Period > 0 {
+		row["period_seconds"] = int64(k.Period / time.Second)
+		row["renews"] = k.Created.Add(time.Duration(k.WindowAt(now)+1) * k.Period).UTC().Format(time.RFC3339)
+	}
+	if k.Rate > 0 {
+		row["rate"], row["rate_seconds"] = k.Rate, int64(k.RatePer/time.Second)
+	}
+	if len(k.Models) > 0 {
+		row["models"] = k.Models
+	}
+	if !k.Expires.IsZero() {
+		row["expires"] = k.Expires.UTC().Format(time.RFC3339)
+	}
+	return row
 }
 
 func newKeysListCommand(home *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List keys, their budgets and what they spent",
+		Short:   "List keys, what they spent of their budgets, and their limits",
 		Example: "  koinon keys list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,28 +187,60 @@ func newKeysListCommand(home *string) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				now := time.Now()
 				if asJSON {
 					rows := []map[string]any{}
 					for _, k := range list {
-						rows = append(rows, map[string]any{"id": k.ID, "name": k.Name, "budget": k.Budget, "spent": k.Spent, "revoked": !k.Revoked.IsZero()})
+						rows = append(rows, keyRow(k, now))
 					}
 					return printJSON(cmd.OutOrStdout(), rows)
 				}
-				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				fmt.Fprintln(table, "ID\tBUDGET\tSPENT\tSTATE\tNAME")
-				for _, k := range list {
-					state := "active"
-					if !k.Revoked.IsZero() {
-						state = "revoked"
-					}
-					fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", k.ID, credit.Dollars(k.Budget), credit.Dollars(k.Spent), state, k.Name)
-				}
-				return table.Flush()
+				return printKeys(cmd.OutOrStdout(), list, now)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, amounts in ucredit")
 	return cmd
+}
+
+// printKeys writes one line a key.
+func printKeys(w io.Writer, list []store.Key, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tSPENT\tBUDGET\tPER\tRATE\tMODELS\tSTATE\tNAME")
+	for _, k := range list {
+		state := "active"
+		switch {
+		case !k.Revoked.IsZero():
+			state = "revoked"
+		case !k.Expires.IsZero() && !now.Before(k.Expires):
+			state = "expired"
+		}
+		per, rate, models := "ever", "any", "all"
+		if k.Period > 0 {
+			per = shortTime(k.Period)
+		}
+		if k.Rate > 0 {
+			rate = fmt.Sprintf("%d/%s", k.Rate, strings.TrimPrefix(shortTime(k.RatePer), "1"))
+		}
+		if len(k.Models) > 0 {
+			models = strings.Join(k.Models, ",")
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, credit.Dollars(k.SpentAt(now)), credit.Dollars(k.Budget), per, rate, models, state, k.Name)
+	}
+	return table.Flush()
+}
+
+// shortTime writes a length of time in its largest whole unit: 30d, 1h, 1m.
+func shortTime(d time.Duration) string {
+	for _, u := range []struct {
+		name string
+		of   time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}} {
+		if d >= u.of && d%u.of == 0 {
+			return fmt.Sprintf("%d%s", d/u.of, u.name)
+		}
+	}
+	return d.String()
 }
 
 func newKeysRevokeCommand(home *string) *cobra.Command {

@@ -246,6 +246,9 @@ func (h *Host) connect(ctx context.Context, p Peer) (peer.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	if h.inner.Network().Connectedness(info.ID) == network.Connected {
+		return info.ID, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, h.dial)
 	defer cancel()
 	// A relayed connection will do: a direct one takes its place when it can.

@@ -130,7 +130,7 @@ func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed recei
 	if err := signed.Verify(escrow.GrantKey); err != nil {
 		return nil, refuse("%v", err)
 	}
-	record := record{signed: signed, state: pending, created: p.now().Unix(), ticket: signed.Anchor}
+	record := record{signed: signed, state: pending, created: p.now().Unix(), ticket: signed.Anchor, places: ahead}
 	b, err := newBook(record, p.store)
 	if err != nil {
 		return nil, refuse("%v", err)

@@ -28,6 +28,8 @@ type book struct {
 	ticket receipt.Digest
 
 	sequence  uint64 // of the last receipt
+	places    uint64 // sequences up to this one are this process's, on disk
+	asking    bool   // for more of them
 	previous  receipt.Digest
 	receipted uint64 // its Owed, ucredit
 
@@ -52,7 +54,7 @@ func newBook(r record, s *store) (*book, error) {
 	return &book{
 		id: r.signed.ID(), signed: r.signed, store: s, meter: meter,
 		index: r.books.Revealed, ticket: r.ticket,
-		sequence: r.sequence, previous: r.previous, receipted: r.receipted,
+		sequence: r.sequence, places: r.places, previous: r.previous, receipted: r.receipted,
 		state: r.state, reason: r.reason, redeemed: r.redeemed,
 		changed: make(chan struct{}),
 	}, nil
@@ -64,35 +66,35 @@ func (b *book) wake() {
 	b.changed = make(chan struct{})
 }
 
-// reveal checks a ticket, one hash for each index since the last, and returns
-// when it is on disk. An older ticket than the last changes nothing.
-func (b *book) reveal(index uint64, ticket receipt.Digest) error {
+// reveal checks a ticket, one hash for each index since the last. An older
+// ticket than the last changes nothing. The ticket counts once it is on disk,
+// which what is returned waits for.
+func (b *book) reveal(index uint64, ticket receipt.Digest) (count func() error, err error) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if index <= b.index {
-		b.mu.Unlock()
-		return nil
+		return func() error { return nil }, nil
 	}
 	if index > b.signed.Tickets {
-		b.mu.Unlock()
-		return fmt.Errorf("%w: %d of %d", receipt.ErrTicketIndex, index, b.signed.Tickets)
+		return nil, fmt.Errorf("%w: %d of %d", receipt.ErrTicketIndex, index, b.signed.Tickets)
 	}
 	if err := receipt.VerifyTicket(b.ticket, b.index, ticket, index); err != nil {
-		b.mu.Unlock()
-		return err
+		return nil, err
 	}
 	b.index, b.ticket = index, ticket
 	stored := b.store.saveTicket(b.id, index, ticket)
-	b.mu.Unlock()
-	if err := <-stored; err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, err := b.meter.Reveal(index); err != nil {
-		return err
-	}
-	b.wake()
-	return nil
+	return func() error {
+		if err := <-stored; err != nil {
+			return err
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if _, err := b.meter.Reveal(index); err != nil {
+			return err
+		}
+		b.wake()
+		return nil
+	}, nil
 }
 
 // revealed is the highest ticket on disk.
@@ -115,29 +117,77 @@ func (b *book) rich(above uint64) bool {
 	return b.unredeemed() > above
 }
 
+// ahead is how many places in a grant's chain of receipts are taken at once.
+const ahead = 64
+
+// place makes sure that the next place in the chain is on disk as taken: a
+// process that comes after this one, however it ends, gives it to no other
+// answer. Places are taken ahead, so that no answer waits for one. The lock is
+// held, and let go of while waiting.
+func (b *book) place() error {
+	if b.places-b.sequence < ahead/2 && !b.asking {
+		b.asking = true
+		to := b.sequence + ahead
+		stored := b.store.savePlaces(b.id, to)
+		go func() {
+			err := <-stored
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.asking = false; err == nil {
+				b.places = max(b.places, to)
+			}
+			b.wake()
+		}()
+	}
+	for b.sequence >= b.places {
+		if !b.asking {
+			return fmt.Errorf("%w: no place for a receipt of grant %s", ErrStore, b.id.Hex())
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		<-changed
+		b.mu.Lock()
+	}
+	return nil
+}
+
 // sign makes the next receipt of the grant from what the caller knows of the
-// answer, and returns when it is on disk.
+// answer. It is on its way to the disk: that it may be lost with the power costs
+// nobody anything, for tickets pay; two answers in one place would.
 func (b *book) sign(r receipt.Receipt, key ed25519.PrivateKey) ([]byte, receipt.Receipt, error) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.place(); err != nil {
+		return nil, r, err
+	}
 	r.Version = receipt.Version
 	r.ChainID, r.Grant = b.signed.ChainID, b.id
 	r.Provider, r.Payer, r.App, r.Model = b.signed.Provider, b.signed.Payer, b.signed.App, b.signed.Model
 	r.Sequence, r.Previous = b.sequence+1, b.previous
 	r.Owed, r.Ticket = b.receipted+r.Cost, b.meter.Revealed()
+	if r.Sequence > 1 && r.Previous.IsZero() {
+		r.Previous = b.id // all receipts so far were lost with the power
+	}
 	r = r.Sign(key)
-	if err := r.Verify(); err != nil {
-		b.mu.Unlock()
+	if err := r.Validate(); err != nil {
 		return nil, r, fmt.Errorf("signing receipt %d of grant %s: %w", r.Sequence, b.id.Hex(), err)
 	}
 	body, err := json.Marshal(r)
 	if err != nil {
-		b.mu.Unlock()
 		return nil, r, fmt.Errorf("encoding a receipt: %w", err)
 	}
 	b.sequence, b.previous, b.receipted = r.Sequence, r.Hash(), r.Owed
-	stored := b.store.addReceipt(r, body)
+	b.store.addReceipt(r, body)
+	return body, r, nil
+}
+
+// leave gives back the places that no receipt has, as the process ends.
+func (b *book) leave() error {
+	b.mu.Lock()
+	stored := b.store.savePlaces(b.id, b.sequence)
+	b.places = b.sequence
 	b.mu.Unlock()
-	return body, r, <-stored
+	return <-stored
 }
 
 // start begins a stream on the grant's meter.

@@ -604,7 +604,7 @@ func TestFailingDatabaseStopsTheProvider(t *testing.T) {
 	if _, err := b.ask("hello", 5); err != nil {
 		t.Fatal(err)
 	}
-	w.provider.store.db.Close()
+	w.provider.store.writing.Close()
 	if _, err := b.ask("hello", 100); err == nil {
 		t.Fatal("served although tickets cannot be stored")
 	}

@@ -146,7 +146,20 @@ func (p *Provider) resume() error {
 func (p *Provider) Close() error {
 	p.stop(errDrained)
 	p.serving.Wait()
-	return p.store.Close()
+	return errors.Join(p.leaveBooks(), p.store.Close())
+}
+
+// leaveBooks writes each open book as it is, so that the next process goes on
+// where this one stopped.
+func (p *Provider) leaveBooks() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.books {
+		if err := b.leave(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Run registers the provider and its offer, settles with the ledger what a

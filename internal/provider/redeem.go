@@ -186,7 +186,11 @@ func (p *Provider) compare(ctx context.Context, b *book) error {
 	}
 	if len(known.LastTicket) == len(receipt.Digest{}) {
 		// The ledger may have a ticket that a crash took from the database.
-		if err := b.reveal(known.Redeemed, receipt.Digest(known.LastTicket)); err != nil {
+		count, err := b.reveal(known.Redeemed, receipt.Digest(known.LastTicket))
+		if err == nil {
+			err = count()
+		}
+		if err != nil {
 			return fmt.Errorf("the ledger's ticket of grant %s: %w", b.id.Hex(), err)
 		}
 	}

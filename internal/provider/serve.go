@@ -226,9 +226,11 @@ func (s *session) pay(open *inferencev1.Open) error {
 		return err
 	}
 	s.log = s.log.With("grant", s.book.id.Hex())
-	if err := s.reveal(open.Reveal); err != nil {
+	count, err := s.reveal(open.Reveal)
+	if err != nil {
 		return err
 	}
+	go count() // the request goes on meanwhile; a disk that fails ends the provider
 	s.metered, err = s.book.start(uint64(len(s.prompt)), p.config.Price)
 	switch {
 	case errors.Is(err, inference.ErrCap):
@@ -243,27 +245,35 @@ func (s *session) pay(open *inferencev1.Open) error {
 	return nil
 }
 
-// reveal takes a ticket from a frame.
-func (s *session) reveal(w *inferencev1.Reveal) error {
+// reveal takes a ticket from a frame. It counts when what is returned has said so.
+func (s *session) reveal(w *inferencev1.Reveal) (count func() error, err error) {
 	index, ticket, err := inference.TicketFromWire(w)
-	if err == nil && index > 0 {
-		before := s.book.revealed()
-		if err = s.book.reveal(index, ticket); err == nil {
-			if after := s.book.revealed(); after > before {
-				s.p.metrics.revealed.Add(float64((after - before) * s.book.signed.TicketValue))
-			}
-			s.p.metrics.tickets.WithLabelValues("ok").Inc()
-			s.p.reached("ticket stored")
-			if s.book.rich(s.p.config.RedeemAbove) {
-				signal(s.p.redeem)
-			}
-		}
+	if err == nil && index == 0 {
+		return func() error { return nil }, nil
 	}
-	if err != nil && !errors.Is(err, ErrStore) {
+	var counted func() error
+	if err == nil {
+		counted, err = s.book.reveal(index, ticket)
+	}
+	if err != nil {
 		s.p.metrics.tickets.WithLabelValues("refused").Inc()
-		return inference.Errorf(inference.CodePaymentRequired, "ticket refused: %v", err)
+		return nil, inference.Errorf(inference.CodePaymentRequired, "ticket refused: %v", err)
 	}
-	return err
+	return func() error {
+		before := s.book.revealed()
+		if err := counted(); err != nil {
+			return err
+		}
+		if after := s.book.revealed(); after > before {
+			s.p.metrics.revealed.Add(float64((after - before) * s.book.signed.TicketValue))
+		}
+		s.p.metrics.tickets.WithLabelValues("ok").Inc()
+		s.p.reached("ticket stored")
+		if s.book.rich(s.p.config.RedeemAbove) {
+			signal(s.p.redeem)
+		}
+		return nil
+	}, nil
 }
 
 // listen reads the gateway's frames until the stream ends. It ends the answer
@@ -282,7 +292,11 @@ func (s *session) listen(cancel context.CancelCauseFunc) {
 		case frame.GetCancel() != nil:
 			cancel(errCancelled)
 		case frame.GetReveal() != nil:
-			if err := s.reveal(frame.GetReveal()); err != nil {
+			count, err := s.reveal(frame.GetReveal())
+			if err == nil {
+				err = count()
+			}
+			if err != nil {
 				cancel(err)
 				s.acked <- err
 				return
@@ -307,6 +321,8 @@ func (s *session) answer(ctx context.Context) (finish string, err error) {
 // generate runs the engine and sends each token when it may be sent.
 func (s *session) generate(ctx context.Context) (finish string, err error) {
 	job := Job{Request: s.request, Prompt: s.prompt, MaxTokens: s.limit, Scope: s.scope()}
+	sending := s.startSending()
+	defer func() { err = errors.Join(err, sending.end()) }()
 	return s.p.out.Engine.Generate(ctx, job, func(t Token) error {
 		cached := 0
 		if len(s.tokens) == 0 {
@@ -327,10 +343,7 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 		s.p.tally.token(s.p.now())
 		s.tokens = append(s.tokens, t.ID)
 		s.leaves = append(s.leaves, t.Leaf)
-		if err := s.send(tokenFrame(t, cached, owed)); err != nil {
-			return fmt.Errorf("%w: %w", errBroken, err)
-		}
-		return nil
+		return sending.add(step{t, cached, owed})
 	})
 }
 
@@ -339,16 +352,6 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 func (s *session) scope() receipt.Digest {
 	payer := receipt.Sum([]byte(s.book.signed.Payer))
 	return receipt.Sum(append(payer[:], s.request.CacheScope...))
-}
-
-func tokenFrame(t Token, cached int, owed uint64) *inferencev1.ServerFrame {
-	w := inferencev1.Token{Id: uint32(t.ID), Logprob: t.Logprob}
-	for _, top := range t.Top {
-		w.Top = append(w.Top, inferencev1.TopLogprob{Id: uint32(top.ID), Logprob: top.Logprob})
-	}
-	return &inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Tokens{Tokens: &inferencev1.Tokens{
-		Tokens: []inferencev1.Token{w}, Owed: owed, CachedTokens: uint32(cached),
-	}}}
 }
 
 // send writes a frame, waiting no longer than a gateway may take to read.

@@ -24,7 +24,8 @@ var ErrStore = errors.New("the provider's database failed")
 
 // schema, version 1. A grant's row holds what the process must not forget; the
 // columns settled, revealed and forgiven are an inference.Books, the columns
-// sequence, previous and receipted the end of the grant's chain of receipts.
+// previous and receipted the end of the grant's chain of receipts, and places
+// the highest place in it that a receipt may have.
 const schema = `
 CREATE TABLE IF NOT EXISTS grants (
 	id        BLOB PRIMARY KEY,
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS grants (
 	ticket    BLOB NOT NULL,
 	settled   INTEGER NOT NULL DEFAULT 0,
 	forgiven  INTEGER NOT NULL DEFAULT 0,
-	sequence  INTEGER NOT NULL DEFAULT 0,
+	places    INTEGER NOT NULL,
 	previous  BLOB NOT NULL,
 	receipted INTEGER NOT NULL DEFAULT 0,
 	redeemed  INTEGER NOT NULL DEFAULT 0
@@ -77,8 +78,9 @@ type record struct {
 	created   int64 // Unix seconds
 	books     inference.Books
 	ticket    receipt.Digest // of index books.Revealed; the anchor at 0
-	sequence  uint64         // of the last receipt
-	previous  receipt.Digest // its hash
+	sequence  uint64         // that the last receipt may have
+	places    uint64         // that are taken; as many as sequence but for a new grant
+	previous  receipt.Digest // the last receipt's hash
 	receipted uint64         // its Owed, ucredit
 	redeemed  uint64         // ticket index
 }
@@ -86,8 +88,10 @@ type record struct {
 // store is the provider's database. Writes of all grants share transactions: a
 // writer collects what came while the disk was busy and syncs it once.
 type store struct {
-	db   *sql.DB
-	lock *os.File
+	db         *sql.DB
+	writing    *sql.DB // one connection, the writer's
+	statements map[string]*sql.Stmt
+	lock       *os.File
 
 	writes chan write
 	done   chan struct{}
@@ -101,8 +105,12 @@ type store struct {
 
 // write is one change and the channel that learns when it is on disk.
 type write struct {
-	apply func(*sql.Tx) error
-	done  chan<- error
+	query string
+	args  []any
+	// only names what is written anew each time: of several writes in one
+	// transaction the last one counts. Empty for a write that stands by itself.
+	only string
+	done chan<- error
 }
 
 // openStore opens or creates the database in a folder, which no other process
@@ -119,17 +127,23 @@ func openStore(home string) (*store, error) {
 		lock.Close()
 		return nil, fmt.Errorf("another process uses the provider's home %s: stop it, or choose another home: %w", home, err)
 	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(home, "provider.db")+
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate")
+	path := "file:" + filepath.Join(home, "provider.db") +
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate"
+	db, err := sql.Open("sqlite", path)
+	var writing *sql.DB
 	if err == nil {
-		_, err = db.Exec(schema)
+		writing, err = sql.Open("sqlite", path)
+	}
+	if err == nil {
+		writing.SetMaxOpenConns(1)
+		_, err = writing.Exec(schema)
 	}
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("opening the provider's database in %s: %w", home, err)
 	}
 	s := &store{
-		db: db, lock: lock,
+		db: db, writing: writing, statements: map[string]*sql.Stmt{}, lock: lock,
 		writes: make(chan write, 1024), done: make(chan struct{}), failed: make(chan struct{}),
 	}
 	go s.writer()
@@ -147,7 +161,7 @@ func (s *store) Close() error {
 	close(s.writes)
 	s.mu.Unlock()
 	<-s.done
-	return errors.Join(s.db.Close(), s.lock.Close())
+	return errors.Join(s.writing.Close(), s.db.Close(), s.lock.Close())
 }
 
 // writer commits changes in the order in which they were queued.
@@ -182,38 +196,64 @@ func (s *store) writer() {
 }
 
 func (s *store) commit(batch []write) error {
-	tx, err := s.db.Begin()
+	last := map[string]int{}
+	for i, w := range batch {
+		last[w.only] = i
+		// Before the transaction, which takes the only connection.
+		if _, err := s.statement(w.query); err != nil {
+			return err
+		}
+	}
+	tx, err := s.writing.Begin()
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	for _, w := range batch {
-		if err := w.apply(tx); err != nil {
+	for i, w := range batch {
+		if w.only != "" && last[w.only] > i {
+			continue
+		}
+		if _, err := tx.Stmt(s.statements[w.query]).Exec(w.args...); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
 }
 
+// statement parses a query once. Only the writer calls it.
+func (s *store) statement(query string) (*sql.Stmt, error) {
+	if known := s.statements[query]; known != nil {
+		return known, nil
+	}
+	made, err := s.writing.Prepare(query)
+	if err == nil {
+		s.statements[query] = made
+	}
+	return made, err
+}
+
 // queue puts a change in line and returns what to wait on. Changes of one grant
 // are queued under its lock, so that they reach the disk in their order.
-func (s *store) queue(apply func(*sql.Tx) error) <-chan error {
+func (s *store) queue(w write) <-chan error {
 	done := make(chan error, 1)
+	w.done = done
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		done <- fmt.Errorf("%w: it is closed", ErrStore)
 		return done
 	}
-	s.writes <- write{apply, done}
+	s.writes <- w
 	return done
 }
 
 func (s *store) exec(query string, args ...any) <-chan error {
-	return s.queue(func(tx *sql.Tx) error {
-		_, err := tx.Exec(query, args...)
-		return err
-	})
+	return s.queue(write{query: query, args: args})
+}
+
+// latest is exec for a part of a grant that is written anew each time.
+func (s *store) latest(part string, id receipt.Digest, query string, args ...any) <-chan error {
+	return s.queue(write{query: query, args: args, only: part + string(id[:])})
 }
 
 func (s *store) addGrant(id receipt.Digest, r record) <-chan error {
@@ -223,29 +263,26 @@ func (s *store) addGrant(id receipt.Digest, r record) <-chan error {
 		done <- fmt.Errorf("encoding a grant: %w", err)
 		return done
 	}
-	return s.exec(`INSERT INTO grants (id, payer, body, signature, state, created, ticket, previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		id[:], r.signed.Payer, string(body), r.signed.Signature, r.state, r.created, r.ticket[:], r.previous[:])
+	return s.exec(`INSERT INTO grants (id, payer, body, signature, state, created, ticket, places, previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id[:], r.signed.Payer, string(body), r.signed.Signature, r.state, r.created, r.ticket[:], r.places, r.previous[:])
 }
 
 func (s *store) saveTicket(id receipt.Digest, index uint64, ticket receipt.Digest) <-chan error {
-	return s.exec(`UPDATE grants SET revealed = ?, ticket = ? WHERE id = ? AND revealed < ?`, index, ticket[:], id[:], index)
+	return s.latest("ticket", id, `UPDATE grants SET revealed = ?, ticket = ? WHERE id = ? AND revealed < ?`, index, ticket[:], id[:], index)
 }
 
 func (s *store) saveBooks(id receipt.Digest, b inference.Books) <-chan error {
-	return s.exec(`UPDATE grants SET settled = ?, forgiven = ? WHERE id = ?`, b.Settled, b.Forgiven, id[:])
+	return s.latest("books", id, `UPDATE grants SET settled = ?, forgiven = ? WHERE id = ?`, b.Settled, b.Forgiven, id[:])
 }
 
-func (s *store) addReceipt(r receipt.Receipt, body []byte) <-chan error {
+func (s *store) savePlaces(id receipt.Digest, places uint64) <-chan error {
+	return s.latest("places", id, `UPDATE grants SET places = ? WHERE id = ?`, places, id[:])
+}
+
+func (s *store) addReceipt(r receipt.Receipt, body []byte) {
 	hash := r.Hash()
-	return s.queue(func(tx *sql.Tx) error {
-		if _, err := tx.Exec(`INSERT INTO receipts (grant_id, sequence, hash, body) VALUES (?, ?, ?, ?)`,
-			r.Grant[:], r.Sequence, hash[:], string(body)); err != nil {
-			return err
-		}
-		_, err := tx.Exec(`UPDATE grants SET sequence = ?, previous = ?, receipted = ? WHERE id = ?`,
-			r.Sequence, hash[:], r.Owed, r.Grant[:])
-		return err
-	})
+	s.exec(`INSERT INTO receipts (grant_id, sequence, hash, body) VALUES (?, ?, ?, ?)`, r.Grant[:], r.Sequence, hash[:], string(body))
+	s.latest("chain", r.Grant, `UPDATE grants SET previous = ?, receipted = ? WHERE id = ?`, hash[:], r.Owed, r.Grant[:])
 }
 
 func (s *store) setState(id receipt.Digest, to state, reason string) <-chan error {
@@ -272,7 +309,7 @@ func (s *store) grant(ctx context.Context, id receipt.Digest) (record, bool, err
 
 func (s *store) read(ctx context.Context, where string, args ...any) ([]record, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT body, signature, state, reason, created, revealed, ticket, settled,
-		forgiven, sequence, previous, receipted, redeemed FROM grants WHERE `+where+` ORDER BY created, id`, args...)
+		forgiven, places, previous, receipted, redeemed FROM grants WHERE `+where+` ORDER BY created, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading grants: %w", err)
 	}
@@ -282,12 +319,13 @@ func (s *store) read(ctx context.Context, where string, args ...any) ([]record, 
 		var r record
 		var body, ticket, previous []byte
 		if err := rows.Scan(&body, &r.signed.Signature, &r.state, &r.reason, &r.created, &r.books.Revealed, &ticket,
-			&r.books.Settled, &r.books.Forgiven, &r.sequence, &previous, &r.receipted, &r.redeemed); err != nil {
+			&r.books.Settled, &r.books.Forgiven, &r.places, &previous, &r.receipted, &r.redeemed); err != nil {
 			return nil, fmt.Errorf("reading grants: %w", err)
 		}
 		if err := json.Unmarshal(body, &r.signed.Grant); err != nil {
 			return nil, fmt.Errorf("reading a grant's body: %w", err)
 		}
+		r.sequence = r.places // another process may have used them all
 		if copy(r.ticket[:], ticket) != len(ticket) || copy(r.previous[:], previous) != len(previous) {
 			return nil, fmt.Errorf("%w: a digest of a wrong length", ErrStore)
 		}

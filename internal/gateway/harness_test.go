@@ -87,7 +87,7 @@ func (h *harness) start(adjust func(*Config)) {
 		h.t.Fatal(err)
 	}
 	h.gateway.Probe(context.Background())
-	h.server = httptest.NewServer(h.gateway.Handler())
+	h.server = httptest.NewServer(checked(h.t, h.gateway.Handler()))
 	server, gateway := h.server, h.gateway
 	h.t.Cleanup(func() { h.stopped(server, gateway) })
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/koinon/koinon/api"
 	"github.com/koinon/koinon/internal/anthropic"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
@@ -19,33 +20,53 @@ type keyed func(http.ResponseWriter, *http.Request, store.Key) error
 // Handler is the HTTP API.
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
+	for route, handler := range g.routes() {
+		mux.Handle(route, handler)
+	}
+	mux.Handle("/", g.endpoints().Unknown(mux))
+	return mux
+}
+
+// routes are all that the API has, as api/openapi.yaml describes them.
+func (g *Gateway) routes() map[string]http.Handler {
+	all := map[string]http.Handler{
+		"GET /livez":        http.HandlerFunc(g.live),
+		"GET /readyz":       http.HandlerFunc(g.ready),
+		"GET /version":      http.HandlerFunc(g.showVersion),
+		"GET /openapi.yaml": http.HandlerFunc(describe),
+		"GET /metrics":      promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}),
+	}
 	endpoints := g.endpoints()
 	for route, serve := range map[string]keyed{
 		"POST /v1/chat/completions": g.repeatable(g.chat),
 		"POST /v1/completions":      g.repeatable(g.completions),
-		"POST /v1/embeddings":       g.repeatable(g.embeddings),
 		"POST /v1/responses":        g.repeatable(g.responses),
+		"POST /v1/embeddings":       g.repeatable(g.embeddings),
 		"GET /v1/models":            g.listModels,
 		"GET /v1/models/{id...}":    g.getModel,
 		"GET /v1/receipts":          g.listReceipts,
 		"GET /v1/receipts/{id}":     g.getReceipt,
 	} {
-		mux.Handle(route, endpoints.Handler(route, g.authenticated(serve)))
+		all[route] = endpoints.Handler(route, g.authenticated(serve))
 	}
 	for route, serve := range map[string]keyed{
 		"POST /v1/messages":              g.repeatable(g.messages),
 		"POST /v1/messages/count_tokens": g.countTokens,
 	} {
-		mux.Handle(route, anthropic.Endpoints(endpoints).Handler(route, g.authenticated(serve)))
+		all[route] = anthropic.Endpoints(endpoints).Handler(route, g.authenticated(serve))
 	}
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		openai.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
-	mux.HandleFunc("GET /readyz", g.ready)
-	mux.HandleFunc("GET /version", g.showVersion)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
-	mux.Handle("/", endpoints.Unknown(mux))
-	return mux
+	return all
+}
+
+// describe serves the API's description.
+func describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(api.OpenAPI)
+}
+
+// live says that the gateway runs.
+func (g *Gateway) live(w http.ResponseWriter, _ *http.Request) {
+	_ = openai.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // endpoints are what all routes have in common.

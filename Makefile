@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test platforms check proto bench bench-engine bench-gateway bench-router e2e fuzz clean
+.PHONY: up build test platforms check proto bench bench-engine bench-gateway bench-router simulate-router e2e fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -46,6 +46,9 @@ e2e: ## A real Ollama sells through a network of processes; builds it at first.
 
 bench-gateway: build ## koinon beside other gateways; needs npm; ARGS=--quick for a look.
 	$(GO) run ./cmd/benchgateway $(ARGS)
+
+simulate-router: ## The router among 1,000 gateways and 10,000 providers; ARGS as in --help.
+	$(GO) run ./cmd/simulaterouter $(ARGS)
 
 fuzz: ## Every fuzz target for a minute each.
 	./scripts/fuzz.sh 60s

@@ -92,7 +92,7 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit f
 	if err != nil {
 		return answer{}, false, err
 	}
-	o.lane.Begin()
+	o.lane.Begin(g.now())
 	defer o.lane.End()
 
 	result, err = a.run(ctx)
@@ -223,6 +223,9 @@ func (a *attempt) receive(ctx context.Context) (*inferencev1.ServerFrame, error)
 	case ctx.Err() != nil:
 		return nil, openai.ErrClient
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		if len(a.output) == 0 {
+			a.offer.lane.Silent(a.now(), limit)
+		}
 		return nil, errSilent
 	case errors.Is(err, inference.ErrFrame), errors.Is(err, inference.ErrFrameTooLarge):
 		return nil, fmt.Errorf("%w: %w", errProtocol, err)

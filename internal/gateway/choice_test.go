@@ -70,7 +70,7 @@ func TestRetryAfterIsMeasured(t *testing.T) {
 		p.script = func(*serving) error { return inference.Errorf(inference.CodeBusy, "full") }
 	})
 	for range 64 { // as many as it has slots
-		lane.Begin()
+		lane.Begin(time.Now())
 	}
 	r := h.chat(hello + `}`)
 	if r.status != http.StatusServiceUnavailable || field(t, r.body, "error.code") != "overloaded" {
@@ -80,7 +80,7 @@ func TestRetryAfterIsMeasured(t *testing.T) {
 		t.Errorf("Retry-After is %s", got)
 	}
 	for range 128 {
-		lane.Begin()
+		lane.Begin(time.Now())
 	}
 	if got := h.chat(hello + `}`).header.Get("Retry-After"); got != "81" { // 129 ahead in 64 slots of 40 s each
 		t.Errorf("Retry-After is %s", got)

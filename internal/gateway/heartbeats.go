@@ -39,7 +39,7 @@ func (g *Gateway) listen(gossip Gossip) (io.Closer, error) {
 
 // heard notes what a provider says of itself.
 func (g *Gateway) heard(h *heartbeatv1.Heartbeat) {
-	g.peers.provider(h.Provider).Hear(route.Report{
+	g.peers.provider(h.Provider).Hear(&route.Report{
 		At: g.now().UnixNano(), Queue: h.Queue, Active: h.Active, Rate: float64(h.Rate) / 1000,
 		Paused: h.State != heartbeatv1.State_STATE_OPEN,
 	})

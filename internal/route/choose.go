@@ -21,6 +21,9 @@ const (
 )
 
 func (q *Query) near() float64 {
+	if q.Near != 0 {
+		return q.Near
+	}
 	if q.sort() == Balanced {
 		return nearBalanced
 	}
@@ -51,7 +54,7 @@ func (x *Index) Next(q *Query, excluded []Choice) (Choice, bool) {
 		return x.nextOnly(q, excluded, now)
 	}
 	view := x.view(q)
-	if len(view) > gathered {
+	if len(view) > gathered && q.Near != 1 {
 		if at, ok := x.sample(q, view, excluded, now); ok {
 			return at, true
 		}
@@ -85,39 +88,60 @@ func (x *Index) candidate(q *Query, at Choice, now int64, cached uint64) candida
 	return candidate{at, score, score * (1 + e.load(now))}
 }
 
-// sample draws from those at the head of the order, and from ever more of it as
-// long as it finds nobody with a free slot.
+// sample draws from those at the head of the order. While fewer than three in four
+// of those drawn have a free slot it widens its view: where the best are taken, what
+// is said of the last free ones is out of date before it arrives.
 func (x *Index) sample(q *Query, view []ranked, excluded []Choice, now int64) (Choice, bool) {
 	window, bound := x.window(q, view, excluded, now)
 	for {
-		var found [3]candidate
-		n := 0
+		var found [4]candidate
+		n, seen, open := 0, 0, 0
 		for range draws {
 			at := view[draw(q.Random, window)].at
-			if n == 1 && found[0].at == at || x.tier(q, at, excluded, now) != free {
+			tier := x.tier(q, at, excluded, now)
+			if tier == barred || tier == resting {
 				continue
 			}
-			c := x.candidate(q, at, now, 0)
-			if c.score > bound {
+			seen++
+			if tier != free {
 				continue
 			}
-			found[n] = c
-			if n++; n == 2 {
-				break
+			open++
+			if n == 2 || n == 1 && found[0].at == at {
+				continue
 			}
-		}
-		if n > 0 {
-			if c, ok := x.familiar(q, excluded, now); ok {
+			if c := x.candidate(q, at, now, 0); c.score <= bound {
 				found[n] = c
 				n++
 			}
-			return least(found[:n]), true
+			if n == 2 && open == seen && seen >= draws/2 {
+				break // there is room enough
+			}
 		}
-		if window == len(view) {
+		if whole := window == len(view); n > 0 && (whole || 4*open >= 3*seen) {
+			n = x.acquainted(q, &found, n, excluded, now)
+			return least(found[:n]), true
+		} else if whole {
 			return 0, false
 		}
 		window, bound = min(2*window, len(view)), math.Inf(1)
 	}
+}
+
+// acquainted adds to the candidates one whom this gateway knows to be good, and
+// the one that has the prompt in its cache.
+func (x *Index) acquainted(q *Query, found *[4]candidate, n int, excluded []Choice, now int64) int {
+	if len(x.known) > 0 {
+		if at := x.known[draw(q.Random, len(x.known))]; x.tier(q, at, excluded, now) == free {
+			found[n] = x.candidate(q, at, now, 0)
+			n++
+		}
+	}
+	if c, ok := x.familiar(q, excluded, now); ok {
+		found[n] = c
+		n++
+	}
+	return n
 }
 
 // window is how much of an order is nearly as good as the best that can serve,
@@ -137,7 +161,7 @@ func (x *Index) window(q *Query, view []ranked, excluded []Choice, now int64) (i
 			}
 		}
 		best := x.candidate(q, r.at, now, 0).score
-		if q.sort() == Balanced && low < i+atLeast {
+		if q.sort() == Balanced && q.Near == 0 && low < i+atLeast {
 			return min(i+atLeast, len(view)), best * nearLifted
 		}
 		return low, best * q.near()

@@ -15,7 +15,8 @@ type Index struct {
 	byProvider map[string]Choice
 	whole      orders
 	regions    map[string]*orders
-	ttft, rate float64 // of a provider that is not known: the middle of those that are
+	known      []Choice // offers that this gateway has measured lately, the better half
+	ttft, rate float64  // of a provider that is not known
 }
 
 type entry struct{ Offer }
@@ -84,8 +85,9 @@ func New(offers []Offer, now time.Time) *Index {
 		x.entries[i] = entry{o}
 		x.byProvider[o.Lane.Provider.Address] = Choice(i)
 	}
-	x.ttft, x.rate = x.middles(now)
 	at := now.UnixNano()
+	x.ttft, x.rate = x.usual(at)
+	x.known = x.better(at)
 	for kind, mix := range mixes {
 		q := Query{Prompt: mix.prompt, Completion: mix.completion, Controls: &Controls{Sort: mix.sort}}
 		list := make([]ranked, len(offers))
@@ -135,20 +137,53 @@ const (
 	firstRate = 20.0 // tokens a second
 )
 
-// middles are the medians of what was measured lately.
-func (x *Index) middles(now time.Time) (ttft, rate float64) {
-	var ttfts, rates []float64
+// fresh is how much weight a measurement must have left to count as knowledge.
+const fresh = 0.1
+
+// usual is what a provider is taken for that this gateway has not measured: the
+// mean of the others' time to the first token, and their median speed. The mean,
+// for where a few keep requests waiting for long, a stranger may be one of them.
+func (x *Index) usual(now int64) (ttft, rate float64) {
+	const most = 60.0 // seconds: one who failed to answer weighs no more
+	var sum, weight float64
+	var rates []float64
 	for i := range x.entries {
 		m := x.entries[i].Lane.measured.Load()
-		if m == nil || m.decayed(now.UnixNano()) < 0.1 {
+		if m == nil {
 			continue
 		}
-		ttfts = append(ttfts, m.ttft)
+		left := m.decayed(now)
+		if left < fresh {
+			continue
+		}
+		sum, weight = sum+left*min(m.ttft, most), weight+left
 		if m.rate > 0 {
 			rates = append(rates, m.rate)
 		}
 	}
-	return median(ttfts, firstTTFT), median(rates, firstRate)
+	if weight == 0 {
+		return firstTTFT, firstRate
+	}
+	return sum / weight, median(rates, firstRate)
+}
+
+// better are those that this gateway knows to be good: the half of what it has
+// measured lately that scores best.
+func (x *Index) better(now int64) []Choice {
+	q := Query{Prompt: mixes[balancedWriting].prompt, Completion: mixes[balancedWriting].completion}
+	var list []ranked
+	for i := range x.entries {
+		e := &x.entries[i]
+		if m := e.Lane.measured.Load(); m != nil && m.decayed(now) >= fresh {
+			list = append(list, ranked{float32(x.score(&q, e, now, 0)), Choice(i)})
+		}
+	}
+	slices.SortFunc(list, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.at, b.at)) })
+	known := make([]Choice, (len(list)+1)/2)
+	for i := range known {
+		known[i] = list[i].at
+	}
+	return known
 }
 
 func median(list []float64, otherwise float64) float64 {

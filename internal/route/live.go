@@ -75,8 +75,8 @@ func (p *Provider) Failed(now time.Time) {
 // Busy notes that the provider had no place for a request.
 func (p *Provider) Busy(until time.Time) { p.busy.Store(until.UnixNano()) }
 
-// Hear takes a report in place of the last one.
-func (p *Provider) Hear(r Report) { p.report.Store(&r) }
+// Hear takes a report in place of the last one. It must not change any more.
+func (p *Provider) Hear(r *Report) { p.report.Store(r) }
 
 // Heard is the provider's report if it is fresh, else nil.
 func (p *Provider) Heard(now time.Time) *Report { return p.heard(now.UnixNano()) }
@@ -135,6 +135,7 @@ type Lane struct {
 	*Provider
 
 	inFlight atomic.Int32
+	silent   atomic.Int64 // since when a request has waited for its first token, Unix ns; 0 if none does
 	measured atomic.Pointer[measure]
 	writing  sync.Mutex // of measured: what was read is what is replaced
 }
@@ -164,11 +165,35 @@ func (m *measure) decayed(now int64) float64 {
 	return m.weight * math.Exp2(-float64(max(0, now-m.at))/float64(halfLife))
 }
 
-// Begin notes a request that is sent; end it with the function's call.
-func (l *Lane) Begin() { l.inFlight.Add(1) }
+// Begin notes a request that is sent. [Lane.End] must follow.
+func (l *Lane) Begin(now time.Time) {
+	l.inFlight.Add(1)
+	l.silent.CompareAndSwap(0, now.UnixNano())
+}
 
 // End notes that a request is over, however it went.
-func (l *Lane) End() { l.inFlight.Add(-1) }
+func (l *Lane) End() {
+	if l.inFlight.Add(-1) == 0 {
+		l.silent.Store(0)
+	}
+}
+
+// waiting is how long, in seconds, a request has waited for its first token: what
+// is known of a provider's speed before it has answered.
+func (l *Lane) waiting(now int64) float64 {
+	since := l.silent.Load()
+	if since == 0 {
+		return 0
+	}
+	return float64(now-since) / float64(time.Second)
+}
+
+// Silent notes that no first token came in so long a time.
+func (l *Lane) Silent(now time.Time, waited time.Duration) {
+	l.note(now, func(m *measure, keep float64) {
+		m.ttft = m.ttft*keep + waited.Seconds()*(1-keep)
+	})
+}
 
 // InFlight is the number of this gateway's requests that run there.
 func (l *Lane) InFlight() int { return int(l.inFlight.Load()) }
@@ -177,6 +202,7 @@ func (l *Lane) InFlight() int { return int(l.inFlight.Load()) }
 func (l *Lane) Answered(now time.Time, ttft time.Duration) {
 	l.reach.Store(int32(Live))
 	l.answered.Store(now.UnixNano())
+	l.silent.Store(0)
 	l.note(now, func(m *measure, keep float64) {
 		m.ttft = m.ttft*keep + ttft.Seconds()*(1-keep)
 	})

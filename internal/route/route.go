@@ -52,6 +52,9 @@ type Query struct {
 	// served them. Both may be nil.
 	Prefixes []uint64
 	Affinity *Affinity
+	// Near is up to how many times the best score counts for as good; 0 for the
+	// usual. 1 takes the very best, as all others do: see package simulate.
+	Near float64
 	// Now is the time, Random the chance.
 	Now    time.Time
 	Random rand.Source
@@ -62,7 +65,7 @@ type Choice = int32
 
 // MaxPlan bounds a plan: who does not answer within so many providers will not
 // be helped by another.
-const MaxPlan = 8
+const MaxPlan = 5
 
 // Plan appends to plan, which it first empties, the providers to try one after
 // the other, as many as fit its capacity. Nobody is named twice. The request's

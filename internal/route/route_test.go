@@ -47,7 +47,7 @@ func TestPlanPrefersWhoCanServeThenPrice(t *testing.T) {
 		{"by price", func() {}, []string{"cheap", "middle", "dear"}},
 		{"full ones later", func() {
 			for range 4 {
-				cheap.Lane.Begin()
+				cheap.Lane.Begin(start)
 			}
 		}, []string{"middle", "dear", "cheap"}},
 		{"those that failed last", func() { middle.Lane.Failed(start) }, []string{"dear", "cheap", "middle"}},
@@ -157,8 +157,8 @@ func TestSortAsksForOneRespect(t *testing.T) {
 
 func TestClaimsCanOnlyHurt(t *testing.T) {
 	honest, boaster, modest := priced("honest", 1e6, 1e6), priced("boaster", 1e6, 1e6), priced("modest", 1e6, 1e6)
-	boaster.Lane.Hear(Report{At: start.UnixNano(), Rate: 1e9})
-	modest.Lane.Hear(Report{At: start.UnixNano(), Rate: 1, Queue: 8, Active: 4})
+	boaster.Lane.Hear(&Report{At: start.UnixNano(), Rate: 1e9})
+	modest.Lane.Hear(&Report{At: start.UnixNano(), Rate: 1, Queue: 8, Active: 4})
 	x := New([]Offer{honest, boaster, modest}, start)
 	score := func(at Choice) float64 { return x.candidate(query(), at, start.UnixNano(), 0).final }
 	if score(0) != score(1) {
@@ -176,7 +176,7 @@ func TestClaimsCanOnlyHurt(t *testing.T) {
 
 func TestPausedIsNotChosen(t *testing.T) {
 	a := priced("a", 1e6, 1e6)
-	a.Lane.Hear(Report{At: start.UnixNano(), Paused: true})
+	a.Lane.Hear(&Report{At: start.UnixNano(), Paused: true})
 	x := New([]Offer{a}, start)
 	if got := planned(x, query()); got != nil {
 		t.Errorf("a paused provider is chosen: %v", got)
@@ -213,7 +213,7 @@ func TestAffinity(t *testing.T) {
 		t.Errorf("provider %d is chosen by its own word", at)
 	}
 	for range 4 {
-		offers[137].Lane.Begin()
+		offers[137].Lane.Begin(start)
 	}
 	if at, _ := x.Next(q, nil); at == 137 {
 		t.Error("a full provider is chosen for its cache")
@@ -232,7 +232,7 @@ func TestWait(t *testing.T) {
 	if wait, ok := x.Wait(query()); !ok || wait != 0 {
 		t.Errorf("with a free slot the wait is %s, %v", wait, ok)
 	}
-	a.Lane.Hear(Report{At: start.UnixNano(), Active: 4, Queue: 3})
+	a.Lane.Hear(&Report{At: start.UnixNano(), Active: 4, Queue: 3})
 	if wait, _ := x.Wait(query()); wait != 8*time.Second { // 4 ahead, 4 slots, 8 s each
 		t.Errorf("behind three that wait it is %s", wait)
 	}
@@ -251,7 +251,7 @@ func crowd(n int) ([]Offer, *Index) {
 		offers[i].Region = []string{"DE", "US-CA", "US-NY", "JP", "BR"}[i%5]
 		if i%3 == 0 {
 			offers[i].Lane.Answered(start, time.Duration(random.Uint64N(3e9)))
-			offers[i].Lane.Hear(Report{At: start.UnixNano(), Active: uint32(random.Uint64N(5)), Rate: 30})
+			offers[i].Lane.Hear(&Report{At: start.UnixNano(), Active: uint32(random.Uint64N(5)), Rate: 30})
 		}
 		if i%10 == 0 {
 			offers[i].Lane.SetReach(Dead)

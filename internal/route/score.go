@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
-// patience is how many seconds of waiting weigh as much as paying twice.
-const patience = 10.0
+// How many seconds weigh as much as paying twice: of waiting for the first token,
+// when nothing is to be seen, and of reading what comes.
+const (
+	patience = 2.0
+	leisure  = 10.0
+)
 
 // usual is how long an answer mostly is, in tokens: the bound that a request
 // sets is often the whole context.
@@ -30,7 +34,7 @@ func (x *Index) score(q *Query, e *entry, now int64, cached uint64) float64 {
 	case Price:
 		score = cost(q, e, cached)
 	default:
-		score = cost(q, e, cached) * (1 + (ttft+float64(expected(q.Completion))/rate)/patience)
+		score = cost(q, e, cached) * (1 + ttft/patience + float64(expected(q.Completion))/rate/leisure)
 	}
 	failures, _ := e.Lane.recent(now)
 	return score * math.Ldexp(1, failures) * audited(e.Audit)
@@ -63,16 +67,14 @@ func (x *Index) estimate(e *entry, now int64) (ttft, rate float64) {
 		}
 		ttft *= 1 + float64(r.Queue)/float64(max(1, e.Slots))
 	}
-	m := e.Lane.measured.Load()
-	if m == nil {
-		return ttft, rate
+	if m := e.Lane.measured.Load(); m != nil {
+		own := ownAgainst1 * m.decayed(now)
+		ttft = (own*m.ttft + ttft) / (own + 1)
+		if m.rate > 0 {
+			rate = (own*m.rate + rate) / (own + 1)
+		}
 	}
-	own := ownAgainst1 * m.decayed(now)
-	ttft = (own*m.ttft + ttft) / (own + 1)
-	if m.rate > 0 {
-		rate = (own*m.rate + rate) / (own + 1)
-	}
-	return max(ttft, 1e-4), max(rate, 1e-2)
+	return max(ttft, e.Lane.waiting(now), 1e-4), max(rate, 1e-2)
 }
 
 // used is how many of an offer's slots are taken: what this gateway sees itself,
@@ -85,9 +87,11 @@ func (e *entry) used(now int64) int64 {
 	return used
 }
 
-// load is the share of the slots in use, above 1 where requests wait.
+// load is the share of the slots in use with one request more, above 1 where
+// requests wait. One who has but one slot is a risk even while it is free: another
+// gateway may be about to take it.
 func (e *entry) load(now int64) float64 {
-	return float64(e.used(now)) / float64(max(1, e.Slots))
+	return float64(e.used(now)+1) / float64(max(1, e.Slots))
 }
 
 func (e *entry) full(now int64) bool {

@@ -114,7 +114,9 @@ func initLedger(home string, accounts map[string]client.Key) error {
 
 // prices differ, so that the gateway has something to choose.
 var prices = []receipt.Price{
-	{Input: 500_000, Output: 2_000_000}, {Input: 550_000, Output: 2_200_000}, {Input: 600_000, Output: 2_400_000},
+	{Input: 500_000, CachedInput: 125_000, Output: 2_000_000},
+	{Input: 550_000, CachedInput: 137_500, Output: 2_200_000},
+	{Input: 600_000, CachedInput: 150_000, Output: 2_400_000},
 }
 
 // policy gives Ada her royalty.

@@ -48,13 +48,17 @@ type serverLife struct{}
 
 // Outlive gives work for a request a context that ends with the server, and not
 // when the client leaves. Cancel releases it.
-func Outlive(ctx context.Context) (longer context.Context, cancel context.CancelFunc) {
-	longer, cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if server, ok := ctx.Value(serverLife{}).(context.Context); ok {
-		stop := context.AfterFunc(server, cancel)
-		return longer, func() { stop(); cancel() }
+func Outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	server, ok := ctx.Value(serverLife{}).(context.Context)
+	if !ok {
+		return longer, end
 	}
-	return longer, cancel
+	stop := context.AfterFunc(server, end)
+	return longer, func() {
+		stop()
+		end()
+	}
 }
 
 // shutdown waits for requests to end, at most so long.

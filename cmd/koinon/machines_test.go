@@ -136,7 +136,7 @@ func (m *machines) startSelling() {
 		m.Fatal(err)
 	}
 	m.providerA = m.start("provider A", m.second, &m.a, "provide", file, "--ledger", m.node.GRPC, "--threads", "1",
-		"--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--owner", m.ownerAddress+"=1200")
+		"--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--owner", m.ownerAddress+"=1200", "--input-price", "0.50", "--output-price", "2")
 	m.send(m.a.Address, 200_000_000, "ukoin")
 	m.awaitOffer(m.a)
 }
@@ -158,7 +158,8 @@ func (m *machines) startBuying() {
 	m.awaitProviders(1)
 }
 
-// sellMore starts the provider that has only the model's name.
+// sellMore starts the provider that has only the model's name, and which finds
+// its price in the market: the first one's.
 func (m *machines) sellMore() {
 	m.providerB = m.start("provider B", m.third, &m.b, "provide", "--model", m.a.Digest, "--ledger", m.follower.GRPC, "--threads", "2",
 		"--listen", "/ip4/127.0.0.1/tcp/0")

@@ -102,7 +102,7 @@ func TestOllamaSells(t *testing.T) {
 	engine := newOllama(m.bench)
 	m.startLedger()
 	m.providerA = m.start("the provider", m.second, &m.a, "provide", "--upstream", "http://"+engine.address+"/v1", "--model", "bard",
-		"--ledger", m.node.GRPC, "--listen", "/ip4/127.0.0.1/udp/0/quic-v1")
+		"--ledger", m.node.GRPC, "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--input-price", "0.50", "--output-price", "2")
 	m.send(m.a.Address, 200_000_000, "ukoin")
 	m.awaitOffer(m.a)
 	m.startBuying()

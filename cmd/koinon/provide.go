@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,104 +12,163 @@ import (
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/internal/provider/forecast"
 	"github.com/koinon/koinon/internal/provider/process"
 	"github.com/koinon/koinon/receipt"
 )
 
+// provideOptions are a provider's configuration and what flags say in words.
+type provideOptions struct {
+	process.Config
+	file                  string
+	input, cached, output string // dollars
+	powerCost             string // dollars
+	owners                []string
+	dryRun, asJSON        bool
+}
+
 func newProvideCommand() *cobra.Command {
-	config := process.Config{Config: provider.Config{
-		Home: providerHome(), Bond: 100_000_000, RedeemEvery: time.Hour,
-		Price: receipt.Price{Input: 500_000, Output: 2_000_000},
-	}, Ledger: "127.0.0.1:9090", Traverse: true}
-	var file, inputPrice, cachedPrice, outputPrice string
-	var owners []string
-	var asJSON bool
+	o := provideOptions{Config: process.Config{
+		Config: provider.Config{Home: providerHome(), Bond: 100_000_000, RedeemEvery: time.Hour}, Ledger: "127.0.0.1:9090", Traverse: true,
+	}}
 	cmd := &cobra.Command{
 		Use:   "provide [MODEL.gguf]",
 		Short: "Sell inference with a model on this machine",
-		Long: `Serves a model to whoever pays: registers the model version if it is new,
-registers and bonds this provider, offers the model at a price, and redeems what
-it earns. Safe to run again: it changes only what is different. Without a file,
---model names a registered version, whose weights are fetched from the others
-who offer it. With --upstream an engine sells what it serves already: it is asked
-where its GGUF file is, whose digest names the version, of class statistical, and
-whose tokenizer counts what is sold. The account is made at the first start and named; it needs KOIN for
-the bond. Ctrl-C lets answers end and redeems.`,
-		Example: `  koinon provide model.gguf --name bard --input-price 0.50 --output-price 2
+		Long: `Serves a model to whoever pays: measures how fast this machine is and proposes a
+price, registers the model version if it is new, registers and bonds this
+provider, offers the model, and redeems what it earns. Safe to run again: it
+changes only what is different.
+
+Without a file, --model names a registered version, whose weights are fetched from
+the others who offer it. With --upstream an engine sells what it serves already:
+it is asked where its GGUF file is, whose digest names the version, of class
+statistical, and whose tokenizer counts what is sold.
+
+The account is made at the first start and named; it needs KOIN for the bond.
+--dry-run joins nothing: it forecasts what there is to earn, and checks that the
+machine reproduces its own bits. Ctrl-C finishes what runs, redeems, and stops.`,
+		Example: `  koinon provide model.gguf
+  koinon provide model.gguf --dry-run --power-cost 0.30 --power-watts 120
+  koinon provide model.gguf --name bard --input-price 0.50 --output-price 2
   koinon provide model.gguf --owner koinon1…=1200      # 12% of the revenue to its author
+  koinon provide model.gguf --schedule 22:00-07:00     # nights only
   koinon provide --model sha256:… --ledger 10.0.0.1:9090
   koinon provide --upstream http://127.0.0.1:11434/v1 --model llama3.2    # Ollama, llama.cpp's server, vLLM
   koinon provide --config provider.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := configure(cmd, file, &config); err != nil {
+			if err := o.settle(cmd, args); err != nil {
 				return err
 			}
-			if len(args) == 1 {
-				config.Weights = args[0]
+			if o.dryRun {
+				return o.forecast(cmd)
 			}
-			for _, p := range []struct {
-				text string
-				into *uint64
-			}{{inputPrice, &config.Price.Input}, {cachedPrice, &config.Price.CachedInput}, {outputPrice, &config.Price.Output}} {
-				if p.text == "" {
-					continue
-				}
-				amount, err := credit.Parse(p.text)
-				if err != nil {
-					return usageError("price: %w", err)
-				}
-				*p.into = amount
-			}
-			if config.Policy.ProviderBps == 0 {
-				config.Policy = modelv1.Policy{ProviderBps: 9000, AppBps: 300, TreasuryBps: 700}
-			}
-			if err := addOwners(&config.Policy, owners); err != nil {
-				return err
-			}
-			return ended(cmd.Context(), process.Run(cmd.Context(), config, daemonLog(cmd), func(i process.Info) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s serves %s@%s (%s) at %s in, %s out for a million tokens\n", i.Address,
-					i.Model.Name, i.Model.Version, i.Model.Digest, credit.Dollars(config.Price.Input), credit.Dollars(config.Price.Output))
-				if asJSON {
-					printJSON(cmd.OutOrStdout(), map[string]string{
-						"address": i.Address, "name": i.Model.Name, "version": i.Model.Version, "digest": i.Model.Digest.String(),
-					})
-				}
-			}))
+			return o.run(cmd)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&file, "config", "", "YAML file of settings")
-	flags.StringVar(&config.Home, "home", config.Home, "where the provider's keys, weights and books live")
-	flags.StringVar(&config.Ledger, "ledger", config.Ledger, "gRPC address of a node")
-	flags.StringVar(&config.KeyFile, "key-file", "", "account (default account.json in home)")
-	flags.StringVar(&config.Model, "model", "", "digest of a registered version to fetch and serve; with --upstream, the engine's name for its model")
-	flags.StringVar(&config.Upstream, "upstream", "", "base URL of an engine that runs already and serves OpenAI's API")
-	flags.StringVar(&config.Weights, "weights", "", "with --upstream, the GGUF file that the engine serves (default what Ollama and llama.cpp say)")
-	flags.StringVar(&config.UpstreamKey, "upstream-key", "", "API key of that engine")
-	flags.IntVar(&config.Context, "context", 0, "with --upstream, most tokens of prompt and answer (default what the engine says)")
-	flags.StringVar(&config.Name, "name", "", "model's name (default the file's)")
-	flags.StringVar(&config.Version, "model-version", "", "model's version (default 1)")
-	flags.StringVar(&config.License, "license", "", "SPDX identifier (default the file's)")
-	flags.StringVar(&config.Moniker, "moniker", "", "name that people see")
-	flags.StringVar(&config.Region, "region", "", "where the machine is, such as DE or US-CA (ISO 3166), for requests that must stay there")
-	flags.StringVar(&inputPrice, "input-price", "", "dollars for a million prompt tokens (default 0.50)")
-	flags.StringVar(&cachedPrice, "cached-price", "", "dollars for a million prompt tokens that were computed for the same buyer before (default the input price)")
-	flags.StringVar(&outputPrice, "output-price", "", "dollars for a million answer tokens (default 2)")
-	flags.StringSliceVar(&owners, "owner", nil, "whom the model's revenue goes to, too: ADDRESS=BPS, basis points out of the provider's share; for a version not yet registered")
-	flags.Uint64Var(&config.Bond, "bond", config.Bond, "least bond, in ukoin")
-	flags.IntVar(&config.Slots, "slots", 4, "answers at once")
-	flags.IntVar(&config.Threads, "threads", 0, "threads for each answer (default all cores)")
-	flags.StringSliceVar(&config.Listen, "listen", nil, "libp2p multiaddrs to serve at")
-	flags.StringSliceVar(&config.Bootstrap, "bootstrap", nil, "peers by which others are found: multiaddrs that end in /p2p/ID")
-	flags.BoolVar(&config.Traverse, "traverse", config.Traverse, "be reachable behind NAT: by a port of the router, a relay, a punched hole")
-	flags.StringSliceVar(&config.Relays, "relay", nil, "where to keep a place while not reachable otherwise (default the bootstrap peers)")
-	flags.BoolVar(&config.ServeRelay, "serve-relay", false, "relay to others who cannot be reached; this machine must be reachable itself")
-	flags.DurationVar(&config.RedeemEvery, "redeem-every", config.RedeemEvery, "time between redemptions of a grant")
-	flags.StringVar(&config.Schedule, "schedule", "", `hours at which to serve, in local time: "22:00-07:00", "mon-fri 22:00-07:00, sat-sun 00:00-24:00"`)
-	flags.BoolVar(&asJSON, "json", false, "print one JSON object once the model is loaded")
+	o.flags(cmd)
 	addProvideCommands(cmd)
 	return cmd
+}
+
+func (o *provideOptions) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.file, "config", "", "YAML file of settings")
+	flags.StringVar(&o.Home, "home", o.Home, "where the provider's keys, weights and books live")
+	flags.StringVar(&o.Ledger, "ledger", o.Ledger, "gRPC address of a node")
+	flags.StringVar(&o.KeyFile, "key-file", "", "account (default account.json in home)")
+	flags.StringVar(&o.Model, "model", "", "digest of a registered version to fetch and serve; with --upstream, the engine's name for its model")
+	flags.StringVar(&o.Upstream, "upstream", "", "base URL of an engine that runs already and serves OpenAI's API")
+	flags.StringVar(&o.Weights, "weights", "", "with --upstream, the GGUF file that the engine serves (default what Ollama and llama.cpp say)")
+	flags.StringVar(&o.UpstreamKey, "upstream-key", "", "API key of that engine")
+	flags.IntVar(&o.Context, "context", 0, "with --upstream, most tokens of prompt and answer (default what the engine says)")
+	flags.StringVar(&o.Name, "name", "", "model's name (default the file's)")
+	flags.StringVar(&o.Version, "model-version", "", "model's version (default 1, or 1-statistical with --upstream)")
+	flags.StringVar(&o.License, "license", "", "SPDX identifier (default the file's)")
+	flags.StringVar(&o.Moniker, "moniker", "", "name that people see")
+	flags.StringVar(&o.Region, "region", "", "where the machine is, such as DE or US-CA (ISO 3166), for requests that must stay there")
+	flags.StringVar(&o.Pricing, "price", "", "how to find the price: auto, market or break-even (default auto, unless prices are given)")
+	flags.StringVar(&o.input, "input-price", "", "dollars for a million prompt tokens")
+	flags.StringVar(&o.cached, "cached-price", "", "dollars for a million prompt tokens that were computed for the same buyer before (default the input price)")
+	flags.StringVar(&o.output, "output-price", "", "dollars for a million answer tokens")
+	flags.StringVar(&o.powerCost, "power-cost", "", "dollars for a kWh (default 0.20)")
+	flags.Uint64Var(&o.PowerWatts, "power-watts", 0, "what the machine draws while it serves (default a guess from its processors)")
+	flags.StringSliceVar(&o.owners, "owner", nil, "whom the model's revenue goes to, too: ADDRESS=BPS, basis points out of the provider's share; for a version not yet registered")
+	flags.Uint64Var(&o.Bond, "bond", o.Bond, "least bond, in ukoin")
+	flags.IntVar(&o.Slots, "slots", 4, "answers at once")
+	flags.IntVar(&o.Threads, "threads", 0, "threads for each answer (default all cores)")
+	flags.StringSliceVar(&o.Listen, "listen", nil, "libp2p multiaddrs to serve at")
+	flags.StringSliceVar(&o.Bootstrap, "bootstrap", nil, "peers by which others are found: multiaddrs that end in /p2p/ID")
+	flags.BoolVar(&o.Traverse, "traverse", o.Traverse, "be reachable behind NAT: by a port of the router, a relay, a punched hole")
+	flags.StringSliceVar(&o.Relays, "relay", nil, "where to keep a place while not reachable otherwise (default the bootstrap peers)")
+	flags.BoolVar(&o.ServeRelay, "serve-relay", false, "relay to others who cannot be reached; this machine must be reachable itself")
+	flags.DurationVar(&o.RedeemEvery, "redeem-every", o.RedeemEvery, "time between redemptions of a grant")
+	flags.StringVar(&o.Schedule, "schedule", "", `hours at which to serve, in local time: "22:00-07:00", "mon-fri 22:00-07:00, sat-sun 00:00-24:00"`)
+	flags.BoolVar(&o.dryRun, "dry-run", false, "join nothing: forecast earnings, and check the machine's own determinism")
+	flags.BoolVar(&o.asJSON, "json", false, "print JSON: an object once the model is loaded, then the status, a line each, when it changed")
+}
+
+// settle makes a configuration of flags, variables, file and arguments.
+func (o *provideOptions) settle(cmd *cobra.Command, args []string) error {
+	if err := configure(cmd, o.file, &o.Config); err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		o.Weights = args[0]
+	}
+	given := o.Price != receipt.Price{}
+	for _, p := range []struct {
+		flag, text string
+		into       *uint64
+		price      bool
+	}{
+		{"input-price", o.input, &o.Price.Input, true}, {"cached-price", o.cached, &o.Price.CachedInput, true},
+		{"output-price", o.output, &o.Price.Output, true}, {"power-cost", o.powerCost, &o.PowerCost, false},
+	} {
+		if p.text == "" {
+			continue
+		}
+		amount, err := credit.Parse(p.text)
+		if err != nil {
+			return usageError("--%s: %w", p.flag, err)
+		}
+		*p.into = amount
+		given = given || p.price
+	}
+	switch {
+	case given && o.Pricing != "":
+		return usageError("--price %s finds the prices: give it, or --input-price and --output-price", o.Pricing)
+	case (o.input == "") != (o.output == ""):
+		return usageError("give both --input-price and --output-price, or neither")
+	case !given && o.Pricing == "":
+		o.Pricing = forecast.Auto
+	}
+	if o.Policy.ProviderBps == 0 {
+		o.Policy = modelv1.Policy{ProviderBps: 9000, AppBps: 300, TreasuryBps: 700}
+	}
+	return addOwners(&o.Policy, o.owners)
+}
+
+// run sells until it is told to stop.
+func (o *provideOptions) run(cmd *cobra.Command) error {
+	ctx, stop := context.WithCancel(cmd.Context())
+	view := newView(cmd, o.asJSON)
+	done := make(chan struct{})
+	close(done)
+	err := process.Run(ctx, o.Config, view.log(), func(i process.Info) {
+		fmt.Fprintf(view, "%s serves %s@%s (%s) at %s in, %s out for a million tokens\n", i.Address,
+			i.Model.Name, i.Model.Version, i.Model.Digest, credit.Dollars(i.Price.Input), credit.Dollars(i.Price.Output))
+		if o.asJSON {
+			printJSON(cmd.OutOrStdout(), map[string]string{
+				"address": i.Address, "name": i.Model.Name, "version": i.Model.Version, "digest": i.Model.Digest.String(),
+			})
+		}
+		done = make(chan struct{})
+		go func() { defer close(done); view.follow(ctx, i.Status) }()
+	})
+	stop()
+	<-done
+	return ended(cmd.Context(), err)
 }
 
 // addOwners gives owners their parts, written ADDRESS=BPS, of what would be the

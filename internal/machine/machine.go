@@ -4,9 +4,11 @@ package machine
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +24,8 @@ type Machine struct {
 	System      string `json:"system"`       // OS/arch
 	Go          string `json:"go"`
 	Kernel      string `json:"kernel"` // of internal/tensor
+	// GPUs are the graphics processors that drivers show, NVIDIA's and AMD's.
+	GPUs []string `json:"gpus,omitempty"`
 	// Load is the system's one-minute load average before anything was measured:
 	// what others did at the same time. Empty where it is not known.
 	Load string `json:"load,omitempty"`
@@ -31,7 +35,7 @@ type Machine struct {
 func This() Machine {
 	m := Machine{
 		CPU: "unknown processor", Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		Go: runtime.Version(), Kernel: tensor.Kernel(),
+		Go: runtime.Version(), Kernel: tensor.Kernel(), GPUs: graphics("/"),
 	}
 	if model := procField("/proc/cpuinfo", "model name"); model != "" {
 		m.CPU = model
@@ -44,6 +48,26 @@ func This() Machine {
 	}
 	return m
 }
+
+// graphics lists what the drivers of a system with that root show.
+func graphics(root string) []string {
+	var found []string
+	nvidia, _ := filepath.Glob(filepath.Join(root, "proc/driver/nvidia/gpus/*/information")) // fails only for a bad pattern
+	for _, path := range nvidia {
+		found = append(found, cmp.Or(procField(path, "Model"), "NVIDIA"))
+	}
+	amd, _ := filepath.Glob(filepath.Join(root, "sys/class/kfd/kfd/topology/nodes/*/name"))
+	for _, path := range amd {
+		if name, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(name)) != "" { // processors have none
+			found = append(found, "AMD "+strings.TrimSpace(string(name)))
+		}
+	}
+	return found
+}
+
+// Watts is a guess at what the machine draws while it computes: 20 for what is
+// always on, 10 for each core, 300 for each graphics processor.
+func (m Machine) Watts() uint64 { return 20 + 10*uint64(m.Cores) + 300*uint64(len(m.GPUs)) }
 
 // procField is the value of a "name: value" line of a file in /proc, or empty.
 func procField(path, name string) string {

@@ -20,7 +20,7 @@ const (
 )
 
 // farewell bounds how long the ledger may take to note that a provider stops.
-const farewell = 5 * time.Second
+const farewell = 10 * time.Second
 
 // Pause makes the provider take no more requests and its offer be matched no
 // more; those that run go on, and what they earn is redeemed. The reason is told
@@ -110,7 +110,8 @@ func (p *Provider) bow(ctx context.Context) {
 	defer cancel()
 	self := p.out.Ledger.Address()
 	known, err := p.out.Ledger.Provider(ctx, self)
-	if err == nil && known.Status == providerv1.Status_STATUS_ACTIVE {
+	// Even if it says so already: the end of a pause may be on its way.
+	if err == nil && known.Status != providerv1.Status_STATUS_JAILED {
 		err = p.out.Ledger.Send(ctx, &providerv1.MsgUpdate{
 			Provider: self, Addrs: known.Addrs, Moniker: known.Moniker, Region: known.Region, Status: providerv1.Status_STATUS_DRAINING,
 		})

@@ -15,6 +15,13 @@ import (
 // Name is the model's name, as in its file.
 const Name = "trivium"
 
+// VectorPrompt is the last prompt of spec/vectors/engine/v1.json for the model as
+// it ships, VectorLogits the digest of the logits after it.
+const (
+	VectorPrompt = "\"Well, Prince,\" said Anna Pávlovna, and the whole of the company turned to the door, where"
+	VectorLogits = "sha256:8c9e4d81a196efeee1141940ff266886d1fd8d3a7ed0cbfaae1013b825697122"
+)
+
 //go:embed trivium.gguf
 var weights []byte
 

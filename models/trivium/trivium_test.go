@@ -2,6 +2,7 @@ package trivium
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,5 +54,24 @@ func TestFileIsTheModelOfTheCard(t *testing.T) {
 	}
 	if len(weights) > 8<<20 {
 		t.Errorf("%d bytes, 8 MiB is the limit", len(weights))
+	}
+}
+
+func TestVectorIsThePublishedOne(t *testing.T) {
+	data, err := os.ReadFile("../../spec/vectors/engine/v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published struct {
+		Models []struct {
+			Prompts []struct{ Text, Logits string }
+		}
+	}
+	if err := json.Unmarshal(data, &published); err != nil {
+		t.Fatal(err)
+	}
+	prompts := published.Models[0].Prompts
+	if last := prompts[len(prompts)-1]; last.Text != VectorPrompt || last.Logits != VectorLogits {
+		t.Errorf("published is %q, %s", last.Text, last.Logits)
 	}
 }

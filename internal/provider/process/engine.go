@@ -16,22 +16,50 @@ import (
 	"github.com/koinon/koinon/receipt"
 )
 
-// own loads a model into the reference engine.
-func own(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (provider.Model, provider.Engine, error) {
-	path, model, err := obtain(ctx, c, ledger, store, swarm, log)
+// describe makes a file a model version.
+type describe func(path string, card weights.Card) (weights.Manifest, receipt.Digest, error)
+
+// obtain makes the weights be here, and an engine that serves them.
+func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (provider.Model, provider.Engine, error) {
+	publish := func(path string, card weights.Card) (weights.Manifest, receipt.Digest, error) {
+		return store.Publish(ctx, path, card)
+	}
+	switch {
+	case c.Upstream != "":
+		return external(ctx, c, publish, log)
+	case c.Weights != "":
+		return own(c, publish)
+	}
+	path, model, err := fetched(ctx, c, ledger, swarm, log)
 	if err != nil {
 		return model, nil, err
 	}
-	loaded, err := engine.Load(path)
+	engine, err := loaded(c, path)
+	return model, engine, err
+}
+
+// own serves a file with the reference engine.
+func own(c Config, version describe) (provider.Model, provider.Engine, error) {
+	m, digest, err := version(c.Weights, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Exact})
 	if err != nil {
-		return model, nil, fmt.Errorf("cannot load the weights: %w", err)
+		return provider.Model{}, nil, err
 	}
-	return model, provider.Reference(engine.New(loaded, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads})), nil
+	engine, err := loaded(c, c.Weights)
+	return modelOf(m, digest), engine, err
+}
+
+// loaded is the reference engine with a file.
+func loaded(c Config, path string) (provider.Engine, error) {
+	m, err := engine.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot load the weights: %w", err)
+	}
+	return provider.Reference(engine.New(m, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads})), nil
 }
 
 // external finds an engine that runs already, the file that it serves, and
 // whether the two belong together.
-func external(ctx context.Context, c Config, store *weights.Store, log *slog.Logger) (provider.Model, provider.Engine, error) {
+func external(ctx context.Context, c Config, version describe, log *slog.Logger) (provider.Model, provider.Engine, error) {
 	fail := func(err error) (provider.Model, provider.Engine, error) { return provider.Model{}, nil, err }
 	e, err := upstream.Dial(ctx, upstream.Config{
 		URL: c.Upstream, Model: c.Model, APIKey: c.UpstreamKey, Context: c.Context, Slots: c.Slots, Queue: c.Queue, Stall: c.UpstreamStall,
@@ -46,7 +74,7 @@ func external(ctx context.Context, c Config, store *weights.Store, log *slog.Log
 	if path == "" {
 		return fail(fmt.Errorf("%w: the engine does not say which file it serves: give weights, the GGUF file", provider.ErrConfig))
 	}
-	m, digest, err := store.Publish(ctx, path, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Statistical})
+	m, digest, err := version(path, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Statistical})
 	if err != nil {
 		return fail(err)
 	}
@@ -65,15 +93,8 @@ func external(ctx context.Context, c Config, store *weights.Store, log *slog.Log
 	return modelOf(m, digest), provider.Upstream(e, vocabulary, length), nil
 }
 
-// obtain makes the weights be here and says what version they are.
-func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (string, provider.Model, error) {
-	if c.Weights != "" {
-		m, digest, err := store.Publish(ctx, c.Weights, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Exact})
-		if err != nil {
-			return "", provider.Model{}, err
-		}
-		return c.Weights, modelOf(m, digest), nil
-	}
+// fetched makes a registered version's weights be here.
+func fetched(ctx context.Context, c Config, ledger *client.Client, swarm *weights.Swarm, log *slog.Logger) (string, provider.Model, error) {
 	digest, err := receipt.ParseDigest(c.Model)
 	if err != nil {
 		return "", provider.Model{}, fmt.Errorf("%w: give weights, a GGUF file, or model, a version's digest: %w", provider.ErrConfig, err)

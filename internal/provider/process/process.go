@@ -26,6 +26,7 @@ import (
 	"github.com/koinon/koinon/internal/provider/onledger"
 	"github.com/koinon/koinon/internal/provider/schedule"
 	"github.com/koinon/koinon/internal/weights"
+	"github.com/koinon/koinon/receipt"
 )
 
 // Config is a provider on its own.
@@ -80,6 +81,14 @@ type Config struct {
 	Threads int `yaml:"threads"`
 	// Queue is how many requests may wait for a slot. Default 64.
 	Queue int `yaml:"queue"`
+	// Pricing is how the price is found: auto, market or break-even, as
+	// [forecast.Propose] has it. Empty for the price given.
+	Pricing string `yaml:"pricing"`
+	// PowerCost is what electricity costs, in ucredit for a kWh. Default 200,000.
+	PowerCost uint64 `yaml:"power_cost"`
+	// PowerWatts is what the machine draws while it serves. Default a guess from
+	// its processors.
+	PowerWatts uint64 `yaml:"power_watts"`
 	// Schedule are the hours, in the local time zone, at which it serves, as
 	// [schedule.Parse] reads them. Default: always.
 	Schedule string `yaml:"schedule"`
@@ -106,6 +115,7 @@ type Info struct {
 	Address string         // its account
 	Model   provider.Model // what it serves
 	Peer    p2p.Peer       // where
+	Price   receipt.Price  // in ucredit for 1,000,000 tokens
 	// Status is what it does now; it asks the ledger.
 	Status func(context.Context) Status
 }
@@ -148,14 +158,11 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
 
-	var model provider.Model
-	var engine provider.Engine
-	if c.Upstream != "" {
-		model, engine, err = external(ctx, c, store, log)
-	} else {
-		model, engine, err = own(ctx, c, ledger, store, swarm, log)
-	}
+	model, engine, err := obtain(ctx, c, ledger, store, swarm, log)
 	if err != nil {
+		return err
+	}
+	if c.Price, err = priced(ctx, c, ledger, key.Address(), model, engine, log); err != nil {
 		return err
 	}
 	return serve(ctx, c, log, host, ledger, key, identity, model, engine, ready)
@@ -213,7 +220,10 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 		log.Warn("this provider has no address where others reach it yet: no relay keeps a place for it, and it listens nowhere")
 	}
 	if ready != nil {
-		ready(Info{Address: key.Address(), Model: model, Peer: host.Peer(), Status: o.status})
+		ready(Info{Address: key.Address(), Model: model, Peer: host.Peer(), Price: c.Price, Status: o.status})
+	}
+	if err := awaitBond(ctx, c, ledger, key.Address(), log); err != nil {
+		return err
 	}
 	return p.Run(ctx)
 }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/provider/process"
+)
+
+// How often a provider's status is shown: on a terminal, and in a log.
+const (
+	redrawEvery = time.Second
+	reportEvery = time.Minute
+)
+
+// view shows what a provider does: on a terminal a few lines below its log that
+// are drawn again and again, elsewhere now and then a line. What is written to it
+// goes above those lines.
+type view struct {
+	mu       sync.Mutex
+	out      io.Writer
+	terminal bool
+	json     io.Writer // nil without --json
+	drawn    []byte    // the lines at the bottom
+}
+
+func newView(cmd *cobra.Command, asJSON bool) *view {
+	v := &view{out: cmd.ErrOrStderr()}
+	file, ok := v.out.(*os.File)
+	v.terminal = ok && term.IsTerminal(int(file.Fd()))
+	if asJSON {
+		v.terminal, v.json = false, cmd.OutOrStdout()
+	}
+	return v
+}
+
+// log writes to the view. Prompts and answers are never logged.
+func (v *view) log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(v, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+// Write puts a line above those at the bottom.
+func (v *view) Write(line []byte) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(line), v.draw(line, v.drawn)
+}
+
+// draw replaces the lines at the bottom, after others. The lock is held.
+func (v *view) draw(before, bottom []byte) error {
+	var b bytes.Buffer
+	if rows := bytes.Count(v.drawn, []byte("\n")); rows > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", rows) // up, and clear from there
+	}
+	b.Write(before)
+	b.Write(bottom)
+	v.drawn = bottom
+	_, err := v.out.Write(b.Bytes())
+	return err
+}
+
+// follow shows the status until the context ends.
+func (v *view) follow(ctx context.Context, status func(context.Context) process.Status) {
+	every := reportEvery
+	if v.terminal {
+		every = redrawEvery
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var last process.Status
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := status(ctx); v.terminal || now.Requests != last.Requests || now.State != last.State {
+			v.show(now)
+			last = now
+		}
+	}
+}
+
+func (v *view) show(s process.Status) {
+	if v.json != nil {
+		json.NewEncoder(v.json).Encode(s)
+		return
+	}
+	if !v.terminal {
+		v.log().Info("status", "state", s.State, "requests", s.Requests, "failed", s.Failed, "tokens", s.CompletionTokens,
+			"pending", credit.Dollars(s.Pending), "exposed", credit.Dollars(s.Exposed))
+		return
+	}
+	var b bytes.Buffer
+	b.WriteByte('\n')
+	printStatus(&b, s) // into memory: it cannot fail
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.draw(nil, b.Bytes())
+}

@@ -37,6 +37,8 @@ type Config struct {
 	BlockTime time.Duration
 	// GatewayAddr, RPCAddr, RESTAddr and GRPCAddr are host:port.
 	GatewayAddr, RPCAddr, RESTAddr, GRPCAddr string
+	// Public lets the gateway serve whoever pays, without a key.
+	Public bool
 	// Version is the program's.
 	Version string
 	Log     *slog.Logger
@@ -246,6 +248,7 @@ func (n *Network) startGateway(ctx context.Context, accounts map[string]client.K
 	c.Home, c.Listen, c.App = filepath.Join(n.config.Home, "gateway"), n.config.GatewayAddr, accounts[app].Address()
 	c.Poll, c.Probe, c.TicketValue = time.Second, 2*time.Second, 10
 	c.GrantLifetime, c.MaxTickets = grantLifetime, c.GrantCap/c.TicketValue
+	c.Public = n.config.Public
 	key, err := apiKey(ctx, n.config.Home, c.Home)
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ func (g *Gateway) authenticated(serve keyed) func(http.ResponseWriter, *http.Req
 	return func(w http.ResponseWriter, r *http.Request) error {
 		text := apiKey(r.Header)
 		if text == "" {
+			if g.config.Public {
+				return g.welcome(w, r, serve)
+			}
 			return openai.Unauthorized(false)
 		}
 		key, err := g.ring.Authenticate(r.Context(), text)

@@ -21,8 +21,9 @@ import (
 
 // call is one answer to be had.
 type call struct {
-	id         string // of the HTTP request's answer
-	key        string // API key to charge
+	id         string      // of the HTTP request's answer
+	key        string      // API key to charge
+	caller     *pay.Caller // who pays in the key's place, or nil
 	version    *version
 	vocabulary Vocabulary
 	request    inference.Request
@@ -56,6 +57,39 @@ var (
 	errStore = errors.New("the gateway cannot store what it reveals")
 )
 
+// payment is how an attempt is paid: from the gateway's own wallet ([pay.Stream]),
+// or by the caller ([pay.CallerStream]).
+type payment interface {
+	Grant() receipt.SignedGrant
+	GrantID() receipt.Digest
+	// Revealed is the highest ticket that may be shown.
+	Revealed() (pay.Ticket, error)
+	// Cached and Token count what arrived; Cost is what it owes, in ucredit.
+	Cached(tokens uint64) error
+	Token() error
+	Cost() uint64
+	// Pay is the next ticket, if there is one to reveal. Offered is closed when it
+	// is worth asking again, though no token came; nil if never.
+	Pay() (ticket pay.Ticket, due bool, err error)
+	Offered() <-chan struct{}
+	// Finish, Break, End and Pardon end the request: whole, broken off, by a client
+	// that left, or with a false receipt.
+	Finish(*store.Receipt) (pay.Due, error)
+	Break(*store.Receipt) error
+	End() (ticket pay.Ticket, due bool, err error)
+	Pardon(r *store.Receipt, reason string) error
+	// Retire takes the grant out of use.
+	Retire(reason string) error
+}
+
+// purse begins to pay for a call.
+func (g *Gateway) purse(c *call, o pay.Order) (payment, error) {
+	if c.caller != nil {
+		return c.caller.Start(o)
+	}
+	return g.wallet.Start(o)
+}
+
 // attempt is one try of a call at one provider.
 type attempt struct {
 	*Gateway
@@ -63,7 +97,7 @@ type attempt struct {
 	offer   *offer
 	request inference.Request // with the offer's price as the bound
 	body    []byte            // its JSON
-	pay     *pay.Stream
+	pay     payment
 	stream  Stream
 	conn    *inference.GatewayConn
 	emit    func(openai.Delta) error
@@ -85,7 +119,7 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit f
 		return answer{}, false, err
 	}
 	a.decoder = openai.NewDecoder(c.vocabulary, c.request.Stop)
-	a.pay, err = g.wallet.Start(pay.Order{
+	a.pay, err = g.purse(c, pay.Order{
 		Provider: o.provider, Model: c.version.digest, Price: o.price,
 		Prompt: uint64(len(c.prompt)), Limit: max(1, uint64(c.request.MaxTokens)), Key: c.key, Fresh: fresh,
 	})

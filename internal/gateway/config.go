@@ -59,6 +59,9 @@ type Config struct {
 	// budget is used up: a URL in which {key} and {name} stand for the key's
 	// identifier and name. Empty for none.
 	TopUp string `yaml:"top_up"`
+	// Public serves whoever pays: a request without a key is told what it costs, and
+	// served with a grant of its caller's own. The gateway's money is not touched.
+	Public bool `yaml:"public"`
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64 `yaml:"max_body"`
 	// MaxInFlight bounds one key's requests at once.

@@ -42,7 +42,7 @@ func (g *Gateway) embeddings(w http.ResponseWriter, r *http.Request, key store.K
 	if err := g.choose(j, e.Model); err != nil {
 		return err
 	}
-	if err := g.reserve(j, key); err != nil {
+	if err := g.back(r.Context(), j, key); err != nil {
 		return err
 	}
 	result, err := g.answer(r.Context(), j, c, func(openai.Delta) error { return nil })

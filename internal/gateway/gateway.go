@@ -62,6 +62,7 @@ type Gateway struct {
 	budgets      *keys.Budgets
 	ring         *keys.Ring
 	rates        *keys.Rates
+	callers      *pay.Callers
 	directory    *directory
 	peers        *peerBook
 	affinity     *route.Affinity
@@ -129,6 +130,7 @@ func (g *Gateway) load(ctx context.Context) error {
 		return err
 	}
 	g.ring, g.known = keys.NewRing(g.store, g.now), receipts.NewKnown(storedReceipts{g.store})
+	g.callers = pay.NewCallers(g.store, g.now)
 	c := g.config
 	g.wallet, err = pay.Open(ctx, pay.Config{
 		ChainID: c.ChainID, Payer: g.ledger.Payer(), App: c.App, TicketValue: c.TicketValue, Cap: c.GrantCap,

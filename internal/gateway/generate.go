@@ -55,7 +55,7 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 	if err := g.fit(j, param, c); err != nil {
 		return nil, err
 	}
-	if err := g.reserve(j, key); err != nil {
+	if err := g.back(ctx, j, key); err != nil {
 		return nil, err
 	}
 	return j, nil
@@ -101,6 +101,14 @@ func (g *Gateway) fit(j *job, param string, c openai.Completion) error {
 		}
 	}
 	return g.choose(j, c.Model)
+}
+
+// back makes sure that the job is paid for: by its caller, or by its key's budget.
+func (g *Gateway) back(ctx context.Context, j *job, key store.Key) error {
+	if s := strangerOf(ctx); s != nil {
+		return g.admit(j, s)
+	}
+	return g.reserve(j, key)
 }
 
 // reserve holds back the most that the job may cost at the dearest provider
@@ -152,12 +160,17 @@ func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.
 	busy, last := 0, error(nil)
 	for _, o := range j.offers() {
 		result, started, err := g.try(ctx, c, o, false, emit)
-		if stale(err) && !started {
+		if stale(err) && !started && c.caller == nil {
 			// The grant is spent or closed at the provider; a new one may do.
 			result, started, err = g.try(ctx, c, o, true, emit)
 		}
 		if err == nil {
 			return result, nil
+		}
+		if s := strangerOf(ctx); s != nil && !started {
+			if refusal := g.unpaid(j, s, err); refusal != nil {
+				return result, refusal
+			}
 		}
 		g.metrics.failures.WithLabelValues(reason(err)).Inc()
 		switch {
@@ -177,7 +190,9 @@ func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.
 				busy++
 				o.lane.Busy(g.now().Add(time.Second))
 			default:
-				o.lane.Failed(g.now())
+				if c.caller == nil || !stale(err) { // a caller who does not pay says nothing of the provider
+					o.lane.Failed(g.now())
+				}
 			}
 		} else if !errors.Is(err, pay.ErrTooDear) {
 			o.lane.Failed(g.now())

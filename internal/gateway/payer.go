@@ -18,13 +18,14 @@ type payer struct {
 func (a *attempt) startPaying() *payer {
 	p := &payer{make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)}
 	go func() {
+		select { // the opening comes first
+		case <-p.quit:
+			p.done <- nil
+			return
+		case <-p.due:
+		}
 		for {
-			select {
-			case <-p.quit:
-				p.done <- nil
-				return
-			case <-p.due:
-			}
+			offered := a.pay.Offered() // before asking, so that nothing is missed
 			ticket, due, err := a.pay.Pay()
 			if err != nil {
 				err = fmt.Errorf("%w: %w", errStore, err)
@@ -38,6 +39,13 @@ func (a *attempt) startPaying() *payer {
 				<-p.quit
 				p.done <- err
 				return
+			}
+			select {
+			case <-p.quit:
+				p.done <- nil
+				return
+			case <-p.due:
+			case <-offered:
 			}
 		}
 	}()

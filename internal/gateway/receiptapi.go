@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
@@ -34,6 +35,12 @@ func view(r store.Receipt) receiptView {
 	}
 }
 
+// shows says whether a receipt may be read with a key: its own, or any that a
+// caller without a key paid for, who alone knows its name.
+func (g *Gateway) shows(r store.Receipt, key store.Key) bool {
+	return r.Key == key.ID || g.config.Public && strings.HasPrefix(r.Key, grantPrefix)
+}
+
 // getReceipt serves GET /v1/receipts/{id} to the key that paid. The id is
 // written with or without "sha256:".
 func (g *Gateway) getReceipt(w http.ResponseWriter, r *http.Request, key store.Key) error {
@@ -49,7 +56,7 @@ func (g *Gateway) getReceipt(w http.ResponseWriter, r *http.Request, key store.K
 		return err
 	}
 	found, err := g.store.Receipt(r.Context(), id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && found.Key != key.ID {
+	if errors.Is(err, store.ErrNotFound) || err == nil && !g.shows(found, key) {
 		return unknown
 	}
 	if err != nil {

@@ -55,6 +55,8 @@ func (g *Gateway) routes() map[string]http.Handler {
 	} {
 		all[route] = anthropic.Endpoints(endpoints).Handler(route, g.authenticated(serve))
 	}
+	const tickets = "POST /v1/payments/{id}/tickets"
+	all[tickets] = endpoints.Handler(tickets, g.takeTicket)
 	return all
 }
 
@@ -109,6 +111,9 @@ func (g *Gateway) countTokens(w http.ResponseWriter, r *http.Request, _ store.Ke
 // repeatable lets clients send a request again without paying twice.
 func (g *Gateway) repeatable(serve keyed) keyed {
 	return func(w http.ResponseWriter, r *http.Request, key store.Key) error {
+		if strangerOf(r.Context()) != nil {
+			return serve(w, r, key) // each ticket pays once, whatever is sent again
+		}
 		return g.once.Serve(w, r, key.ID, func(w http.ResponseWriter, r *http.Request) error { return serve(w, r, key) })
 	}
 }

@@ -99,12 +99,17 @@ type chatStream struct {
 	head    ChatChunk     // what all chunks share
 	opened  []bool        // choices whose role was sent
 	calls   []*CallReader // of choices
+	used    Usage         // so far, if it is to be said in each chunk
 }
 
 // chunk sends what is new of one choice.
 func (s *chatStream) chunk(c ChatChunkChoice, k *Koinon) error {
 	chunk := s.head
 	chunk.Choices, chunk.Koinon = []ChatChunkChoice{c}, k
+	if s.wants.Running {
+		used := s.used
+		chunk.Usage = &used
+	}
 	return s.Send("", chunk)
 }
 
@@ -124,14 +129,27 @@ func (s *chatStream) delta(choice int, d Delta) error {
 	if err := s.open(choice, d.Provider); err != nil {
 		return err
 	}
+	if s.wants.Running {
+		s.use(choice, d)
+	}
 	logprobs := chatLogprobs(nil, s.wants, s.choices[choice].Vocabulary, d.Tokens)
 	text, calls := s.calls[choice].Push(d.Text)
 	return s.add(choice, text, calls, logprobs)
 }
 
+// use counts what arrived of a choice.
+func (s *chatStream) use(choice int, d Delta) {
+	if s.used.CompletionTokens == 0 {
+		s.used.PromptTokens = uint64(len(s.choices[choice].Prompt))
+		s.used.PromptTokensDetails.CachedTokens = d.Cached
+	}
+	s.used.CompletionTokens += uint64(len(d.Tokens))
+	s.used.TotalTokens = s.used.PromptTokens + s.used.CompletionTokens
+}
+
 // add sends text and calls, unless there is nothing to send.
 func (s *chatStream) add(choice int, text string, calls []ToolCall, logprobs *ChatLogprobs) error {
-	if text == "" && calls == nil && logprobs == nil {
+	if text == "" && calls == nil && logprobs == nil && !s.wants.Running {
 		return nil
 	}
 	delta := ChatDelta{ToolCalls: calls}

@@ -20,6 +20,8 @@ type Error struct {
 	Code    string // for programs, or empty
 	// RetryAfter, if not zero, says when to try again.
 	RetryAfter time.Duration
+	// Raw, if not nil, is the body in place of OpenAI's.
+	Raw []byte
 	// TopUp, if not empty, is where more credit can be had.
 	TopUp string
 }
@@ -76,6 +78,9 @@ func (e *Error) Write(w http.ResponseWriter) { e.WriteBody(w, e.Body()) }
 
 // WriteBody sends the error with a body in another API's form.
 func (e *Error) WriteBody(w http.ResponseWriter, body []byte) {
+	if e.Raw != nil {
+		body = e.Raw
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if e.RetryAfter > 0 {
 		seconds := max(1, int64((e.RetryAfter+time.Second-1)/time.Second))

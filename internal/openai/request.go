@@ -41,6 +41,7 @@ type Completion struct {
 	N           int    // answers for each prompt
 	Stream      bool
 	Usage       bool // a last chunk with the usage
+	Running     bool // and what is used so far in each chunk of a chat
 	Shaping     inference.Shaping
 	Tools       Tools
 	// Controls say who may serve, where there is a choice; nil for anybody.
@@ -85,6 +86,7 @@ type Common struct {
 	Stream        *bool           `json:"stream"`
 	StreamOptions *struct {
 		IncludeUsage bool `json:"include_usage"`
+		Continuous   bool `json:"continuous_usage_stats"` // as vLLM has it
 	} `json:"stream_options"`
 	Provider json.RawMessage `json:"provider"`
 	shaping
@@ -266,6 +268,7 @@ func (r *Common) Completion() (Completion, error) {
 			return c, Invalid("stream_options", "'stream_options' is only allowed when 'stream' is true.")
 		}
 		c.Usage = r.StreamOptions.IncludeUsage
+		c.Running = c.Usage && r.StreamOptions.Continuous
 	}
 	return c, nil
 }

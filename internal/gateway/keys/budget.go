@@ -61,6 +61,9 @@ func (b *Budgets) Reserve(key store.Key, amount uint64, now time.Time) (*Reserva
 // Settle ends the reservation at what the request really cost. Settling twice
 // changes nothing.
 func (r *Reservation) Settle(cost uint64) {
+	if r == nil { // somebody else pays
+		return
+	}
 	r.budgets.mu.Lock()
 	defer r.budgets.mu.Unlock()
 	if r.account == nil {

@@ -65,6 +65,9 @@ func (s *Stream) Cost() uint64 {
 	return s.metered.Cost()
 }
 
+// Offered is nil: whatever may be paid is known here at once.
+func (s *Stream) Offered() <-chan struct{} { return nil }
+
 // Pay makes the next ticket ready to be revealed, if one is due. It returns
 // after the ticket is on disk, together with what the keys have to pay for it.
 func (s *Stream) Pay() (ticket Ticket, due bool, err error) {
@@ -124,7 +127,7 @@ func (s *Stream) end(r *store.Receipt, end func(), pay bool) (Due, error) {
 	g.mu.Lock()
 	if s.over {
 		g.mu.Unlock()
-		return Due{}, nil
+		return nothing{}, nil
 	}
 	s.over = true
 	end()
@@ -137,9 +140,21 @@ func (s *Stream) end(r *store.Receipt, end func(), pay bool) (Due, error) {
 	return s.commit(index, r)
 }
 
-// Due is progress on its way to the disk, and the ticket that may be revealed
-// once it is there.
-type Due struct {
+// Due is the end of a request on its way to the disk.
+type Due interface {
+	// Ready waits until it is there, and returns the ticket to reveal, if any.
+	Ready() (ticket Ticket, due bool, err error)
+}
+
+// nothing is the end of a request that had ended.
+type nothing struct{}
+
+// Ready implements [Due].
+func (nothing) Ready() (Ticket, bool, error) { return Ticket{}, false, nil }
+
+// progressed is progress on its way to the disk, and the ticket that may be
+// revealed once it is there.
+type progressed struct {
 	grant    *grant
 	index    uint64
 	advanced bool
@@ -153,23 +168,19 @@ func (s *Stream) commit(index uint64, r *store.Receipt) (Due, error) {
 	defer g.mu.Unlock()
 	advanced, err := g.meter.Reveal(index)
 	if err != nil {
-		return Due{}, fmt.Errorf("revealing a ticket of grant %s: %w", g.id, err)
+		return nothing{}, fmt.Errorf("revealing a ticket of grant %s: %w", g.id, err)
 	}
 	progress := g.progress()
 	progress.Receipt, progress.At = r, s.wallet.now()
 	if s.over {
 		delete(g.streams, s)
 	}
-	return Due{g, index, advanced, s.wallet.store.Save(progress)}, nil
+	return progressed{g, index, advanced, s.wallet.store.Save(progress)}, nil
 }
 
-// Ready waits until the progress is on disk and returns the ticket, if there is
-// one to reveal.
-func (d Due) Ready() (ticket Ticket, due bool, err error) {
+// Ready implements [Due].
+func (d progressed) Ready() (ticket Ticket, due bool, err error) {
 	g := d.grant
-	if g == nil {
-		return Ticket{}, false, nil
-	}
 	if err := d.saved.Wait(); err != nil {
 		return Ticket{}, false, err
 	}

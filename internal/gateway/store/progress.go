@@ -21,7 +21,7 @@ type Charge struct {
 // a ticket is never revealed without its key being charged, and an answer's
 // receipt never lost while its cost is kept.
 type Progress struct {
-	Grant   receipt.Digest
+	Grant   receipt.Digest // zero where another keeps its books
 	Books   inference.Books
 	Charges []Charge
 	Receipt *Receipt // nil while the answer runs, and if none came
@@ -46,9 +46,11 @@ func newProgressSum() *progressSum {
 }
 
 func (s *progressSum) add(p Progress) {
-	b := s.books[p.Grant]
-	b.Settled, b.Revealed = max(b.Settled, p.Books.Settled), max(b.Revealed, p.Books.Revealed)
-	s.books[p.Grant] = b
+	if !p.Grant.IsZero() {
+		b := s.books[p.Grant]
+		b.Settled, b.Revealed = max(b.Settled, p.Books.Settled), max(b.Revealed, p.Books.Revealed)
+		s.books[p.Grant] = b
+	}
 	for _, c := range p.Charges {
 		if c.Amount > 0 {
 			s.charges[c.Key] += c.Amount
@@ -83,7 +85,7 @@ func prepareProgress(ctx context.Context, writer *sql.DB) (p progressStatements,
 
 // apply writes a sum.
 func (p progressStatements) apply(tx *sql.Tx, s *progressSum) error {
-	if len(s.books) == 0 {
+	if len(s.books)+len(s.charges)+len(s.receipts) == 0 {
 		return nil
 	}
 	save := tx.Stmt(p.books)

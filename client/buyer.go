@@ -1,0 +1,232 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/koinon/koinon/receipt"
+)
+
+// Buyer pays gateways from one escrow.
+type Buyer struct {
+	// Gateway is the API's base URL, with its /v1.
+	Gateway string
+	// ChainID is the ledger's, Payer the account that owns the escrow, and Key the
+	// escrow's grant key.
+	ChainID string
+	Payer   string
+	Key     ed25519.PrivateKey
+	// Dir keeps the grants: with them what was paid, and the secrets of tickets.
+	// One process at a time uses it.
+	Dir string
+	// MaxGrant bounds what one provider may lock in the escrow, in ucredit, where
+	// a request does not need more; 0 for twenty requests' worth.
+	MaxGrant uint64
+	// HTTP makes the requests; nil for http.DefaultClient.
+	HTTP *http.Client
+	// Now is the clock; nil for the system's.
+	Now func() time.Time
+}
+
+// Message is one turn of a chat.
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Request is a chat to be answered.
+type Request struct {
+	Model       string // name, name@version or digest
+	Messages    []Message
+	MaxTokens   uint32   // of the answer; at least 1
+	Temperature *float64 // nil for the gateway's default
+	Seed        *int64   // nil for a random one
+	MaxCost     uint64   // the most to pay, in ucredit; 0 for any price
+}
+
+// Answer is what came of a request.
+type Answer struct {
+	Text    string
+	Receipt receipt.Receipt
+	// Body is the receipt as its provider wrote it, to be kept.
+	Body json.RawMessage
+	Cost uint64 // ucredit
+	// Paid is what the tickets given so far on the grant are worth, in ucredit.
+	Paid uint64
+}
+
+// Errors of answers.
+var (
+	// ErrBroken says that an answer did not come to its end; what had arrived is paid.
+	ErrBroken = errors.New("the answer broke off")
+	// ErrReceipt says that a receipt is not for what was asked and answered.
+	ErrReceipt = errors.New("the receipt is not for this answer")
+)
+
+// Error is a gateway's refusal.
+type Error struct {
+	Status int
+	Body   string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("the gateway answered %d: %s", e.Status, e.Body) }
+
+func (b *Buyer) now() time.Time {
+	if b.Now != nil {
+		return b.Now()
+	}
+	return time.Now()
+}
+
+func (b *Buyer) http() *http.Client {
+	if b.HTTP != nil {
+		return b.HTTP
+	}
+	return http.DefaultClient
+}
+
+// Quote asks what a request would cost.
+func (b *Buyer) Quote(ctx context.Context, r Request) (Quote, error) {
+	response, err := b.ask(ctx, r, nil)
+	if err != nil {
+		return Quote{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return Quote{}, err
+	}
+	if response.StatusCode != http.StatusPaymentRequired {
+		return Quote{}, &Error{response.StatusCode, strings.TrimSpace(string(body))}
+	}
+	return parseQuote(body)
+}
+
+// maxBody bounds what is read of a body that is not an answer, in bytes.
+const maxBody = 1 << 20
+
+// Chat finds the cheapest offer, pays for an answer while it comes, and verifies
+// its receipt. Each piece of text is given to print, if it is not nil, as it
+// arrives.
+func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer, error) {
+	q, err := b.Quote(ctx, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	offer, amount, err := q.cheapest(b.ChainID, r.MaxCost)
+	if err != nil {
+		return Answer{}, err
+	}
+	g, err := b.grantFor(offer, amount)
+	if err != nil {
+		return Answer{}, err
+	}
+	response, err := b.ask(ctx, r, g)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
+		return Answer{}, &Error{response.StatusCode, strings.TrimSpace(string(body))}
+	}
+	p := b.startPaying(ctx, g, offer.Extra)
+	a, err := p.read(response.Body, print)
+	return b.conclude(ctx, p, a, err)
+}
+
+// conclude pays what is left and verifies the receipt.
+func (b *Buyer) conclude(ctx context.Context, p *payer, a heard, err error) (Answer, error) {
+	paid := p.stop(ctx)
+	if err = errors.Join(err, paid); err != nil {
+		return Answer{Text: string(a.text)}, err
+	}
+	answer := Answer{Text: string(a.text), Cost: a.koinon.Cost, Paid: p.grant.Revealed * p.grant.Signed.TicketValue}
+	if answer.Body, err = b.fetchReceipt(ctx, a.koinon.Receipt); err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(answer.Body, &answer.Receipt); err != nil {
+		return answer, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	return answer, p.verify(answer.Receipt, a)
+}
+
+// ask sends a request, with a grant's payment if there is one.
+func (b *Buyer) ask(ctx context.Context, r Request, g *grant) (*http.Response, error) {
+	body, err := json.Marshal(map[string]any{
+		"model": r.Model, "messages": r.Messages, "max_tokens": r.MaxTokens, "temperature": r.Temperature, "seed": r.Seed,
+		"stream": true, "stream_options": map[string]bool{"include_usage": true, "continuous_usage_stats": true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.Gateway+"/chat/completions", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if g != nil {
+		payment, err := b.payment(g)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("X-Payment", payment)
+	}
+	return b.http().Do(request)
+}
+
+// payment is what stands in the header: the grant and the ticket it is at.
+func (b *Buyer) payment(g *grant) (string, error) {
+	type ticket struct {
+		Index  uint64         `json:"index"`
+		Ticket receipt.Digest `json:"ticket"`
+	}
+	last, err := g.ticket(g.Revealed)
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(map[string]any{
+		"x402Version": 1, "scheme": Scheme, "network": b.ChainID,
+		"payload": struct {
+			receipt.SignedGrant
+			Ticket ticket `json:"ticket"`
+		}{g.Signed, ticket{g.Revealed, last}},
+	})
+	return base64.StdEncoding.EncodeToString(data), err
+}
+
+// fetchReceipt reads a receipt as the provider wrote it.
+func (b *Buyer) fetchReceipt(ctx context.Context, id string) (json.RawMessage, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.Gateway+"/receipts/"+url.PathEscape(id), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := b.http().Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, &Error{response.StatusCode, strings.TrimSpace(string(body))}
+	}
+	var stored struct {
+		Receipt json.RawMessage `json:"receipt"`
+	}
+	err = json.Unmarshal(body, &stored)
+	return stored.Receipt, err
+}

@@ -113,6 +113,22 @@ func (b *Buyer) Quote(ctx context.Context, r Request) (Quote, error) {
 	return parseQuote(body)
 }
 
+// FirstModel is the one that the gateway lists first.
+func (b *Buyer) FirstModel(ctx context.Context) (string, error) {
+	var list struct {
+		Data []struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	if err := b.get(ctx, "/models", &list); err != nil {
+		return "", err
+	}
+	if len(list.Data) == 0 {
+		return "", fmt.Errorf("the gateway %s lists no model", b.Gateway)
+	}
+	return list.Data[0].ID, nil
+}
+
 // maxBody bounds what is read of a body that is not an answer, in bytes.
 const maxBody = 1 << 20
 
@@ -208,25 +224,30 @@ func (b *Buyer) payment(g *grant) (string, error) {
 
 // fetchReceipt reads a receipt as the provider wrote it.
 func (b *Buyer) fetchReceipt(ctx context.Context, id string) (json.RawMessage, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.Gateway+"/receipts/"+url.PathEscape(id), nil)
+	var stored struct {
+		Receipt json.RawMessage `json:"receipt"`
+	}
+	err := b.get(ctx, "/receipts/"+url.PathEscape(id), &stored)
+	return stored.Receipt, err
+}
+
+// get reads a JSON body.
+func (b *Buyer) get(ctx context.Context, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.Gateway+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	response, err := b.http().Do(request)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, &Error{response.StatusCode, strings.TrimSpace(string(body))}
+		return &Error{response.StatusCode, strings.TrimSpace(string(body))}
 	}
-	var stored struct {
-		Receipt json.RawMessage `json:"receipt"`
-	}
-	err = json.Unmarshal(body, &stored)
-	return stored.Receipt, err
+	return json.Unmarshal(body, into)
 }

@@ -64,6 +64,8 @@ keys with 'koinon keys create --gateway-home'.`,
 	flags.StringSliceVar(&config.Bootstrap, "bootstrap", nil, "peers by which providers are found: multiaddrs that end in /p2p/ID")
 	flags.BoolVar(&config.Hedge, "hedge", false, "ask a second provider when the first is slower than nineteen in twenty")
 	flags.StringVar(&deposit, "deposit", "", "dollars that the escrow is filled up to (default 20)")
+	flags.BoolVar(&config.Public, "public", false, "serve those without a key who pay for themselves")
+	flags.StringVar(&config.TopUp, "top-up", "", "URL at which a key's holder buys more; {key} stands for the key's id")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once requests are taken")
 	return cmd
 }

@@ -58,6 +58,7 @@ Its log goes to koinon.log in its home. Every flag can be given as a variable:
 	flags.StringVar(&config.RPCAddr, "rpc-addr", config.RPCAddr, "ledger's RPC address")
 	flags.StringVar(&config.RESTAddr, "rest-addr", config.RESTAddr, "ledger's REST address")
 	flags.StringVar(&config.GRPCAddr, "grpc-addr", config.GRPCAddr, "ledger's gRPC address")
+	flags.BoolVar(&config.Public, "public", true, "serve those without a key who pay for themselves, as koinon call does")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once ready")
 	flags.BoolVar(&verbose, "verbose", false, "log to standard error, too")
 	return cmd

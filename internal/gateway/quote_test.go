@@ -8,7 +8,8 @@ import (
 )
 
 func TestWithoutAKeyThePriceIsNamed(t *testing.T) {
-	h := newHarness(t, newScripted(t, "one", testPrice, "hello"))
+	one := newScripted(t, "one", testPrice, "hello")
+	h := newHarness(t, one)
 	if got := h.do("POST", "/v1/chat/completions", "", hello+"}"); got.status != http.StatusUnauthorized {
 		t.Fatalf("a gateway that is not public: %+v", got)
 	}
@@ -19,7 +20,7 @@ func TestWithoutAKeyThePriceIsNamed(t *testing.T) {
 	}
 	// 11 tokens of prompt at 1 ucredit, 5 of answer at 10.
 	for path, want := range map[string]any{
-		"accepts.0.scheme": "koinon-grant", "accepts.0.maxAmountRequired": "61", "accepts.0.payTo": h.network.providers["one"].address,
+		"accepts.0.scheme": "koinon-grant", "accepts.0.maxAmountRequired": "61", "accepts.0.payTo": one.address,
 		"accepts.0.extra.prompt_tokens": 11.0, "accepts.0.extra.max_completion_tokens": 5.0,
 	} {
 		if value := field(t, got.body, path); value != want {

@@ -105,7 +105,8 @@ Every command writes data to standard output and talk to standard error;
 			root.AddCommand(c)
 		}
 	}
-	grouped("use", newUpCommand(), newChatCommand(), newCallCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand())
+	grouped("use", newUpCommand(), newChatCommand(), newCallCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand(),
+		newRateCommand(), newSignalCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newIssuerCommand())
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)

@@ -144,7 +144,7 @@ func (o *provideOptions) settle(cmd *cobra.Command, args []string) error {
 		o.Pricing = forecast.Auto
 	}
 	if o.Policy.ProviderBps == 0 {
-		o.Policy = modelv1.Policy{ProviderBps: 9000, AppBps: 300, TreasuryBps: 700}
+		o.Policy = modelv1.Policy{ProviderBps: 9000, AppBps: 300, CuratorsBps: 200, TreasuryBps: 500}
 	}
 	return addOwners(&o.Policy, o.owners)
 }

@@ -194,7 +194,8 @@ func explainSplit(ctx context.Context, w io.Writer, address string, r receipt.Re
 	if err != nil {
 		return err
 	}
-	parts, err := split.Split(r.Cost, model.PolicyOf(version.Policy), r.Provider, r.App, "treasury")
+	parts, err := split.Split(r.Cost, model.PolicyOf(version.Policy),
+		split.Parties{Provider: r.Provider, App: r.App, Treasury: "treasury", Model: r.Model.String()})
 	if err != nil {
 		return err
 	}

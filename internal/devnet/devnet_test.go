@@ -14,6 +14,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 	"google.golang.org/grpc/metadata"
 
+	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/devnet"
 	"github.com/koinon/koinon/internal/ledger/client"
@@ -106,21 +107,25 @@ func TestAPromptAnsweredPaidAndSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ledger.Close()
-	var earned uint64
+	var earned, curators uint64
 	for _, a := range n.Accounts {
-		if !strings.HasPrefix(a.Name, "provider-") {
-			continue
-		}
-		payouts, err := ledger.Payouts(ctx, a.Address) // maturing
-		if err != nil {
-			t.Fatal(err)
-		}
-		earned += after.accounts[a.Name] - before.accounts[a.Name]
-		for _, p := range payouts {
-			earned += p.Amount
+		if strings.HasPrefix(a.Name, "provider-") {
+			earned += after.accounts[a.Name] - before.accounts[a.Name]
 		}
 	}
-	redeemed := earned + owner + app + treasury
+	payouts, err := ledger.Payouts(ctx, "") // maturing
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range payouts {
+		switch p.Role {
+		case escrowv1.Role_ROLE_PROVIDER:
+			earned += p.Amount
+		case escrowv1.Role_ROLE_CURATORS:
+			curators += p.Amount
+		}
+	}
+	redeemed := earned + owner + app + treasury + curators
 	t.Logf("answers cost %s; redeemed %s: providers %s, owner %s, app %s, treasury %s", credit.Dollars(spent), credit.Dollars(redeemed),
 		credit.Dollars(earned), credit.Dollars(owner), credit.Dollars(app), credit.Dollars(treasury))
 	const ticket = 10 // a grant's overpayment is below one

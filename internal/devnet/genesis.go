@@ -122,7 +122,7 @@ var prices = []receipt.Price{
 // policy gives Ada her royalty.
 func policy(accounts map[string]client.Key) modelv1.Policy {
 	return modelv1.Policy{
-		ProviderBps: 8000, AppBps: 300, TreasuryBps: 500,
+		ProviderBps: 8000, AppBps: 300, TreasuryBps: 300, CuratorsBps: 200,
 		Owners: []modelv1.Share{{Address: accounts[ada].Address(), Bps: 1200}},
 	}
 }

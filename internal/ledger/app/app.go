@@ -54,6 +54,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
@@ -130,6 +131,7 @@ func (app *App) addModules() {
 		consensus.NewAppModule(c, k.Consensus),
 		model.NewAppModule(k.Model),
 		provider.NewAppModule(k.Provider),
+		curation.NewAppModule(k.Curation),
 		escrow.NewAppModule(k.Escrow),
 	)
 	app.basics = module.NewBasicManagerFromManager(app.modules, map[string]module.AppModuleBasic{
@@ -146,10 +148,10 @@ func (app *App) orderModules() {
 		minttypes.ModuleName, distributiontypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName,
 		stakingtypes.ModuleName, authz.ModuleName)
 	app.modules.SetOrderEndBlockers(
-		banktypes.ModuleName, escrow.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
+		banktypes.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
-		govtypes.ModuleName, minttypes.ModuleName, model.ModuleName, provider.ModuleName, escrow.ModuleName,
+		govtypes.ModuleName, minttypes.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 	}
 	app.modules.SetOrderInitGenesis(genesis...)

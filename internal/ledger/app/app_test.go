@@ -14,6 +14,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
+	curationv1 "github.com/koinon/koinon/api/koinon/curation/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/app"
@@ -54,7 +55,7 @@ func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *l
 	}
 	message := func() (ledgertest.Account, sdk.Msg) {
 		buyer, seller := buyers[random.Intn(2)], providers[random.Intn(2)]
-		switch random.Intn(8) {
+		switch random.Intn(11) {
 		case 0, 1:
 			return buyer, &escrowv1.MsgDeposit{Payer: buyer.Address, Amount: uint64(random.Intn(100_000)), GrantKey: buyer.Public()}
 		case 2:
@@ -69,6 +70,12 @@ func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *l
 			return seller, &escrowv1.MsgActivate{Provider: seller.Address, Grant: escrow.StoredGrant(g), Signature: g.Sign(buyer.GrantKey).Signature}
 		case 5:
 			return seller, &providerv1.MsgBond{Provider: seller.Address, Amount: uint64(random.Intn(500))}
+		case 7:
+			return buyer, &curationv1.MsgSignal{Curator: buyer.Address, Listing: "model/" + digest.String(), Amount: uint64(1_000_000 + random.Intn(500))}
+		case 8:
+			return buyer, &curationv1.MsgRate{Payer: buyer.Address, Listing: "model/" + digest.String(), Stars: uint32(random.Intn(7))}
+		case 9:
+			return buyer, &curationv1.MsgLeave{Curator: buyer.Address, Listing: "model/" + digest.String(), Amount: uint64(random.Intn(2_000_000))}
 		case 6:
 			return seller, &providerv1.MsgUnbond{Provider: seller.Address, Amount: uint64(random.Intn(300))}
 		}

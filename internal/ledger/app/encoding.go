@@ -25,6 +25,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
@@ -52,7 +53,7 @@ var messageModules = []module.AppModuleBasic{
 	auth.AppModuleBasic{}, bank.AppModuleBasic{}, staking.AppModuleBasic{}, slashing.AppModuleBasic{}, mint.AppModuleBasic{},
 	distribution.AppModuleBasic{}, gov.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, authzmodule.AppModuleBasic{},
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
-	model.AppModule{}, provider.AppModule{}, escrow.AppModule{},
+	model.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{},
 }
 
 // Encoding is how messages, transactions and state are written.

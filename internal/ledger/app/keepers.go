@@ -29,6 +29,7 @@ import (
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
@@ -39,7 +40,7 @@ var storeKeys = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey,
-	model.ModuleName, provider.ModuleName, escrow.ModuleName,
+	model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -51,6 +52,7 @@ var accounts = map[string][]string{
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
 	provider.ModuleName:            nil,
+	curation.ModuleName:            nil,
 	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
 }
 
@@ -71,6 +73,7 @@ type Keepers struct {
 
 	Model    *model.Keeper
 	Provider *provider.Keeper
+	Curation *curation.Keeper
 	Escrow   *escrow.Keeper
 }
 
@@ -105,8 +108,10 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses)
 	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
 		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, authority)
-	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
+	k.Curation = curation.NewKeeper(e.Codec, service(keys[curation.ModuleName]), addresses, authtypes.NewModuleAddress(curation.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, authority)
+	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
+		k.Bank, k.Distribution, k.Model, k.Provider, k.Curation, authority)
 	return k
 }
 

@@ -36,6 +36,7 @@ var classes = func() map[string]class {
 }()
 
 var freeMessages = []string{
+	"/koinon.curation.v1.MsgRate",
 	"/koinon.escrow.v1.MsgCashOut",
 	"/koinon.escrow.v1.MsgDeposit",
 	"/koinon.escrow.v1.MsgWithdraw",
@@ -72,6 +73,9 @@ var paidMessages = []string{
 	"/cosmos.staking.v1beta1.MsgDelegate",
 	"/cosmos.staking.v1beta1.MsgEditValidator",
 	"/cosmos.staking.v1beta1.MsgUndelegate",
+	"/koinon.curation.v1.MsgCollect",
+	"/koinon.curation.v1.MsgLeave",
+	"/koinon.curation.v1.MsgSignal",
 	"/koinon.escrow.v1.MsgActivate",
 	"/koinon.escrow.v1.MsgBurn",
 	"/koinon.escrow.v1.MsgMint",
@@ -100,6 +104,7 @@ var authorityMessages = []string{
 	"/cosmos.staking.v1beta1.MsgUpdateParams",
 	"/cosmos.upgrade.v1beta1.MsgCancelUpgrade",
 	"/cosmos.upgrade.v1beta1.MsgSoftwareUpgrade",
+	"/koinon.curation.v1.MsgUpdateParams",
 	"/koinon.escrow.v1.MsgSetIssuer",
 	"/koinon.escrow.v1.MsgUpdateParams",
 	"/koinon.provider.v1.MsgUpdateParams",

@@ -139,14 +139,14 @@ func Redeem(p Params, a Account, g Grant, policy split.Policy, r Redemption, sen
 }
 
 func payouts(p Params, g Grant, policy split.Policy, amount, index uint64, treasury string, now int64) ([]Payout, error) {
-	parts, err := split.Split(amount, policy, g.Provider, g.App, treasury)
+	parts, err := split.Split(amount, policy, split.Parties{Provider: g.Provider, App: g.App, Treasury: treasury, Model: g.Model.String()})
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Payout, 0, len(parts))
 	for _, part := range parts {
 		due := now
-		if part.Role == split.Provider {
+		if part.Role == split.Provider || part.Role == split.Curators {
 			due += p.ChallengeWindow
 		}
 		out = append(out, Payout{

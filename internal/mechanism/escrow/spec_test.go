@@ -19,7 +19,7 @@ func TestSpecificationNamesEveryRefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for _, dir := range []string{"internal/mechanism/escrow", "internal/mechanism/split", "internal/mechanism/bond"} {
+	for _, dir := range []string{"internal/mechanism/escrow", "internal/mechanism/split", "internal/mechanism/bond", "internal/mechanism/curation"} {
 		for _, name := range exportedErrors(t, filepath.Join(root, dir)) {
 			found++
 			if !strings.Contains(string(spec), "`"+name+"`") {

@@ -22,7 +22,22 @@ type Share struct {
 // Policy says what part each role has, in basis points; all add up to Whole.
 type Policy struct {
 	ProviderBps, AppBps, TreasuryBps uint32
-	Owners, Data                     []Share
+	// CuratorsBps is for those who signalled on the model, the provider and the
+	// app, each listing the same part.
+	CuratorsBps  uint32
+	Owners, Data []Share
+}
+
+// Parties are who takes part in an answer; App may be empty.
+type Parties struct{ Provider, App, Treasury, Model string }
+
+// Listings names what curators of a redemption have signalled on.
+func (p Parties) Listings() []string {
+	list := []string{"model/" + p.Model, "provider/" + p.Provider}
+	if p.App != "" {
+		list = append(list, "app/"+p.App)
+	}
+	return list
 }
 
 // Role is in what capacity somebody is paid.
@@ -35,6 +50,8 @@ const (
 	Data     Role = "data"
 	App      Role = "app"
 	Treasury Role = "treasury"
+	// Curators is paid to a listing, for all who signalled on it.
+	Curators Role = "curators"
 )
 
 // Part is one recipient's money.
@@ -54,7 +71,7 @@ var (
 
 // Validate checks that a policy divides the whole, no more and no less.
 func (p Policy) Validate() error {
-	sum := uint64(p.ProviderBps) + uint64(p.AppBps) + uint64(p.TreasuryBps)
+	sum := uint64(p.ProviderBps) + uint64(p.AppBps) + uint64(p.TreasuryBps) + uint64(p.CuratorsBps)
 	for _, shares := range [][]Share{p.Owners, p.Data} {
 		if len(shares) > MaxShares {
 			return ErrShares
@@ -78,32 +95,37 @@ func (p Policy) Validate() error {
 }
 
 // Split divides an amount by a valid policy. Each part is rounded down and the
-// remainder goes to the treasury, as does the app's part when app is empty.
+// remainder goes to the treasury, as does the app's part when there is none.
 // Parts of nothing are left out; the parts sum to the amount.
-func Split(amount uint64, p Policy, provider, app, treasury string) ([]Part, error) {
+func Split(amount uint64, p Policy, to Parties) ([]Part, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	var parts []Part
 	rest := amount
-	give := func(role Role, recipient string, bps uint32) {
-		if part := share(amount, bps); part > 0 {
+	pay := func(role Role, recipient string, part uint64) {
+		if part > 0 {
 			parts = append(parts, Part{role, recipient, part})
 			rest -= part
 		}
 	}
-	give(Provider, provider, p.ProviderBps)
+	give := func(role Role, recipient string, bps uint32) { pay(role, recipient, share(amount, bps)) }
+	give(Provider, to.Provider, p.ProviderBps)
 	for _, s := range p.Owners {
 		give(Owner, s.Recipient, s.Bps)
 	}
 	for _, s := range p.Data {
 		give(Data, s.Recipient, s.Bps)
 	}
-	if app != "" {
-		give(App, app, p.AppBps)
+	if to.App != "" {
+		give(App, to.App, p.AppBps)
+	}
+	listings := to.Listings()
+	for _, listing := range listings {
+		pay(Curators, listing, share(amount, p.CuratorsBps)/uint64(len(listings)))
 	}
 	if rest > 0 {
-		parts = append(parts, Part{Treasury, treasury, rest})
+		parts = append(parts, Part{Treasury, to.Treasury, rest})
 	}
 	return parts, nil
 }

@@ -2,6 +2,7 @@ package split
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -15,7 +16,7 @@ func anyPolicy(t *rapid.T) Policy {
 		rest -= part
 		return part
 	}
-	p := Policy{ProviderBps: take("provider"), AppBps: take("app")}
+	p := Policy{ProviderBps: take("provider"), AppBps: take("app"), CuratorsBps: take("curators")}
 	if part := take("owner"); part > 0 {
 		p.Owners = append(p.Owners, Share{"owner", part})
 	}
@@ -32,7 +33,7 @@ func TestSplitSumsToTheWhole(t *testing.T) {
 		amount := rapid.Uint64().Draw(t, "amount")
 		app := rapid.SampledFrom([]string{"", "app"}).Draw(t, "app")
 		p := anyPolicy(t)
-		parts, err := Split(amount, p, "provider", app, "treasury")
+		parts, err := Split(amount, p, Parties{"provider", app, "treasury", "sha256:m"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +52,7 @@ func TestSplitSumsToTheWhole(t *testing.T) {
 
 func TestTheRemainderGoesToTheTreasury(t *testing.T) {
 	p := Policy{ProviderBps: 8000, AppBps: 300, TreasuryBps: 500, Owners: []Share{{"ada", 1200}}}
-	parts, err := Split(101, p, "prov", "app", "treasury")
+	parts, err := Split(101, p, Parties{"prov", "app", "treasury", "sha256:m"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,12 +65,27 @@ func TestTheRemainderGoesToTheTreasury(t *testing.T) {
 			t.Errorf("got %v, want %v", parts[i], want[i])
 		}
 	}
-	parts, err = Split(101, p, "prov", "", "treasury")
+	parts, err = Split(101, p, Parties{"prov", "", "treasury", "sha256:m"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if last := parts[len(parts)-1]; last != (Part{Treasury, "treasury", 9}) {
 		t.Errorf("without an app the treasury has %v, want 9", last)
+	}
+}
+
+// Curators of the model, the provider and the app have the same part each; what
+// does not divide is the treasury's.
+func TestCuratorsAreListings(t *testing.T) {
+	p := Policy{ProviderBps: 9000, TreasuryBps: 500, CuratorsBps: 500}
+	for app, want := range map[string][]Part{
+		"app": {{Provider, "prov", 900}, {Curators, "model/sha256:m", 16}, {Curators, "provider/prov", 16}, {Curators, "app/app", 16}, {Treasury, "treasury", 52}},
+		"":    {{Provider, "prov", 900}, {Curators, "model/sha256:m", 25}, {Curators, "provider/prov", 25}, {Treasury, "treasury", 50}},
+	} {
+		parts, err := Split(1000, p, Parties{"prov", app, "treasury", "sha256:m"})
+		if err != nil || !slices.Equal(parts, want) {
+			t.Errorf("app %q: %v, want %v; %v", app, parts, want, err)
+		}
 	}
 }
 

@@ -61,6 +61,15 @@ type Providers interface {
 	MayJoin(ctx context.Context, address string) error
 }
 
+// Curators are those who signalled on listings.
+type Curators interface {
+	// Reward takes fees for a listing's curators from a module's account, and
+	// returns what stays there because there are none.
+	Reward(ctx context.Context, from, listing string, ucredit uint64) (uint64, error)
+	// Spent notes the treasury's part of what a payer paid for listings.
+	Spent(ctx context.Context, payer string, listings []string, ucredit uint64) error
+}
+
 type (
 	timedKey  = collections.Pair[int64, string]
 	payoutKey = collections.Triple[int64, string, string] // due time, source, role and recipient
@@ -76,6 +85,7 @@ type Keeper struct {
 	pool      Pool
 	models    Models
 	providers Providers
+	curators  Curators
 
 	schema     collections.Schema
 	params     collections.Item[escrowv1.Params]
@@ -97,14 +107,14 @@ type Keeper struct {
 // NewKeeper makes the module's keeper; account is the module's own, authority
 // may admit issuers and change parameters.
 func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
-	bank Bank, pool Pool, models Models, providers Providers, authority string,
+	bank Bank, pool Pool, models Models, providers Providers, curators Curators, authority string,
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	timed := collections.PairKeyCodec(collections.Int64Key, collections.StringKey)
 	payout := collections.TripleKeyCodec(collections.Int64Key, collections.StringKey, collections.StringKey)
 	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
-		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, providers: providers,
+		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, providers: providers, curators: curators,
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[escrowv1.Params](cdc)),
 		escrows:    collections.NewMap(b, collections.NewPrefix(1), "escrows", collections.StringKey, codec.CollValue[escrowv1.Escrow](cdc)),
 		grants:     collections.NewMap(b, collections.NewPrefix(2), "grants", collections.StringKey, codec.CollValue[escrowv1.ActiveGrant](cdc)),

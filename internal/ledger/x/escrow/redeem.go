@@ -102,12 +102,17 @@ func (b book) Store(a escrow.Account, o escrow.Outcome) error {
 	if err := b.grants.Set(b.ctx, o.Grant.ID.Hex(), storedActive(o.Grant)); err != nil {
 		return err
 	}
+	var treasury uint64
 	for _, p := range o.Payouts {
 		if err := b.addPayout(b.ctx, p); err != nil {
 			return err
 		}
+		if p.Role == split.Treasury {
+			treasury = p.Amount
+		}
 	}
-	return nil
+	parties := split.Parties{Provider: o.Grant.Provider, App: o.Grant.App, Model: o.Grant.Model.String()}
+	return b.curators.Spent(b.ctx, o.Grant.Payer, parties.Listings(), treasury)
 }
 
 // claimsOf reads redemptions as messages carry them. One that is no redemption

@@ -123,6 +123,13 @@ func (k *Keeper) payDue(ctx context.Context) error {
 }
 
 func (k *Keeper) pay(ctx context.Context, p escrowv1.Payout) error {
+	if p.Role == escrowv1.Role_ROLE_CURATORS {
+		over, err := k.curators.Reward(ctx, ModuleName, p.Recipient, p.Amount)
+		if err != nil || over == 0 {
+			return err
+		}
+		return k.pool.FundCommunityPool(ctx, coins(over), k.account)
+	}
 	if p.Recipient == Treasury {
 		return k.pool.FundCommunityPool(ctx, coins(p.Amount), k.account)
 	}

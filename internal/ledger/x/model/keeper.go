@@ -75,7 +75,7 @@ func PolicyOf(p modelv1.Policy) split.Policy {
 		return out
 	}
 	return split.Policy{
-		ProviderBps: p.ProviderBps, AppBps: p.AppBps, TreasuryBps: p.TreasuryBps,
+		ProviderBps: p.ProviderBps, AppBps: p.AppBps, TreasuryBps: p.TreasuryBps, CuratorsBps: p.CuratorsBps,
 		Owners: shares(p.Owners), Data: shares(p.Data),
 	}
 }

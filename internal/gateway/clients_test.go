@@ -125,3 +125,51 @@ func TestOpenAIGo(t *testing.T) {
 		}
 	})
 }
+
+// Tools and formats go through the gateway: a model's own words become calls,
+// whole or streamed, and a format constrains the answer at the provider.
+func TestToolsAndFormats(t *testing.T) {
+	p := newScripted(t, "p", testPrice, callingAnswer)
+	h := newTaughtHarness(t, p)
+	client := openai.NewClient(option.WithBaseURL(h.server.URL+"/v1"), option.WithAPIKey(h.key), option.WithMaxRetries(0))
+	chat := openai.ChatCompletionNewParams{
+		Model: "bard", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("who?")}, Seed: openai.Int(7),
+		Tools: []openai.ChatCompletionToolUnionParam{openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{
+			Name: "lookup", Parameters: openai.FunctionParameters{"type": "object"},
+		})},
+	}
+	got, err := client.Chat.Completions.New(t.Context(), chat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice := got.Choices[0]
+	if choice.FinishReason != "tool_calls" || choice.Message.Content != "Let me see." || len(choice.Message.ToolCalls) != 1 ||
+		choice.Message.ToolCalls[0].Function.Arguments != `{"who": "Hamlet"}` {
+		t.Errorf("%s", got.RawJSON())
+	}
+	if sent := p.lastRequest(); len(sent.Tools) != 1 || sent.Seed != 7 || sent.Grammar != "" {
+		t.Errorf("the provider was sent %+v", sent)
+	}
+	stream := client.Chat.Completions.NewStreaming(t.Context(), chat)
+	defer stream.Close()
+	var all openai.ChatCompletionAccumulator
+	for stream.Next() {
+		all.AddChunk(stream.Current())
+	}
+	if stream.Err() != nil || all.Choices[0].FinishReason != "tool_calls" || all.Choices[0].Message.ToolCalls[0].Function.Name != "lookup" {
+		t.Errorf("%+v, %v", all.Choices, stream.Err())
+	}
+
+	for fields, constrained := range map[string]bool{
+		`"response_format":{"type":"text"}`:        false,
+		`"response_format":{"type":"json_object"}`: true,
+		`"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"integer"}}}`:                 true,
+		`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"`:                                  true,
+		`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"f"}}`: true,
+		`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"`:                                      false,
+	} {
+		if got := h.chat(hello + "," + fields + "}"); got.status != 200 || (p.lastRequest().Grammar != "") != constrained {
+			t.Errorf("%s: %d %s; the provider was sent the grammar %q", fields, got.status, got.body, p.lastRequest().Grammar)
+		}
+	}
+}

@@ -234,6 +234,32 @@ func (b *buyer) ask(prompt string, max int) (*call, error) {
 	return c, c.read(-1)
 }
 
+// embed sends a request for embeddings.
+func (b *buyer) embed(texts ...string) *call {
+	b.w.t.Helper()
+	asked := &inference.Embed{Texts: texts}
+	body, err := inference.Request{Model: b.w.model.Digest, TopP: 1, Embed: asked}.Encode()
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	c := &call{b: b, raw: b.w.dial(), body: body, pays: true}
+	c.conn = inference.NewGatewayConn(c.raw)
+	ids, err := b.w.serves.(Embedder).Texts(asked)
+	if err != nil {
+		b.w.t.Fatal(err)
+	}
+	for _, text := range ids {
+		c.prompt += len(text)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.metered, err = b.meter.Start(uint64(c.prompt), 1, b.w.config.Price); err != nil {
+		b.w.t.Fatal(err)
+	}
+	c.sendOpen(body)
+	return c
+}
+
 func (c *call) sendOpen(body []byte) {
 	err := c.conn.Send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Open{Open: &inferencev1.Open{
 		Grant: inference.GrantToWire(c.b.signed.Grant), GrantSignature: c.b.signed.Signature, Request: body,

@@ -55,10 +55,28 @@ func TestRealEngineOverRealStreams(t *testing.T) {
 	if _, err := b.ask("Call me", 8); err != nil {
 		t.Fatal(err)
 	}
+	embeds(t, b, model)
 	w.verify(b)
 	w.halt()
 	if w.chain.paid != b.meter.Paid() {
 		t.Fatalf("the ledger paid %d of %d", w.chain.paid, b.meter.Paid())
+	}
+}
+
+// embeds buys the vector of a text, and computes it again to the bit.
+func embeds(t *testing.T, b *buyer, model *engine.Model) {
+	t.Helper()
+	const text = "It was in the spring that"
+	c := b.embed(text)
+	if err := c.read(-1); err != nil {
+		t.Fatal(err)
+	}
+	want, err := model.Embed(model.Vocabulary.Prompt(text), model.Pooling, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.vectors) != 1 || c.receipt.OutputDigest != receipt.VectorsDigest([][]float32{want}) || receipt.VectorsDigest(c.vectors) != c.receipt.OutputDigest {
+		t.Errorf("%d vectors, the receipt is over %s", len(c.vectors), c.receipt.OutputDigest)
 	}
 }
 

@@ -250,19 +250,7 @@ func TestEmbeddings(t *testing.T) {
 	w.funded("koinon1alice", 10_000)
 	b := w.buyer("koinon1alice", 20, 500, nil)
 	for round := range uint64(3) { // the first is served before the grant is active
-		body, err := inference.Request{Model: w.model.Digest, TopP: 1, Embed: &inference.Embed{Texts: []string{"four", "and ten..."}}}.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &call{b: b, raw: w.dial(), body: body, pays: true, prompt: 14}
-		c.conn = inference.NewGatewayConn(c.raw)
-		b.mu.Lock()
-		c.metered, err = b.meter.Start(14, 1, w.config.Price)
-		b.mu.Unlock()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.sendOpen(body)
+		c := b.embed("four", "and ten...")
 		if err := c.read(-1); err != nil {
 			t.Fatal(err)
 		}

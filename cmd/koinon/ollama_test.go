@@ -116,12 +116,34 @@ func TestOllamaSells(t *testing.T) {
 			Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("KING HENRY:")}})
 		return err
 	})
+	m.useOwn(c, engine)
 	m.stop(m.gateway, m.providerA)
 	books, err := m.ledger.Invariants(m.ctx)
 	if earned := m.has(m.ctx, m.a.Address); err != nil || !books.Holds || earned == 0 {
 		t.Errorf("the escrow's books %+v, the provider has %d ucredit, %v", books, earned, err)
 	}
 	m.stop(m.following, m.founding)
+}
+
+// useOwn starts the provider again, free for the gateway's payer.
+func (m *machines) useOwn(c openai.Client, engine *ollamaServer) {
+	m.Helper()
+	m.stop(m.providerA)
+	m.providerA = m.start("the provider again", m.second, &m.a, "provide", "--upstream", "http://"+engine.address+"/v1", "--model", "bard",
+		"--ledger", m.node.GRPC, "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--input-price", "0.50", "--output-price", "2", "--own", m.buyer.Address)
+	var paid settlement
+	m.poll("an answer for nothing", func() error {
+		answer, err := c.Completions.New(m.ctx, openai.CompletionNewParams{Model: trivium.Name, MaxTokens: openai.Int(20),
+			Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("KING HENRY:")}})
+		if err == nil {
+			paid = settlement{}
+			paid.read(answer.RawJSON())
+		}
+		return err
+	})
+	if paid.Receipt == "" || paid.Cost != 0 {
+		m.Errorf("the owner's own use cost %+v", paid)
+	}
 }
 
 // buyFromOllama asks in every way, and checks what was paid for.

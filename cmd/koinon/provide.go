@@ -52,6 +52,7 @@ machine reproduces its own bits. Ctrl-C finishes what runs, redeems, and stops.`
   koinon provide model.gguf --name bard --input-price 0.50 --output-price 2
   koinon provide model.gguf --owner koinon1…=1200      # 12% of the revenue to its author
   koinon provide model.gguf --schedule 22:00-07:00     # nights only
+  koinon provide model.gguf --own koinon1…             # free for your own gateway
   koinon provide --model sha256:… --ledger 10.0.0.1:9090
   koinon provide --upstream http://127.0.0.1:11434/v1 --model llama3.2    # Ollama, llama.cpp's server, vLLM
   koinon provide --config provider.yaml`,
@@ -94,6 +95,7 @@ func (o *provideOptions) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.powerCost, "power-cost", "", "dollars for a kWh (default 0.20)")
 	flags.Uint64Var(&o.PowerWatts, "power-watts", 0, "what the machine draws while it serves (default a guess from its processors)")
 	flags.StringSliceVar(&o.owners, "owner", nil, "whom the model's revenue goes to, too: ADDRESS=BPS, basis points out of the provider's share; for a version not yet registered")
+	flags.StringSliceVar(&o.Own, "own", nil, "payers who pay nothing, such as your own gateway's account")
 	flags.Uint64Var(&o.Bond, "bond", o.Bond, "least bond, in ukoin")
 	flags.IntVar(&o.Slots, "slots", 4, "answers at once")
 	flags.IntVar(&o.Threads, "threads", 0, "threads for each answer (default all cores)")

@@ -273,6 +273,12 @@ func (a *attempt) accepted(f *inferencev1.Accepted) error {
 	if int(f.PromptTokens) != len(a.call.prompt) || string(f.PromptDigest) != string(digest[:]) {
 		return fmt.Errorf("%w: %d tokens, not %d, or others", errRecount, f.PromptTokens, len(a.call.prompt))
 	}
+	if !f.Free {
+		return nil
+	}
+	if err := a.pay.Free(); err != nil {
+		return fmt.Errorf("%w: %w", errProtocol, err)
+	}
 	return nil
 }
 

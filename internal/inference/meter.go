@@ -14,9 +14,9 @@ var (
 	// ErrTicketValue says that one ticket is worth less than one token, so that
 	// neither side could keep its risk to a ticket.
 	ErrTicketValue = errors.New("the grant's ticket is worth less than one token at this price")
-	// ErrLateDiscount says that the cached part of a prompt was named after the
-	// first token, which has charged the prompt.
-	ErrLateDiscount = errors.New("cached tokens were named after the first token")
+	// ErrLateDiscount says that the cached part of a prompt, or that an answer is
+	// free, was named after the first token, which has charged the prompt.
+	ErrLateDiscount = errors.New("a discount was named after the first token")
 )
 
 // Books are what outlives a process of one grant, on either side.
@@ -205,6 +205,20 @@ func (s *Stream) Cached(tokens uint64) error {
 		s.reserve()
 	}
 	s.cached, s.promptCost = tokens, cost
+	return nil
+}
+
+// Free says, before the first token, that nothing is charged.
+func (s *Stream) Free() error {
+	if s.completion > 0 {
+		return ErrLateDiscount
+	}
+	if s.runs() {
+		s.meter.allowed -= s.promptCost
+		s.worst = 0
+		s.reserve()
+	}
+	s.price, s.promptCost, s.tokenCost = receipt.Price{}, 0, 0
 	return nil
 }
 

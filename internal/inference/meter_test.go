@@ -447,3 +447,38 @@ func TestDiscount(t *testing.T) {
 		t.Errorf("a discount after the first token: %v", err)
 	}
 }
+
+// What is free costs nothing, reserves nothing, and says so before the first token.
+func TestFree(t *testing.T) {
+	m, err := NewMeter(testGrant(10, 10)) // 100 ucredit
+	if err != nil {
+		t.Fatal(err)
+	}
+	price := receipt.Price{Input: 1_000_000, Output: 1_000_000}
+	s, err := m.Start(90, 10, price)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Free(), s.Cached(80), s.Token()); err != nil {
+		t.Fatal(err)
+	}
+	if s.Cost() != 0 || s.Prompt() != 0 || m.Room() != 100 {
+		t.Errorf("it costs %d, its prompt %d, and leaves room for %d", s.Cost(), s.Prompt(), m.Room())
+	}
+	if err := s.Free(); !errors.Is(err, ErrLateDiscount) {
+		t.Errorf("after the first token: %v", err)
+	}
+	if s.Finish(); m.Owed() != 0 {
+		t.Errorf("%d owed", m.Owed())
+	}
+	paid, err := m.Start(90, 10, price)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := paid.Token(); err != nil || m.Owed() != 91 {
+		t.Errorf("after it, %d owed, %v", m.Owed(), err)
+	}
+	if err := paid.Free(); !errors.Is(err, ErrLateDiscount) {
+		t.Errorf("what is charged became free: %v", err)
+	}
+}

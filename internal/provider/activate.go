@@ -27,7 +27,7 @@ func (p *Provider) activateLoop(ctx context.Context) {
 			case <-ctx.Done():
 			case <-time.After(wait):
 			}
-		case len(p.inState(pending)) == 0:
+		case len(p.unconfirmed()) == 0:
 			select {
 			case <-ctx.Done():
 			case <-p.activate:
@@ -64,7 +64,7 @@ func (p *Provider) inState(s state) []*book {
 
 // activatePending sends one round; false means that the ledger did not answer.
 func (p *Provider) activatePending(ctx context.Context) bool {
-	waiting := p.inState(pending)
+	waiting := p.unconfirmed()
 	for chunk := range slices.Chunk(waiting, batch) {
 		if err := p.activateTogether(ctx, chunk); err != nil {
 			p.log.Warn("activation failed, grants stay within their exposure", "grants", len(chunk), "error", err)

@@ -170,7 +170,7 @@ func (p *Provider) reserve(b *book, available uint64) error {
 			}
 		}
 	}
-	if need > available {
+	if need > available && !p.owns(b.signed.Payer) {
 		return refuse("the payer's escrow has %d ucredit available, %d are needed: deposit more", available, need)
 	}
 	p.opening[b.id] = b

@@ -135,7 +135,14 @@ func (c *call) read(n int) error {
 		}
 		switch {
 		case f.GetAccepted() != nil:
-			c.accepted = f.GetAccepted()
+			if c.accepted = f.GetAccepted(); c.accepted.Free {
+				c.b.mu.Lock()
+				err := c.metered.Free()
+				c.b.mu.Unlock()
+				if err != nil {
+					return err
+				}
+			}
 		case f.GetTokens() != nil:
 			if n := f.GetTokens().CachedTokens; n > 0 {
 				c.b.mu.Lock()

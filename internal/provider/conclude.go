@@ -152,7 +152,7 @@ func (s *session) drop() {
 // the books before it leaves.
 func (s *session) receipt(finish string, n int) ([]byte, error) {
 	p := s.p
-	cost, err := p.config.Price.Cost(uint64(len(s.prompt)), uint64(s.cached), uint64(n))
+	cost, err := s.price.Cost(uint64(len(s.prompt)), uint64(s.cached), uint64(n))
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 			Temperature: s.request.Temperature, TopP: s.request.TopP, TopK: s.request.TopK,
 			Seed: s.request.Seed, MaxTokens: uint32(s.limit),
 		},
-		FinishReason: finish, Price: p.config.Price, Cost: cost,
+		FinishReason: finish, Price: s.price, Cost: cost,
 		Started: s.started.UnixMilli(), FirstToken: s.first.UnixMilli(), Finished: finished.UnixMilli(),
 	}, p.out.Key)
 	if err != nil {

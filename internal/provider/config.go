@@ -25,6 +25,9 @@ type Config struct {
 	// Price is what tokens cost, in ucredit for 1,000,000 of them. A cached input
 	// price of 0 is the input price: no discount.
 	Price receipt.Price `yaml:"price"`
+	// Own are the payers who pay nothing: the owner's own gateways. Their grants
+	// are not activated, so that nothing of theirs is locked.
+	Own []string `yaml:"own"`
 	// Policy splits the revenue if this provider is the first to register the
 	// model version; a registered version keeps its own.
 	Policy modelv1.Policy `yaml:"policy"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/inference"
@@ -97,6 +98,43 @@ func TestPauseResumeDrain(t *testing.T) {
 		t.Errorf("paid %d of %d, %s", w.chain.paid, b.meter.Paid(), w.chain.providers[seller].Status)
 	}
 	w.ended <- nil // for the test's end
+}
+
+// The owner's own payer pays nothing, locks nothing, and has its receipts; its
+// grant is closed when it expires. Others pay as before.
+func TestOwnUseIsFree(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Own = []string{"koinon1owner"} })
+	w.funded("koinon1owner", 1) // a key, and nothing to speak of
+	w.funded("koinon1alice", 100_000)
+	b := w.buyer("koinon1owner", 50, 1000, nil)
+	for sequence := range uint64(2) {
+		c, err := b.ask("my own prompt", 60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := c.receipt; !c.accepted.Free || len(c.tokens) != 60 || r.Cost != 0 || r.Price != (receipt.Price{}) || r.Owed != 0 || r.Sequence != sequence+1 {
+			t.Errorf("%d tokens, free %v, receipt %+v", len(c.tokens), c.accepted.Free, r)
+		}
+	}
+	other := w.buyer("koinon1alice", 50, 1000, nil)
+	if c, err := other.ask("a prompt", 10); err != nil || c.accepted.Free || c.receipt.Cost == 0 {
+		t.Errorf("another payer: %+v, %v", c.accepted, err)
+	}
+	w.halt()
+	w.start() // as if nothing had been
+	if _, err := b.ask("again", 5); err != nil {
+		t.Error(err)
+	}
+	if n := w.chain.count("MsgActivate"); n != 1 || w.chain.paid != other.meter.Paid() {
+		t.Errorf("%d activations, %d paid", n, w.chain.paid)
+	}
+	p := w.provider
+	now := p.now
+	p.now = func() time.Time { return now().Add(24 * time.Hour) }
+	if err := p.retireOwn(); err != nil || p.book(b.signed.ID()) != nil {
+		t.Errorf("the expired grant is still there: %v", err)
+	}
+	p.now = now
 }
 
 func TestManyStreamsOnOneGrant(t *testing.T) {

@@ -36,6 +36,9 @@ func (p *Provider) redeemLoop(ctx context.Context) {
 		case <-p.redeem:
 		}
 		p.redeemDue(ctx, false)
+		if err := p.retireOwn(); err != nil {
+			p.log.Error("an expired grant could not be closed", "error", err)
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ type session struct {
 	limit   int // most tokens of the answer
 	book    *book
 	metered *inference.Stream
-	cached  int // of the prompt's tokens, charged as such
+	price   receipt.Price // for this payer
+	cached  int           // of the prompt's tokens, charged as such
 
 	tokens  []int32
 	leaves  []receipt.Digest
@@ -158,9 +159,9 @@ func (s *session) accept(open *inferencev1.Open) error {
 	if s.request.Model != p.out.Model.Digest {
 		return inference.Errorf(inference.CodeModelNotFound, "this provider serves %s", p.out.Model.Digest)
 	}
-	if !s.request.MaxPrice.Allows(p.config.Price) {
+	if s.price = p.priceFor(open.Grant.Payer); !s.request.MaxPrice.Allows(s.price) {
 		return inference.Errorf(inference.CodePaymentRequired, "the price is %d for input, %d for cached input and %d for output, above max_price",
-			p.config.Price.Input, p.config.Price.CachedInput, p.config.Price.Output)
+			s.price.Input, s.price.CachedInput, s.price.Output)
 	}
 	if err := s.fit(); err != nil {
 		return err
@@ -170,7 +171,7 @@ func (s *session) accept(open *inferencev1.Open) error {
 	}
 	digest := receipt.TokensDigest(s.prompt)
 	err = s.send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
-		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:],
+		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:], Free: p.owns(open.Grant.Payer),
 	}}})
 	if err != nil {
 		s.drop()
@@ -231,7 +232,7 @@ func (s *session) pay(open *inferencev1.Open) error {
 		return err
 	}
 	go count() // the request goes on meanwhile; a disk that fails ends the provider
-	s.metered, err = s.book.start(uint64(len(s.prompt)), p.config.Price)
+	s.metered, err = s.book.start(uint64(len(s.prompt)), s.price)
 	switch {
 	case errors.Is(err, inference.ErrCap):
 		return inference.Errorf(inference.CodePaymentRequired, "%v", err)

@@ -51,6 +51,13 @@ func (s *Stream) Cached(tokens uint64) error {
 	return s.metered.Cached(tokens)
 }
 
+// Free says, before the first token, that the provider charges nothing.
+func (s *Stream) Free() error {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.metered.Free()
+}
+
 // Token counts one token that arrived.
 func (s *Stream) Token() error {
 	s.grant.mu.Lock()

@@ -67,6 +67,8 @@ type payment interface {
 	// Cached and Token count what arrived; Cost is what it owes, in ucredit.
 	Cached(tokens uint64) error
 	Token() error
+	// Free says, before the first token, that the provider charges nothing.
+	Free() error
 	Cost() uint64
 	// Pay is the next ticket, if there is one to reveal. Offered is closed when it
 	// is worth asking again, though no token came; nil if never.

@@ -229,6 +229,13 @@ func (s *CallerStream) Cached(tokens uint64) error {
 	return s.metered.Cached(tokens)
 }
 
+// Free says, before the first token, that the provider charges nothing.
+func (s *CallerStream) Free() error {
+	s.caller.mu.Lock()
+	defer s.caller.mu.Unlock()
+	return s.metered.Free()
+}
+
 // Token counts one token that arrived.
 func (s *CallerStream) Token() error {
 	s.caller.mu.Lock()

@@ -36,7 +36,7 @@ here again does nothing twice.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	p.flags(cmd)
-	cmd.AddCommand(newIssuerBankCommand(p), newIssuerPayoutsCommand(p), newIssuerStripeCommand(p))
+	cmd.AddCommand(newIssuerBankCommand(p), newIssuerPayoutsCommand(p), newIssuerStripeCommand(p), newIssuerTrialCommand(p))
 	return cmd
 }
 

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test platforms check proto bench bench-engine bench-gateway bench-router simulate-router e2e fuzz clean
+.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-router simulate-router e2e fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -22,6 +22,9 @@ build: ## The one binary.
 test: ## Every test; Node's npm adds the clients written in JavaScript.
 	$(GO) test -timeout 10m $(KERNELS)
 	$(GO) test -race -timeout 15m $(RACED)
+
+load: ## 1,000 streams of one payer at 50 providers; a ledger that stalls for a minute.
+	KOINON_LOAD=1 $(GO) test -count=1 -v -timeout 9m ./internal/testnet
 
 platforms: ## The published vectors on amd64, arm64 and WebAssembly.
 	./scripts/platforms.sh

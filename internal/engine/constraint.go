@@ -41,12 +41,8 @@ func (c *constraint) allowed() sampling.Mask {
 	return c.mask
 }
 
-// accept appends a token to the answer.
-func (c *constraint) accept(id int32) {
-	if c != nil {
-		c.matcher.Accept(id)
-	}
-}
+// accept appends a token to the answer, and says whether it may follow.
+func (c *constraint) accept(id int32) bool { return c == nil || c.matcher.Accept(id) }
 
 // end says why an answer ends after which no token is allowed: it is complete
 // though the model has no token that says so, or the vocabulary lacks the tokens

@@ -60,7 +60,10 @@ func (e *Engine) Model() *Model { return e.model }
 
 // Request is one answer to generate.
 type Request struct {
-	Prompt      []int32
+	Prompt []int32
+	// Resumed is how many tokens at the end of Prompt begin the answer already:
+	// it goes on as if they had been drawn here.
+	Resumed     int
 	MaxTokens   int // at least 1; cut to what the context leaves
 	Sampling    sampling.Params
 	Grammar     *grammar.Grammar // of the answer's text; nil for any text
@@ -138,7 +141,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error
 }
 
 func (e *Engine) check(r Request) error {
-	if len(r.Prompt) == 0 || r.MaxTokens < 1 {
+	if len(r.Prompt) == 0 || r.MaxTokens < 1 || r.Resumed < 0 || r.Resumed >= len(r.Prompt) {
 		return fmt.Errorf("%w: it needs a prompt and room for a token", ErrRequest)
 	}
 	if err := r.Sampling.Validate(e.model.Size()); err != nil {

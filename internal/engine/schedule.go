@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/koinon/koinon/internal/engine/sampling"
@@ -37,16 +38,29 @@ type step struct {
 }
 
 func newAnswer(ctx context.Context, r Request, m *Model) (*answer, error) {
-	sampler, err := sampling.New(r.Sampling, m.Size(), r.Prompt)
+	sampler, err := sampling.New(r.Sampling, m.Size(), r.Prompt[:len(r.Prompt)-r.Resumed])
 	if err != nil {
 		return nil, err
 	}
-	return &answer{
+	a := &answer{
 		ctx: ctx, request: r, sampler: sampler, grammar: newConstraint(r.Grammar, m.Vocabulary),
 		stops: stopFinder{stops: r.Stop}, limit: min(r.MaxTokens, m.ContextLength-len(r.Prompt)),
 		steps: make(chan step, ahead+1), pending: r.Prompt,
-	}, nil
+	}
+	for _, id := range r.Prompt[len(r.Prompt)-r.Resumed:] {
+		if !a.grammar.accept(id) || m.EndsText(id) {
+			return nil, fmt.Errorf("%w: no answer goes on after the tokens to resume", ErrRequest)
+		}
+		a.sampler.Accept(id)
+		if a.stops.found(m.Piece(id)) {
+			return nil, fmt.Errorf("%w: a stop string ended the answer that is to be resumed", ErrRequest)
+		}
+	}
+	return a, nil
 }
+
+// position is the step in the whole answer, with what it resumed.
+func (a *answer) position() uint64 { return uint64(a.request.Resumed + a.step) }
 
 func (a *answer) over(finish string) *End { return &End{Finish: finish, Cached: a.cached} }
 
@@ -176,7 +190,7 @@ func (e *Engine) draw(batch []part, spans []span) {
 
 // next draws a token from its logits and says what is to be computed after it.
 func (a *answer) next(m *Model, logits []float32) {
-	id := a.sampler.Draw(logits, uint64(a.step), a.grammar.allowed())
+	id := a.sampler.Draw(logits, a.position(), a.grammar.allowed())
 	switch {
 	case id < 0:
 		a.steps <- step{end: a.over(a.grammar.end())}
@@ -195,7 +209,7 @@ func (a *answer) next(m *Model, logits []float32) {
 		token.Cached = a.cached
 	}
 	a.buffer = bitsOf(a.buffer, logits)
-	token.Leaf = receipt.Leaf(uint64(a.step), id, receipt.Sum(a.buffer))
+	token.Leaf = receipt.Leaf(a.position(), id, receipt.Sum(a.buffer))
 	a.steps <- step{token: token}
 	a.step++
 	switch {

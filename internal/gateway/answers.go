@@ -88,5 +88,5 @@ func (j *job) describe(a answer) openai.Answer {
 
 // koinon is an answer's provenance.
 func (j *job) koinon(a answer) *openai.Koinon {
-	return &openai.Koinon{Model: j.version.Digest, Provider: a.provider, Receipt: a.receipt.String(), Cost: a.cost}
+	return &openai.Koinon{Model: j.version.Digest, Provider: a.provider, Receipt: a.receipt.String(), Cost: a.cost, Earlier: a.earlier}
 }

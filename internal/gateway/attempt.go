@@ -29,6 +29,8 @@ type call struct {
 	request    inference.Request
 	prompt     []int32
 	prefixes   []uint64 // of the prompt, as caches go by them
+	// decoder has what was answered before, elsewhere; nil at the beginning.
+	decoder *openai.Decoder
 }
 
 // answer is how a call ended.
@@ -39,7 +41,8 @@ type answer struct {
 	stop     string // the stop string that ended it, or empty
 	usage    tokenUsage
 	vectors  [][]float32 // of embeddings
-	cost     uint64      // ucredit
+	cost     uint64      // ucredit, that the key pays
+	earlier  []openai.Part
 }
 
 // tokenUsage counts what an answer took.
@@ -70,6 +73,10 @@ type payment interface {
 	// Free says, before the first token, that the provider charges nothing.
 	Free() error
 	Cost() uint64
+	// Charge is what of the cost the API key pays; Excuse, before the first token,
+	// makes that nothing.
+	Charge() uint64
+	Excuse()
 	// Pay is the next ticket, if there is one to reveal. Offered is closed when it
 	// is worth asking again, though no token came; nil if never.
 	Pay() (ticket pay.Ticket, due bool, err error)
@@ -102,6 +109,7 @@ type attempt struct {
 	pay     payment
 	stream  Stream
 	conn    *inference.GatewayConn
+	claim   func() bool // asks, at the first token, whether to go on; nil: yes
 	emit    func(openai.Delta) error
 
 	begun   time.Time
@@ -110,23 +118,35 @@ type attempt struct {
 	vectors [][]float32
 	decoder *openai.Decoder
 	cached  uint64
+	named   receipt.Digest // a good receipt of an answer that broke off
+	// convicted says that the receipt was false.
+	convicted bool
 }
 
-// try asks one provider for an answer. Started says whether anything of it has
-// reached the client, so that nobody else may be asked.
-func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit func(openai.Delta) error) (result answer, started bool, err error) {
-	a := &attempt{Gateway: g, call: c, offer: o, request: c.request, emit: emit, begun: g.now()}
+// try asks one provider for an answer.
+func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, claim func() bool, emit func(openai.Delta) error) outcome {
+	a := &attempt{Gateway: g, call: c, offer: o, request: c.request, claim: claim, emit: emit, begun: g.now(), decoder: c.decoder}
+	if a.decoder == nil {
+		a.decoder = openai.NewDecoder(c.vocabulary, c.request.Stop)
+	}
+	result, err := a.answer(ctx, fresh)
+	return outcome{result, o, a.output, a.decoder, err}
+}
+
+// answer pays for what it gets, however that ends.
+func (a *attempt) answer(ctx context.Context, fresh bool) (result answer, err error) {
+	g, c, o := a.Gateway, a.call, a.offer
 	a.request.MaxPrice, a.request.CacheScope = inference.Bound(o.price), cacheScope(c.key)
 	if a.body, err = a.request.Encode(); err != nil {
-		return answer{}, false, err
+		return answer{}, err
 	}
-	a.decoder = openai.NewDecoder(c.vocabulary, c.request.Stop)
 	a.pay, err = g.purse(c, pay.Order{
 		Provider: o.provider, Model: c.version.digest, Price: o.price,
 		Prompt: uint64(len(c.prompt)), Limit: max(1, uint64(c.request.MaxTokens)), Key: c.key, Fresh: fresh,
+		Resumed: len(c.request.Resume) > 0,
 	})
 	if err != nil {
-		return answer{}, false, err
+		return answer{}, err
 	}
 	o.lane.Begin(g.now())
 	defer o.lane.End()
@@ -136,8 +156,13 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, emit f
 	if broken := a.pay.Break(nil); broken != nil {
 		err = errors.Join(err, errStore, broken)
 	}
-	result.cost = a.pay.Cost()
-	return result, len(a.output) > 0, err
+	if a.convicted && !errors.Is(err, receipts.ErrFalse) {
+		err = fmt.Errorf("%w, after %w", receipts.ErrFalse, err)
+	}
+	if result.provider, result.cost = o.provider, a.pay.Charge(); err != nil {
+		result.receipt = a.named
+	}
+	return result, err
 }
 
 // cacheScope keeps API keys from learning what others asked, by what of it is
@@ -300,13 +325,15 @@ func (a *attempt) tokens(f *inferencev1.Tokens) error {
 		if len(a.output) >= int(a.call.request.MaxTokens) {
 			return fmt.Errorf("%w: more tokens than were asked for", errProtocol)
 		}
+		if len(a.output) == 0 {
+			a.began()
+			if a.claim != nil && !a.claim() {
+				a.pay.Excuse()
+				return fmt.Errorf("%w: %w", openai.ErrClient, errors.Join(errLost, a.pay.Token()))
+			}
+		}
 		if err := a.pay.Token(); err != nil {
 			return fmt.Errorf("%w: %w", errProtocol, err)
-		}
-		if len(a.output) == 0 {
-			a.first = a.now()
-			a.offer.lane.Answered(a.first, a.first.Sub(a.begun))
-			a.metrics.firstToken.Observe(a.first.Sub(a.begun).Seconds())
 		}
 		a.output = append(a.output, int32(t.Id))
 		d.Text += a.decoder.Push(int32(t.Id))
@@ -319,6 +346,15 @@ func (a *attempt) tokens(f *inferencev1.Tokens) error {
 		return fmt.Errorf("%w: %w", openai.ErrClient, err)
 	}
 	return nil
+}
+
+// began notes how long the first token took.
+func (a *attempt) began() {
+	a.first = a.now()
+	took := a.first.Sub(a.begun)
+	a.offer.lane.Answered(a.first, took)
+	a.peers.waits(a.call.version.digest).Note(took)
+	a.metrics.firstToken.Observe(took.Seconds())
 }
 
 // conclude checks the receipt of a whole answer and settles.
@@ -393,6 +429,7 @@ func (a *attempt) convict(stored *store.Receipt, why error) {
 		return
 	}
 	a.metrics.receipts.WithLabelValues("false").Inc()
+	a.convicted = true
 	stored.Problem = why.Error()
 	err := a.pay.Pardon(stored, "false receipt")
 	until := a.now().Add(a.config.Suspend)
@@ -437,11 +474,12 @@ func (a *attempt) leave() {
 // failed settles an answer that its provider broke off with a receipt for what
 // it sent. It says whether the receipt was good.
 func (a *attempt) failed(body []byte) bool {
-	stored, _, err := a.judge(body, true)
+	stored, r, err := a.judge(body, true)
 	if err != nil {
 		a.convict(stored, err)
 		return false
 	}
+	a.named = r.Hash()
 	if err := a.settle(stored); err != nil {
 		a.log.Error("settling with a provider", "provider", a.offer.provider, "error", err)
 	}

@@ -41,7 +41,7 @@ func (byteVocabulary) Prompt(r inference.Request) ([]int32, error) {
 	for _, m := range r.Messages {
 		text += m.Role + ":" + m.Content + "\n"
 	}
-	return bytesOf(text), nil
+	return append(bytesOf(text), r.Resume...), nil
 }
 
 func (v byteVocabulary) Tools() toolcall.Format { return v.tools }
@@ -70,6 +70,7 @@ func (v byteVocabulary) Vocabulary(context.Context, receipt.Digest, []Peer) (Voc
 type testLedger struct {
 	network *testNetwork
 	mu      sync.Mutex
+	class   modelv1.VerificationClass // exact unless set
 	escrow  escrowv1.Escrow
 	balance uint64
 	down    bool
@@ -91,6 +92,9 @@ func (l *testLedger) Versions(context.Context) ([]modelv1.Version, error) {
 	v := modelv1.Version{
 		Digest: testModel.String(), Name: "bard", Version: "2", Owner: "koinon1owner", Class: modelv1.VerificationClass_VERIFICATION_CLASS_EXACT,
 		License: "Apache-2.0", Architecture: "llama", Parameters: 4, ContextLength: 512, Quantization: "Q8_0", CreatedAt: 200,
+	}
+	if l.class != 0 {
+		v.Class = l.class
 	}
 	before := v
 	before.Digest, before.Version, before.CreatedAt = old.String(), "1", 100
@@ -495,6 +499,7 @@ func (s *serving) generate(most int) (output []int32, err error) {
 	if s.p.reply != nil {
 		answer = s.p.reply(s.request)
 	}
+	answer = answer[min(len(answer), len(s.request.Resume)):]
 	s.cached = uint64(s.p.cached)
 	s.p.mu.Unlock()
 	text, finish := "", "stop"

@@ -152,59 +152,6 @@ func (j *job) worst(o *offer) (uint64, error) {
 	return total, nil
 }
 
-// answer gets one call answered by the best provider that manages to. Emit is
-// called with what arrives; until its first call, a provider that fails is
-// replaced without the client noticing. Errors are [*openai.Error], or
-// [openai.ErrClient] when there is nobody left to tell.
-func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.Delta) error) (answer, error) {
-	busy, last := 0, error(nil)
-	for _, o := range j.offers() {
-		result, started, err := g.try(ctx, c, o, false, emit)
-		if stale(err) && !started && c.caller == nil {
-			// The grant is spent or closed at the provider; a new one may do.
-			result, started, err = g.try(ctx, c, o, true, emit)
-		}
-		if err == nil {
-			return result, nil
-		}
-		if s := strangerOf(ctx); s != nil && !started {
-			if refusal := g.unpaid(j, s, err); refusal != nil {
-				return result, refusal
-			}
-		}
-		g.metrics.failures.WithLabelValues(reason(err)).Inc()
-		switch {
-		case errors.Is(err, openai.ErrClient):
-			return result, err
-		case errors.Is(err, errStore):
-			g.log.Error("the gateway's store failed", "request", c.id, "error", err)
-			return result, openai.Internal(c.id)
-		}
-		g.log.Warn("provider failed", "request", c.id, "provider", o.provider, "started", started, "error", err)
-		var said *inference.Error
-		if errors.As(err, &said) {
-			switch said.Code {
-			case inference.CodeInvalidRequest:
-				return result, openai.Invalid("", "The provider refused the request as invalid.")
-			case inference.CodeBusy, inference.CodeDraining:
-				busy++
-				o.lane.Busy(g.now().Add(time.Second))
-			default:
-				if c.caller == nil || !stale(err) { // a caller who does not pay says nothing of the provider
-					o.lane.Failed(g.now())
-				}
-			}
-		} else if !errors.Is(err, pay.ErrTooDear) {
-			o.lane.Failed(g.now())
-		}
-		if started {
-			return result, openai.Broken("The provider failed in the middle of the answer (%s). You pay only for what you received. Please try again.", reason(err))
-		}
-		last = err
-	}
-	return answer{}, g.exhausted(j, busy, last)
-}
-
 // stale says whether a provider will not have the grant.
 func stale(err error) bool {
 	return errors.Is(err, &inference.Error{Code: inference.CodeGrantRefused}) ||

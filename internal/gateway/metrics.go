@@ -16,6 +16,7 @@ type metrics struct {
 	receipts   *prometheus.CounterVec
 	failures   *prometheus.CounterVec
 	heartbeats *prometheus.CounterVec
+	hedges     *prometheus.CounterVec
 	live       prometheus.Gauge
 	polled     prometheus.Gauge
 	pollErrors prometheus.Counter
@@ -48,11 +49,12 @@ func newMetrics() *metrics {
 		receipts:   counters("receipts_total", "Receipts received, by verdict.", "verdict"),
 		failures:   counters("provider_failures_total", "Attempts that failed, by reason.", "reason"),
 		heartbeats: counters("heartbeats_total", "Providers' heartbeats heard, by verdict.", "verdict"),
+		hedges:     counters("hedges_total", "Requests that a second provider was asked for, by who was sooner.", "sooner"),
 		live:       gauge("live_providers", "Providers that can be reached."),
 		polled:     gauge("ledger_polled_timestamp_seconds", "When the ledger was last read."),
 		pollErrors: counter("ledger_errors_total", "Failed readings of the ledger."),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.firstToken, m.inFlight, m.tokens, m.charged,
-		m.tickets, m.receipts, m.failures, m.heartbeats, m.live, m.polled, m.pollErrors)
+		m.tickets, m.receipts, m.failures, m.heartbeats, m.hedges, m.live, m.polled, m.pollErrors)
 	return m
 }

@@ -17,6 +17,7 @@ type peerBook struct {
 	mu        sync.Mutex
 	providers map[string]*route.Provider // by account address
 	lanes     map[laneKey]*route.Lane
+	firsts    map[receipt.Digest]*route.Waits // for first tokens, by model version
 }
 
 type laneKey struct {
@@ -25,7 +26,7 @@ type laneKey struct {
 }
 
 func newPeerBook() *peerBook {
-	return &peerBook{providers: map[string]*route.Provider{}, lanes: map[laneKey]*route.Lane{}}
+	return &peerBook{providers: map[string]*route.Provider{}, lanes: map[laneKey]*route.Lane{}, firsts: map[receipt.Digest]*route.Waits{}}
 }
 
 // provider is what is known of one.
@@ -55,6 +56,18 @@ func (b *peerBook) lane(address string, model receipt.Digest) *route.Lane {
 		b.lanes[key] = l
 	}
 	return l
+}
+
+// waits are those for a version's first tokens.
+func (b *peerBook) waits(model receipt.Digest) *route.Waits {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := b.firsts[model]
+	if w == nil {
+		w = &route.Waits{}
+		b.firsts[model] = w
+	}
+	return w
 }
 
 // keep forgets the lanes of offers that are gone.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/koinon/koinon/receipt"
@@ -23,6 +24,8 @@ const (
 	MaxStopBytes = 256
 	// MaxLogprobs bounds the alternatives per token.
 	MaxLogprobs = 20
+	// MaxResume bounds the tokens of an answer that goes on elsewhere.
+	MaxResume = 1 << 16
 	// MaxCacheScope bounds a cache scope, in bytes.
 	MaxCacheScope = 64
 	// MaxTemperature bounds the temperature.
@@ -47,6 +50,7 @@ var (
 	ErrMaxTokens       = invalid("max_tokens must fit 31 bits")
 	ErrStop            = invalid("stop must hold at most 16 strings of 1 to 256 bytes")
 	ErrLogprobs        = invalid("logprobs must be between 0 and 20")
+	ErrResume          = invalid("resume must hold at most 65536 token ids, each 0 or more, and goes with no embedding")
 	ErrCacheScope      = invalid("cache_scope must have at most 64 bytes of valid UTF-8")
 )
 
@@ -90,9 +94,15 @@ type Request struct {
 	Prompt   string    `json:"prompt,omitempty"`
 	// Embed, in their place, asks for embeddings.
 	Embed *Embed `json:"embed,omitempty"`
+	// Resume is the beginning of the answer, as token ids that another provider
+	// gave before it failed. They follow the prompt, and are paid as such; the
+	// answer goes on with the step that follows them, bit for bit as it would have
+	// gone on there. Only a reference engine can.
+	Resume []int32 `json:"resume,omitempty"`
 	// Tools that the model may call, as objects of OpenAI's API, for the template.
 	Tools []json.RawMessage `json:"tools,omitempty"`
-	// MaxTokens bounds the completion; 0 means until the context is full.
+	// MaxTokens bounds the completion, or what is left of it; 0 means until the
+	// context is full.
 	MaxTokens uint32 `json:"max_tokens"`
 	// Temperature 0 is greedy.
 	Temperature float32 `json:"temperature"`
@@ -194,6 +204,9 @@ func (r Request) Validate() error {
 		}
 	} else if err := r.validatePrompt(); err != nil {
 		return err
+	}
+	if len(r.Resume) > MaxResume || len(r.Resume) > 0 && (r.Embed != nil || slices.Min(r.Resume) < 0) {
+		return ErrResume
 	}
 	if t := float64(r.Temperature); math.IsNaN(t) || t < 0 || t > MaxTemperature {
 		return ErrTemperature

@@ -12,6 +12,17 @@ type Koinon struct {
 	Provider string `json:"provider"` // account address
 	Receipt  string `json:"receipt"`  // its id, for GET /v1/receipts/{id}
 	Cost     uint64 `json:"cost"`     // ucredit, charged to the API key
+	// Earlier are the parts of the answer that other providers gave before they
+	// failed; the one above went on from there.
+	Earlier []Part `json:"earlier,omitempty"`
+}
+
+// Part is the beginning of an answer that its provider did not finish.
+type Part struct {
+	Provider string `json:"provider"`
+	// Receipt is the id of what it signed, or empty if it left without.
+	Receipt string `json:"receipt,omitempty"`
+	Tokens  uint64 `json:"tokens"`
 }
 
 // Usage counts tokens.

@@ -41,6 +41,9 @@ func (e external) Prompt(q inference.Request) ([]int32, error) {
 }
 
 func (e external) Check(q inference.Request) error {
+	if len(q.Resume) > 0 {
+		return fmt.Errorf("%w: it cannot go on with another's answer", ErrUnsupported)
+	}
 	r := asked(q, nil, 0)
 	if err := r.Sampling.Validate(e.vocabulary.Size()); err != nil {
 		return err

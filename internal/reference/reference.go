@@ -16,8 +16,16 @@ import (
 type Vocabulary struct{ *engine.Vocabulary }
 
 // Prompt is the token ids of a request: rendered by the model's template, or
-// encoded as they are.
+// encoded as they are, and what it resumes.
 func (v Vocabulary) Prompt(q inference.Request) ([]int32, error) {
+	prompt, err := v.beginning(q)
+	if err != nil || len(prompt) == 0 {
+		return nil, err
+	}
+	return append(prompt, q.Resume...), nil
+}
+
+func (v Vocabulary) beginning(q inference.Request) ([]int32, error) {
 	if len(q.Messages) == 0 {
 		return v.Vocabulary.Prompt(q.Prompt), nil
 	}
@@ -49,7 +57,7 @@ func (v Vocabulary) Piece(id int32) ([]byte, bool) {
 // the rest.
 func Request(m *engine.Model, q inference.Request, prompt []int32, limit int) (engine.Request, error) {
 	r := engine.Request{
-		Prompt: prompt, MaxTokens: limit, Sampling: Sampling(q), Stop: q.Stop, TopLogprobs: int(q.Logprobs),
+		Prompt: prompt, Resumed: len(q.Resume), MaxTokens: limit, Sampling: Sampling(q), Stop: q.Stop, TopLogprobs: int(q.Logprobs),
 	}
 	if err := r.Sampling.Validate(m.Size()); err != nil {
 		return r, err

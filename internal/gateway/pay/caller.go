@@ -252,6 +252,12 @@ func (s *CallerStream) Cost() uint64 {
 	return s.metered.Cost()
 }
 
+// Charge is the cost: a caller pays for all that it gets.
+func (s *CallerStream) Charge() uint64 { return s.Cost() }
+
+// Excuse does nothing: a caller's grant is for one provider, which no other races.
+func (s *CallerStream) Excuse() {}
+
 // Offered is closed when something is new, maybe a ticket.
 func (s *CallerStream) Offered() <-chan struct{} {
 	s.caller.mu.Lock()

@@ -72,7 +72,7 @@ func (g *grant) start(w *Wallet, o Order) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{wallet: w, grant: g, metered: metered, key: o.Key, fresh: !g.used}
+	s := &Stream{wallet: w, grant: g, metered: metered, key: o.Key, resumed: o.Resumed, fresh: !g.used}
 	g.used = true
 	g.streams[s] = struct{}{}
 	return s, nil

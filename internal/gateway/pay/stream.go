@@ -23,6 +23,8 @@ type Stream struct {
 	key     string
 	fresh   bool
 	charged uint64 // ucredit, in progress that was handed to the store
+	resumed bool   // see [Order]
+	excused bool
 	over    bool
 }
 
@@ -201,11 +203,38 @@ func (d progressed) Ready() (ticket Ticket, due bool, err error) {
 	return ticket, err == nil, err
 }
 
+// Charge is what the key has to pay for the request so far, in ucredit: its cost,
+// but for what the gateway takes upon itself.
+func (s *Stream) Charge() uint64 {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	return s.due()
+}
+
+// Excuse leaves the whole request to the gateway, before anything of it is paid.
+func (s *Stream) Excuse() {
+	s.grant.mu.Lock()
+	defer s.grant.mu.Unlock()
+	s.excused = true
+}
+
+// due is [Stream.Charge] with the lock held.
+func (s *Stream) due() uint64 {
+	cost := s.metered.Cost()
+	switch {
+	case s.excused:
+		return 0
+	case s.resumed:
+		return cost - min(cost, s.metered.Prompt())
+	}
+	return cost
+}
+
 // charge is what the key has to pay since the last time. The lock is held.
 func (s *Stream) charge() store.Charge {
-	cost := s.metered.Cost()
-	c := store.Charge{Key: s.key, Amount: cost - s.charged}
-	s.charged = cost
+	cost := s.due()
+	c := store.Charge{Key: s.key, Amount: cost - min(cost, s.charged)}
+	s.charged = max(s.charged, cost)
 	return c
 }
 

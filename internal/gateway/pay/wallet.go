@@ -121,6 +121,9 @@ type Order struct {
 	Prompt   uint64 // tokens
 	Limit    uint64 // most tokens of the answer
 	Key      string // the API key to charge
+	// Resumed says that the prompt holds what the key has paid for elsewhere: the
+	// gateway pays for reading it again.
+	Resumed bool
 	// Fresh asks for a grant that no request has used.
 	Fresh bool
 }

@@ -54,6 +54,12 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/cosmos/ibc-go/v11/modules/apps/transfer"
+	transfertypes "github.com/cosmos/ibc-go/v11/modules/apps/transfer/types"
+	ibc "github.com/cosmos/ibc-go/v11/modules/core"
+	ibcexported "github.com/cosmos/ibc-go/v11/modules/core/exported"
+	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
+
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
@@ -129,6 +135,9 @@ func (app *App) addModules() {
 		upgrade.NewAppModule(k.Upgrade, k.Account.AddressCodec()),
 		evidence.NewAppModule(*k.Evidence),
 		consensus.NewAppModule(c, k.Consensus),
+		ibc.NewAppModule(k.IBC),
+		transfer.NewAppModule(k.Transfer),
+		ibctm.NewAppModule(k.lightClient(app.Encoding)),
 		model.NewAppModule(k.Model),
 		provider.NewAppModule(k.Provider),
 		curation.NewAppModule(k.Curation),
@@ -146,13 +155,14 @@ func (app *App) orderModules() {
 	app.modules.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
 	app.modules.SetOrderBeginBlockers(
 		minttypes.ModuleName, distributiontypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName,
-		stakingtypes.ModuleName, authz.ModuleName)
+		stakingtypes.ModuleName, authz.ModuleName, ibcexported.ModuleName)
 	app.modules.SetOrderEndBlockers(
 		banktypes.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
 		govtypes.ModuleName, minttypes.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
+		ibcexported.ModuleName, transfertypes.ModuleName,
 	}
 	app.modules.SetOrderInitGenesis(genesis...)
 	app.modules.SetOrderExportGenesis(genesis...)

@@ -25,6 +25,10 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/cosmos/ibc-go/v11/modules/apps/transfer"
+	ibc "github.com/cosmos/ibc-go/v11/modules/core"
+	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
+
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
@@ -53,6 +57,7 @@ var messageModules = []module.AppModuleBasic{
 	auth.AppModuleBasic{}, bank.AppModuleBasic{}, staking.AppModuleBasic{}, slashing.AppModuleBasic{}, mint.AppModuleBasic{},
 	distribution.AppModuleBasic{}, gov.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, authzmodule.AppModuleBasic{},
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
+	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
 	model.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{},
 }
 

@@ -29,6 +29,14 @@ import (
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/cosmos/ibc-go/v11/modules/apps/transfer"
+	transferkeeper "github.com/cosmos/ibc-go/v11/modules/apps/transfer/keeper"
+	transfertypes "github.com/cosmos/ibc-go/v11/modules/apps/transfer/types"
+	porttypes "github.com/cosmos/ibc-go/v11/modules/core/05-port/types"
+	ibcexported "github.com/cosmos/ibc-go/v11/modules/core/exported"
+	ibckeeper "github.com/cosmos/ibc-go/v11/modules/core/keeper"
+	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
+
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
@@ -39,7 +47,7 @@ import (
 var storeKeys = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
-	evidencetypes.StoreKey, consensustypes.StoreKey,
+	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
 	model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
 }
 
@@ -51,6 +59,7 @@ var accounts = map[string][]string{
 	stakingtypes.BondedPoolName:    {authtypes.Burner, authtypes.Staking},
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
+	transfertypes.ModuleName:       {authtypes.Minter, authtypes.Burner},
 	provider.ModuleName:            nil,
 	curation.ModuleName:            nil,
 	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
@@ -70,6 +79,8 @@ type Keepers struct {
 	Upgrade      *upgradekeeper.Keeper
 	Evidence     *evidencekeeper.Keeper
 	Consensus    consensuskeeper.Keeper
+	IBC          *ibckeeper.Keeper
+	Transfer     *transferkeeper.Keeper
 
 	Model    *model.Keeper
 	Provider *provider.Keeper
@@ -105,6 +116,10 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Gov = govkeeper.NewKeeper(e.Codec, service(keys[govtypes.StoreKey]), k.Account, k.Bank, k.Distribution, base.MsgServiceRouter(),
 		govtypes.DefaultConfig(), authority, govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(k.Staking))
 
+	k.IBC = ibckeeper.NewKeeper(e.Codec, service(keys[ibcexported.StoreKey]), k.Upgrade, authority)
+	k.Transfer = transferkeeper.NewKeeper(e.Codec, addresses, service(keys[transfertypes.StoreKey]), k.IBC.ChannelKeeper, base.MsgServiceRouter(), k.Account, k.Bank, authority)
+	k.IBC.SetRouter(porttypes.NewRouter().AddRoute(transfertypes.ModuleName, transfer.NewIBCModule(k.Transfer)))
+
 	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses)
 	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
 		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, authority)
@@ -113,6 +128,13 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, k.Curation, authority)
 	return k
+}
+
+// lightClient verifies other ledgers that run CometBFT, for IBC.
+func (k *Keepers) lightClient(e Encoding) ibctm.LightClientModule {
+	client := ibctm.NewLightClientModule(e.Codec, k.IBC.ClientKeeper.GetStoreProvider())
+	k.IBC.ClientKeeper.AddRoute(ibctm.ModuleName, &client)
+	return client
 }
 
 // blocked are the accounts that nobody may send to: the modules', but for that

@@ -18,13 +18,16 @@ const (
 	// authority messages are governance's: they come inside a proposal, and
 	// no transaction has them.
 	authority
+	// closed messages belong to parts of a module that this ledger does not
+	// open: the second version of IBC, for which it has no routes.
+	closed
 )
 
 // classes holds every message the ledger knows, once. A message that is not
 // here is refused, so that a new module's must be thought about.
 var classes = func() map[string]class {
 	list := map[string]class{}
-	for c, urls := range map[class][]string{free: freeMessages, paid: paidMessages, authority: authorityMessages} {
+	for c, urls := range map[class][]string{free: freeMessages, paid: paidMessages, authority: authorityMessages, closed: closedMessages} {
 		for _, url := range urls {
 			if list[url] != 0 {
 				panic("message " + url + " is in two lists")
@@ -39,6 +42,8 @@ var freeMessages = []string{
 	"/koinon.curation.v1.MsgRate",
 	"/koinon.escrow.v1.MsgCashOut",
 	"/koinon.escrow.v1.MsgDeposit",
+	"/koinon.escrow.v1.MsgSwapIn",
+	"/koinon.escrow.v1.MsgSwapOut",
 	"/koinon.escrow.v1.MsgWithdraw",
 }
 
@@ -73,6 +78,24 @@ var paidMessages = []string{
 	"/cosmos.staking.v1beta1.MsgDelegate",
 	"/cosmos.staking.v1beta1.MsgEditValidator",
 	"/cosmos.staking.v1beta1.MsgUndelegate",
+	"/ibc.applications.transfer.v1.MsgTransfer",
+	"/ibc.core.channel.v1.MsgAcknowledgement",
+	"/ibc.core.channel.v1.MsgChannelCloseConfirm",
+	"/ibc.core.channel.v1.MsgChannelCloseInit",
+	"/ibc.core.channel.v1.MsgChannelOpenAck",
+	"/ibc.core.channel.v1.MsgChannelOpenConfirm",
+	"/ibc.core.channel.v1.MsgChannelOpenInit",
+	"/ibc.core.channel.v1.MsgChannelOpenTry",
+	"/ibc.core.channel.v1.MsgRecvPacket",
+	"/ibc.core.channel.v1.MsgTimeout",
+	"/ibc.core.channel.v1.MsgTimeoutOnClose",
+	"/ibc.core.client.v1.MsgCreateClient",
+	"/ibc.core.client.v1.MsgUpdateClient",
+	"/ibc.core.client.v1.MsgUpgradeClient",
+	"/ibc.core.connection.v1.MsgConnectionOpenAck",
+	"/ibc.core.connection.v1.MsgConnectionOpenConfirm",
+	"/ibc.core.connection.v1.MsgConnectionOpenInit",
+	"/ibc.core.connection.v1.MsgConnectionOpenTry",
 	"/koinon.curation.v1.MsgCollect",
 	"/koinon.curation.v1.MsgLeave",
 	"/koinon.curation.v1.MsgSignal",
@@ -104,10 +127,25 @@ var authorityMessages = []string{
 	"/cosmos.staking.v1beta1.MsgUpdateParams",
 	"/cosmos.upgrade.v1beta1.MsgCancelUpgrade",
 	"/cosmos.upgrade.v1beta1.MsgSoftwareUpgrade",
+	"/ibc.applications.transfer.v1.MsgUpdateParams",
+	"/ibc.core.client.v1.MsgIBCSoftwareUpgrade",
+	"/ibc.core.client.v1.MsgRecoverClient",
+	"/ibc.core.client.v1.MsgUpdateParams",
+	"/ibc.core.connection.v1.MsgUpdateParams",
 	"/koinon.curation.v1.MsgUpdateParams",
 	"/koinon.escrow.v1.MsgSetIssuer",
 	"/koinon.escrow.v1.MsgUpdateParams",
 	"/koinon.provider.v1.MsgUpdateParams",
+}
+
+var closedMessages = []string{
+	"/ibc.core.channel.v2.MsgAcknowledgement",
+	"/ibc.core.channel.v2.MsgRecvPacket",
+	"/ibc.core.channel.v2.MsgSendPacket",
+	"/ibc.core.channel.v2.MsgTimeout",
+	"/ibc.core.client.v1.MsgDeleteClientCreator",
+	"/ibc.core.client.v2.MsgRegisterCounterparty",
+	"/ibc.core.client.v2.MsgUpdateClientConfig",
 }
 
 // Free says whether messages are all a buyer's, who needs no KOIN: those cost
@@ -129,7 +167,7 @@ func allowed(msgs []sdk.Msg) error {
 		case authority:
 			return errorsmod.Wrapf(sdkerrors.ErrUnauthorized, "%s is for governance: put it in a proposal", url)
 		default:
-			return errorsmod.Wrapf(sdkerrors.ErrUnknownRequest, "%s is in no list of this ledger's messages", url)
+			return errorsmod.Wrapf(sdkerrors.ErrUnknownRequest, "%s is not taken by this ledger", url)
 		}
 	}
 	return nil

@@ -118,7 +118,7 @@ func presetQuery(cmd *cobra.Command) {
 }
 
 // freeCommands are those of the messages that cost no gas.
-var freeCommands = []string{"escrow deposit", "escrow withdraw", "escrow cash-out", "curation rate"}
+var freeCommands = []string{"escrow deposit", "escrow withdraw", "escrow cash-out", "escrow swap-in", "escrow swap-out", "curation rate"}
 
 // presetTx makes transactions pay what they cost, unless told otherwise.
 func presetTx(cmd *cobra.Command) {

@@ -3,6 +3,7 @@ package escrow
 import (
 	"errors"
 	"fmt"
+	"regexp"
 )
 
 // Issuer may mint credit up to its cap, and burns what it redeems.
@@ -10,6 +11,9 @@ type Issuer struct {
 	Address          string
 	Name             string
 	Cap, Outstanding uint64 // ucredit
+	// Backing is the IBC denomination of the dollars that the ledger keeps for
+	// all that is outstanding; empty for an issuer who keeps them elsewhere.
+	Backing string
 }
 
 // Errors of issuers.
@@ -22,6 +26,9 @@ var (
 	ErrReplayed    = errors.New("the issuer has used this reference before")
 	ErrDestination = errors.New("a destination has 1 to 128 bytes of printable ASCII without spaces")
 	ErrNotOwed     = errors.New("the issuer owes no such cash-out")
+	ErrBacking     = errors.New("a backing is an IBC denomination: ibc/ and 64 upper-case hexadecimal digits")
+	ErrNotBacked   = errors.New("the ledger keeps no dollars for this issuer: ask it, or cash out")
+	ErrBacked      = errors.New("the ledger keeps this issuer's dollars: swap for them")
 )
 
 // Mint adds to what an issuer has outstanding. known says whether the issuer
@@ -71,6 +78,9 @@ type CashOut struct {
 // Request makes a cash-out: the credit is gone, and the issuer owes it outside
 // of the ledger.
 func Request(i Issuer, id uint64, holder string, amount uint64, destination string) (Issuer, CashOut, error) {
+	if i.Backing != "" {
+		return i, CashOut{}, ErrBacked
+	}
 	if destination == "" || !printable(destination) {
 		return i, CashOut{}, ErrDestination
 	}
@@ -79,6 +89,22 @@ func Request(i Issuer, id uint64, holder string, amount uint64, destination stri
 		return i, CashOut{}, err
 	}
 	return next, CashOut{ID: id, Holder: holder, Issuer: i.Address, Amount: amount, Destination: destination}, nil
+}
+
+// SwapIn makes credit for dollars that the ledger takes into keeping.
+func SwapIn(i Issuer, amount uint64) (Issuer, error) {
+	if i.Backing == "" {
+		return i, ErrNotBacked
+	}
+	return Mint(i, amount, "", false)
+}
+
+// SwapOut destroys credit, for which the ledger gives dollars back.
+func SwapOut(i Issuer, amount uint64) (Issuer, error) {
+	if i.Backing == "" {
+		return i, ErrNotBacked
+	}
+	return Burn(i, amount, "", false)
 }
 
 // Settle checks that an issuer settles a cash-out of its own, once: one that is
@@ -123,5 +149,10 @@ func (i Issuer) Validate() error {
 	if i.Address == "" || i.Name == "" || len(i.Name) > longest {
 		return ErrIssuerField
 	}
+	if i.Backing != "" && !ibcDenom.MatchString(i.Backing) {
+		return fmt.Errorf("%w, not %q", ErrBacking, i.Backing)
+	}
 	return nil
 }
+
+var ibcDenom = regexp.MustCompile(`^ibc/[0-9A-F]{64}$`)

@@ -107,11 +107,11 @@ func storedPayout(p escrow.Payout) escrowv1.Payout {
 }
 
 func issuerOf(i escrowv1.Issuer) escrow.Issuer {
-	return escrow.Issuer{Address: i.Address, Name: i.Name, Cap: i.Cap, Outstanding: i.Outstanding}
+	return escrow.Issuer{Address: i.Address, Name: i.Name, Cap: i.Cap, Outstanding: i.Outstanding, Backing: i.Backing}
 }
 
 func storedIssuer(i escrow.Issuer) escrowv1.Issuer {
-	return escrowv1.Issuer{Address: i.Address, Name: i.Name, Cap: i.Cap, Outstanding: i.Outstanding}
+	return escrowv1.Issuer{Address: i.Address, Name: i.Name, Cap: i.Cap, Outstanding: i.Outstanding, Backing: i.Backing}
 }
 
 // RoleName is a role as people read it.

@@ -29,7 +29,7 @@ var rules = []error{
 	receipt.ErrGrantField, receipt.ErrGrantValue, receipt.ErrGrantOverflow, receipt.ErrGrantSignature, receipt.ErrKey,
 	receipt.ErrDigest, receipt.ErrTicketIndex, receipt.ErrTicketOrder, receipt.ErrTicketChain, split.ErrSum,
 	escrow.ErrWithdrawnAlready, escrow.ErrBatch, escrow.ErrUnknownGrant, escrow.ErrReference, escrow.ErrReplayed,
-	escrow.ErrDestination, escrow.ErrNotOwed,
+	escrow.ErrDestination, escrow.ErrNotOwed, escrow.ErrBacking, escrow.ErrNotBacked, escrow.ErrBacked,
 }
 
 // Every rule's refusal has a code, so that clients can tell it.

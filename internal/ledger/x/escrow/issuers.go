@@ -146,11 +146,18 @@ func (m messages) SetIssuer(ctx context.Context, msg *escrowv1.MsgSetIssuer) (*e
 	if msg.Authority != m.authority {
 		return nil, fmt.Errorf("%w: %s", ErrAuthority, m.authority)
 	}
-	if _, err := account.Parse(m.addresses, msg.Address); err != nil {
+	issuer := escrow.Issuer{Address: msg.Address, Name: msg.Name, Cap: msg.Cap, Backing: msg.Backing}
+	if msg.Backing != "" && msg.Address == "" {
+		var err error
+		if issuer.Address, err = m.backedBy(msg.Backing); err != nil {
+			return nil, err
+		}
+	} else if _, err := account.Parse(m.addresses, msg.Address); err != nil {
 		return nil, err
+	} else if msg.Backing != "" {
+		return nil, fmt.Errorf("%w: give no address with it", escrow.ErrBacking)
 	}
-	issuer := escrow.Issuer{Address: msg.Address, Name: msg.Name, Cap: msg.Cap}
-	old, err := m.loadIssuer(ctx, msg.Address)
+	old, err := m.loadIssuer(ctx, issuer.Address)
 	if err != nil && !errors.Is(err, escrow.ErrNotIssuer) {
 		return nil, err
 	}
@@ -161,7 +168,7 @@ func (m messages) SetIssuer(ctx context.Context, msg *escrowv1.MsgSetIssuer) (*e
 	if err := m.issuers.Set(ctx, issuer.Address, storedIssuer(issuer)); err != nil {
 		return nil, err
 	}
-	return &escrowv1.MsgSetIssuerResponse{}, emit(ctx, &escrowv1.EventIssuerSet{Address: issuer.Address, Name: issuer.Name, Cap: issuer.Cap})
+	return &escrowv1.MsgSetIssuerResponse{}, emit(ctx, &escrowv1.EventIssuerSet{Address: issuer.Address, Name: issuer.Name, Cap: issuer.Cap, Backing: issuer.Backing})
 }
 
 // issuerAndReference returns an issuer, and whether it has used a reference.

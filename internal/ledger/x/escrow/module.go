@@ -54,7 +54,8 @@ func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
 func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
 	r.RegisterImplementations((*sdk.Msg)(nil),
 		&escrowv1.MsgDeposit{}, &escrowv1.MsgWithdraw{}, &escrowv1.MsgActivate{}, &escrowv1.MsgRedeem{},
-		&escrowv1.MsgMint{}, &escrowv1.MsgBurn{}, &escrowv1.MsgCashOut{}, &escrowv1.MsgSettle{}, &escrowv1.MsgSetIssuer{},
+		&escrowv1.MsgMint{}, &escrowv1.MsgBurn{}, &escrowv1.MsgCashOut{}, &escrowv1.MsgSettle{}, &escrowv1.MsgSwapIn{}, &escrowv1.MsgSwapOut{},
+		&escrowv1.MsgSetIssuer{},
 		&escrowv1.MsgUpdateParams{})
 	msgservice.RegisterMsgServiceDesc(r, &escrowv1.Msg_serviceDesc)
 }
@@ -146,6 +147,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Burn", Use: "burn UCREDIT", Short: "Destroy credit, as an issuer", PositionalArgs: args("amount")},
 				{RpcMethod: "CashOut", Use: "cash-out ISSUER UCREDIT DESTINATION", Short: "Give up credit for dollars from its issuer; costs no gas", PositionalArgs: args("issuer", "amount", "destination")},
 				{RpcMethod: "Settle", Use: "settle ID PAYMENT", Short: "Say that a cash-out is paid, as an issuer", PositionalArgs: args("id", "payment")},
+				{RpcMethod: "SwapIn", Use: "swap-in ISSUER AMOUNT", Short: "Swap an IBC dollar's millionths for credit; costs no gas", PositionalArgs: args("issuer", "amount")},
+				{RpcMethod: "SwapOut", Use: "swap-out ISSUER UCREDIT", Short: "Swap credit back for an IBC dollar; costs no gas", PositionalArgs: args("issuer", "amount")},
 				{RpcMethod: "SetIssuer", Skip: true},
 				{RpcMethod: "UpdateParams", Skip: true},
 			},

@@ -146,6 +146,10 @@ func (k *Keeper) Invariants(ctx context.Context) (escrowv1.Invariants, error) {
 	if err != nil {
 		return sums, err
 	}
+	backed, err := k.backed(ctx)
+	if err != nil {
+		return sums, err
+	}
 	balance := k.bank.GetBalance(ctx, k.account, CreditDenom).Amount
 	if !balance.IsUint64() {
 		return sums, escrow.ErrOverflow
@@ -154,6 +158,6 @@ func (k *Keeper) Invariants(ctx context.Context) (escrowv1.Invariants, error) {
 	total := sums.Available
 	add(&total, sums.Locked)
 	add(&total, sums.Payouts)
-	sums.Holds = wrapped == 0 && !mismatched && total == sums.ModuleBalance
+	sums.Holds = backed && wrapped == 0 && !mismatched && total == sums.ModuleBalance
 	return sums, nil
 }

@@ -238,6 +238,10 @@ type vector struct {
 	Receipt      Receipt           `json:"receipt"`
 	ReceiptBytes string            `json:"receipt_bytes"`
 	ReceiptHash  Digest            `json:"receipt_hash"`
+	// Of embeddings.
+	Vectors           [][]float32 `json:"vectors"`
+	VectorsDigest     Digest      `json:"vectors_digest"`     // output_digest
+	VectorsCommitment Digest      `json:"vectors_commitment"` // commitment
 }
 
 func TestVectors(t *testing.T) {
@@ -257,6 +261,9 @@ func TestVectors(t *testing.T) {
 	}
 	v.GrantBytes, v.GrantID = hex.EncodeToString(v.Grant.Bytes()), v.Grant.ID()
 	v.ReceiptBytes, v.ReceiptHash = hex.EncodeToString(v.Receipt.Bytes()), v.Receipt.Hash()
+	v.Vectors = [][]float32{{0.6, -0.8}, {1, 0}}
+	v.VectorsDigest = VectorsDigest(v.Vectors)
+	v.VectorsCommitment = MerkleRoot([]Digest{VectorLeaf(0, v.Vectors[0]), VectorLeaf(1, v.Vectors[1])})
 	got, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -81,8 +81,10 @@ func TestOpenAIForJavaScript(t *testing.T) {
 		t.Fatalf("node openai.mjs: %v\n%s", err, log.String())
 	}
 	var got struct {
-		Models          []string
-		Whole, Streamed scriptAnswer
+		Models                    []string
+		Whole, Streamed, Response scriptAnswer
+		Repeated                  bool
+		Vectors                   []int
 	}
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatalf("%v in %s", err, out)
@@ -92,6 +94,13 @@ func TestOpenAIForJavaScript(t *testing.T) {
 	}
 	got.Whole.check(t)
 	got.Streamed.check(t)
+	got.Response.check(t)
+	if !got.Repeated {
+		t.Error("a repeated request got another answer")
+	}
+	if len(got.Vectors) != 2 || got.Vectors[0] < 64 || got.Vectors[1] != got.Vectors[0] {
+		t.Errorf("vectors of the lengths %d", got.Vectors)
+	}
 	if got.Streamed.Text != got.Whole.Text || got.Streamed.Usage != got.Whole.Usage || got.Streamed.Chunks < 5 {
 		t.Errorf("streamed %+v\nat once  %+v", got.Streamed, got.Whole)
 	}

@@ -62,14 +62,16 @@ func (c Completion) Request(model receipt.Digest, prompt string) inference.Reque
 	}
 }
 
-// SeedOf is the seed of a choice: each has its own.
+// SeedOf is the seed of a choice: each has its own. A random one has 53 bits, so
+// that readers of JSON that know no integers, as JavaScript's, keep it exactly
+// and can verify the receipt.
 func (c Completion) SeedOf(choice int) uint64 {
 	if c.Seed != nil {
 		return *c.Seed + uint64(choice)
 	}
 	var b [8]byte
 	rand.Read(b[:]) // never fails
-	return binary.LittleEndian.Uint64(b[:])
+	return binary.LittleEndian.Uint64(b[:]) >> 11
 }
 
 // Common are the fields that the endpoints which generate text share, in this

@@ -23,7 +23,22 @@ for await (const chunk of stream) {
   result.streamed.koinon ??= chunk.koinon;
 }
 
-for (const answer of [result.whole, result.streamed]) {
+const response = await client.responses.create({
+  model: request.model, input: request.messages[0].content, max_output_tokens: 40, temperature: 0.7,
+}, { headers: { "Idempotency-Key": "response" } });
+result.response = {
+  text: response.output_text, koinon: response.koinon,
+  usage: { prompt_tokens: response.usage.input_tokens, completion_tokens: response.usage.output_tokens, total_tokens: response.usage.total_tokens },
+};
+const again = await client.responses.create({
+  model: request.model, input: request.messages[0].content, max_output_tokens: 40, temperature: 0.7,
+}, { headers: { "Idempotency-Key": "response" } });
+result.repeated = again.id === response.id && again.output_text === response.output_text;
+
+const embedded = await client.embeddings.create({ model: request.model, input: ["Once more", "unto the breach"] });
+result.vectors = embedded.data.map((entry) => entry.embedding.length);
+
+for (const answer of [result.whole, result.streamed, result.response]) {
   const kept = await client.get(`/receipts/${answer.koinon.receipt}`);
   answer.receipt = kept.receipt;
 }

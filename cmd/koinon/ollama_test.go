@@ -102,7 +102,7 @@ func TestOllamaSells(t *testing.T) {
 	engine := newOllama(m.bench)
 	m.startLedger()
 	m.providerA = m.start("the provider", m.second, &m.a, "provide", "--upstream", "http://"+engine.address+"/v1", "--model", "bard",
-		"--ledger", m.node.GRPC, "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--input-price", "0.50", "--output-price", "2")
+		"--ledger", m.node.GRPC, "--traverse=false", "--input-price", "0.50", "--output-price", "2")
 	m.send(m.a.Address, 200_000_000, "ukoin")
 	m.awaitOffer(m.a)
 	m.startBuying()
@@ -130,7 +130,7 @@ func (m *machines) useOwn(c openai.Client, engine *ollamaServer) {
 	m.Helper()
 	m.stop(m.providerA)
 	m.providerA = m.start("the provider again", m.second, &m.a, "provide", "--upstream", "http://"+engine.address+"/v1", "--model", "bard",
-		"--ledger", m.node.GRPC, "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--input-price", "0.50", "--output-price", "2", "--own", m.buyer.Address)
+		"--ledger", m.node.GRPC, "--traverse=false", "--input-price", "0.50", "--output-price", "2", "--own", m.buyer.Address)
 	var paid settlement
 	m.poll("an answer for nothing", func() error {
 		answer, err := c.Completions.New(m.ctx, openai.CompletionNewParams{Model: trivium.Name, MaxTokens: openai.Int(20),

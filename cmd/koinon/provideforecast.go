@@ -125,8 +125,8 @@ func (d dryRun) printDays(w io.Writer) error {
 	if d.Demand.Paid == 0 {
 		fmt.Fprintln(w, "\nThe ledger shows no demand for this version yet.")
 	} else {
-		fmt.Fprintf(w, "\nThe ledger shows %s paid for this version in %.1f hours, and %d other providers of it.\n",
-			credit.Dollars(d.Demand.Paid), float64(d.Demand.Seconds)/3600, d.Demand.Providers)
+		fmt.Fprintf(w, "\nThe ledger shows %s paid for this version within %.1f days; others who offer it: %d.\n",
+			credit.Dollars(d.Demand.Paid), float64(d.Demand.Seconds)/86400, d.Demand.Providers)
 	}
 	_, err := fmt.Fprintln(w, "Power is counted while the machine serves; the bond comes back, and earnings wait for the challenge window.")
 	return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,14 +32,23 @@ type view struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
-	json     io.Writer // nil without --json
-	drawn    []byte    // the lines at the bottom
+	width    func() int // of the terminal, in characters
+	json     io.Writer  // nil without --json
+	drawn    []byte     // the lines at the bottom
 }
 
 func newView(cmd *cobra.Command, asJSON bool) *view {
 	v := &view{out: cmd.ErrOrStderr()}
-	file, ok := v.out.(*os.File)
-	v.terminal = ok && term.IsTerminal(int(file.Fd()))
+	if file, ok := v.out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		v.terminal = true
+		v.width = func() int {
+			width, _, err := term.GetSize(int(file.Fd()))
+			if err != nil {
+				return 80
+			}
+			return width
+		}
+	}
 	if asJSON {
 		v.terminal, v.json = false, cmd.OutOrStdout()
 	}
@@ -107,5 +117,18 @@ func (v *view) show(s process.Status) {
 	printStatus(&b, s) // into memory: it cannot fail
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.draw(nil, b.Bytes())
+	v.draw(nil, narrowed(b.String(), v.width()))
+}
+
+// narrowed cuts the lines of a text to a terminal's width, as one that went on in
+// the next row would not be drawn over.
+func narrowed(text string, width int) []byte {
+	var b bytes.Buffer
+	for line := range strings.Lines(text) {
+		if letters := []rune(strings.TrimSuffix(line, "\n")); len(letters) >= width && width > 1 {
+			line = string(letters[:width-2]) + "…\n"
+		}
+		b.WriteString(line)
+	}
+	return b.Bytes()
 }

@@ -37,8 +37,8 @@ type Config struct {
 	// KeyFile holds the provider's account. Default account.json in home; made
 	// if it is not there, and then it must be given KOIN before it can bond.
 	KeyFile string `yaml:"key_file"`
-	// Listen are the libp2p multiaddrs to serve at. Default QUIC and TCP on
-	// ports of the system's choice, on all interfaces.
+	// Listen are the libp2p multiaddrs to serve at. Default QUIC and TCP on all
+	// interfaces, on ports of the system's choice that are kept in home.
 	Listen []string `yaml:"listen"`
 	// Bootstrap are peers by which others are found, as multiaddrs that end in
 	// /p2p/ID. None: only those are found who are on the ledger.
@@ -139,14 +139,10 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	if err != nil {
 		return err
 	}
-	listen := c.Listen
-	if len(listen) == 0 {
-		listen = []string{"/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0"}
-	}
-	host, err := p2p.New(p2p.Config{
-		Key: identity, Listen: listen, Logger: log, Bootstrap: c.Bootstrap, Relays: c.Relays, ServeRelay: c.ServeRelay,
+	host, err := join(c, p2p.Config{
+		Key: identity, Logger: log, Bootstrap: c.Bootstrap, Relays: c.Relays, ServeRelay: c.ServeRelay,
 		Traverse: c.Traverse, Reachability: c.Reachability,
-	})
+	}, log)
 	if err != nil {
 		return err
 	}
@@ -168,12 +164,11 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	return serve(ctx, c, log, host, ledger, key, identity, model, engine, ready)
 }
 
+// accountFile is where the provider's account is, or will be.
+func accountFile(c Config) string { return cmp.Or(c.KeyFile, filepath.Join(c.Home, "account.json")) }
+
 func account(ctx context.Context, c Config) (*client.Client, client.Key, error) {
-	file := c.KeyFile
-	if file == "" {
-		file = filepath.Join(c.Home, "account.json")
-	}
-	key, err := client.LoadKey(file, "provider")
+	key, err := client.LoadKey(accountFile(c), "provider")
 	if err != nil {
 		return nil, client.Key{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
@@ -22,6 +23,10 @@ import (
 
 // defaultPowerCost is assumed where the owner does not say, in ucredit for a kWh.
 const defaultPowerCost = 200_000
+
+// leastDemand is the least time that demand is taken to have come in, in seconds:
+// a few minutes are not multiplied to a day.
+const leastDemand = 24 * 3600
 
 // Prospect is what serving a model on this machine costs and may bring. Amounts
 // are in ucredit.
@@ -136,7 +141,7 @@ func (p *Prospect) lookAround(ctx context.Context, ledger *client.Client, self s
 			began = min(began, g.ActivatedAt)
 		}
 	}
-	p.Demand.Seconds = max(0, time.Now().Unix()-began)
+	p.Demand.Seconds = max(leastDemand, time.Now().Unix()-began)
 	if len(same) == 0 {
 		p.Similar = len(similar) > 0
 		return similar, nil
@@ -190,5 +195,18 @@ func Forecast(ctx context.Context, c Config, log *slog.Logger) (Prospect, error)
 		return Prospect{}, err
 	}
 	log.Info("measuring the engine's speed, which takes some seconds", "slots", c.Slots, "threads", c.Threads)
-	return prospect(ctx, c, ledger, "", model, e)
+	self := ""
+	if file := accountFile(c); exists(file) { // its own offer is no market
+		key, err := client.LoadKey(file, "provider")
+		if err != nil {
+			return Prospect{}, err
+		}
+		self = key.Address()
+	}
+	return prospect(ctx, c, ledger, self, model, e)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

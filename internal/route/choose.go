@@ -7,13 +7,15 @@ import (
 )
 
 // How the router looks around. A balanced choice takes those within a quarter
-// of the best score for equals; in a large market they are at least so many,
-// unless they are twice as bad, so that one who undercuts all is not run down.
+// of the best score for equals; in a large market they are at least sixteen, and
+// one in sixteen: the very best of many is far from the others, and if all
+// gateways ran to the few beside it they would run them down before these can say
+// that they are full.
 const (
 	nearBalanced = 1.25
 	nearSorted   = 1.02
 	atLeast      = 16
-	nearLifted   = 2.0
+	crowd        = 16
 
 	gathered = 64 // offers that are all looked at; above, they are sampled
 	draws    = 8  // from one window, before it is widened
@@ -160,11 +162,10 @@ func (x *Index) window(q *Query, view []ranked, excluded []Choice, now int64) (i
 				high = mid
 			}
 		}
-		best := x.candidate(q, r.at, now, 0).score
-		if q.sort() == Balanced && q.Near == 0 && low < i+atLeast {
-			return min(i+atLeast, len(view)), best * nearLifted
+		if least := i + max(atLeast, len(view)/crowd); q.sort() == Balanced && q.Near == 0 && low < least {
+			return min(least, len(view)), math.Inf(1)
 		}
-		return low, best * q.near()
+		return low, x.candidate(q, r.at, now, 0).score * q.near()
 	}
 	return 2 * anchors, math.Inf(1)
 }

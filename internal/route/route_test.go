@@ -241,8 +241,8 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// crowd is a market of many offers in the regions of the world.
-func crowd(n int) ([]Offer, *Index) {
+// market is one of many offers in the regions of the world.
+func market(n int) ([]Offer, *Index) {
 	random := rand.New(rand.NewPCG(3, 4))
 	offers := make([]Offer, n)
 	for i := range offers {
@@ -261,7 +261,7 @@ func crowd(n int) ([]Offer, *Index) {
 }
 
 func TestChoiceAllocatesNothing(t *testing.T) {
-	_, x := crowd(20_000)
+	_, x := market(20_000)
 	prefixes := Prefixes("scope", make([]int32, 1000))
 	affinity := &Affinity{}
 	affinity.Remember(prefixes, x.entries[11].Lane, true)
@@ -280,7 +280,7 @@ func TestChoiceAllocatesNothing(t *testing.T) {
 
 // Whoever the router picks is permitted and can serve, whatever the market.
 func TestNextKeepsToTheFilter(t *testing.T) {
-	offers, x := crowd(3000)
+	offers, x := market(3000)
 	cheapest := uint64(1 << 60)
 	for _, o := range offers {
 		if o.Lane.Reach() == Live {
@@ -312,7 +312,7 @@ func TestNextKeepsToTheFilter(t *testing.T) {
 }
 
 func TestSameChanceSameChoice(t *testing.T) {
-	_, x := crowd(3000)
+	_, x := market(3000)
 	pick := func() (all []Choice) {
 		q := query()
 		for range 100 {
@@ -327,7 +327,7 @@ func TestSameChanceSameChoice(t *testing.T) {
 }
 
 func BenchmarkChoice(b *testing.B) {
-	_, x := crowd(100_000)
+	_, x := market(100_000)
 	for _, c := range []struct {
 		name     string
 		controls *Controls
@@ -354,7 +354,7 @@ func BenchmarkChoice(b *testing.B) {
 }
 
 func BenchmarkIndex(b *testing.B) {
-	offers, _ := crowd(100_000)
+	offers, _ := market(100_000)
 	for b.Loop() {
 		New(offers, start)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/koinon/koinon/internal/machine"
@@ -18,7 +18,7 @@ import (
 type child struct {
 	name    string
 	process *exec.Cmd
-	said    *bytes.Buffer // on standard error; read only once it has ended
+	said    *lastWords // on standard error
 	ended   chan error
 }
 
@@ -32,7 +32,7 @@ const (
 // startChild runs a program that prints one JSON object when it is ready, and
 // returns when it has. Into is nil for a program that does not.
 func startChild(ctx context.Context, name string, into any, environment []string, program string, args ...string) (*child, error) {
-	c := &child{name: name, process: exec.Command(program, args...), said: &bytes.Buffer{}, ended: make(chan error, 1)}
+	c := &child{name: name, process: exec.Command(program, args...), said: &lastWords{}, ended: make(chan error, 1)}
 	c.process.Stderr = c.said
 	c.process.Env = append(withoutSettings(os.Environ()), environment...)
 	out, err := c.process.StdoutPipe()
@@ -68,6 +68,26 @@ func startChild(ctx context.Context, name string, into any, environment []string
 		return nil, fmt.Errorf("starting %s: %w", name, errors.Join(err, c.stop()))
 	}
 	return c, nil
+}
+
+// lastWords keeps the end of what a program says.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (w *lastWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	w.text = w.text[max(0, len(w.text)-1500):]
+	return len(p), nil
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.text)
 }
 
 // withoutSettings takes KOINON_ variables out, so that the defaults are measured.

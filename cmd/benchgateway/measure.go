@@ -41,7 +41,11 @@ func (b *bench) measure(ctx context.Context, progress func(string, ...any)) ([]c
 				for i, w := range b.ways {
 					c, err := b.cell(ctx, w, connections, stream)
 					if err != nil {
-						return nil, fmt.Errorf("%s, %d connections, streaming %t: %w", w.name, connections, stream, err)
+						err = fmt.Errorf("%s, %d connections, streaming %t: %w", w.name, connections, stream, err)
+						for _, c := range w.children {
+							err = fmt.Errorf("%w\n%s said: %s", err, c.name, c.said)
+						}
+						return nil, err
 					}
 					rounds[i] = append(rounds[i], c)
 				}

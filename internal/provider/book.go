@@ -30,6 +30,7 @@ type book struct {
 	sequence  uint64 // of the last receipt
 	places    uint64 // sequences up to this one are this process's, on disk
 	asking    bool   // for more of them
+	lost      error  // why there are no more, where the disk has failed
 	previous  receipt.Digest
 	receipted uint64 // its Owed, ucredit
 
@@ -118,37 +119,44 @@ func (b *book) rich(above uint64) bool {
 }
 
 // ahead is how many places in a grant's chain of receipts are taken at once.
-const ahead = 64
+const ahead = 256
 
 // place makes sure that the next place in the chain is on disk as taken: a
 // process that comes after this one, however it ends, gives it to no other
-// answer. Places are taken ahead, so that no answer waits for one. The lock is
-// held, and let go of while waiting.
+// answer. Places are taken ahead, so that hardly an answer waits for one. The
+// lock is held, and let go of while waiting.
 func (b *book) place() error {
-	if b.places-b.sequence < ahead/2 && !b.asking {
-		b.asking = true
-		to := b.sequence + ahead
-		stored := b.store.savePlaces(b.id, to)
-		go func() {
-			err := <-stored
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			if b.asking = false; err == nil {
-				b.places = max(b.places, to)
-			}
-			b.wake()
-		}()
-	}
-	for b.sequence >= b.places {
-		if !b.asking {
-			return fmt.Errorf("%w: no place for a receipt of grant %s", ErrStore, b.id.Hex())
+	for {
+		if b.places-b.sequence < ahead/2 && !b.asking && b.lost == nil {
+			b.takePlaces()
+		}
+		if b.sequence < b.places {
+			return nil
+		}
+		if b.lost != nil {
+			return b.lost
 		}
 		changed := b.changed
 		b.mu.Unlock()
 		<-changed
 		b.mu.Lock()
 	}
-	return nil
+}
+
+// takePlaces has more places stored as taken. The lock is held.
+func (b *book) takePlaces() {
+	b.asking = true
+	to := b.sequence + ahead
+	stored := b.store.savePlaces(b.id, to)
+	go func() {
+		err := <-stored
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.asking, b.lost = false, err; err == nil {
+			b.places = max(b.places, to)
+		}
+		b.wake()
+	}()
 }
 
 // sign makes the next receipt of the grant from what the caller knows of the

@@ -40,7 +40,8 @@ type load struct {
 type outcome struct {
 	samples []sample
 	took    time.Duration
-	failed  int // requests without a whole answer
+	failed  int   // requests without a whole answer
+	last    error // why the last of them had none
 }
 
 // run returns the times of the requests that ended while it ran. It fails where
@@ -60,18 +61,17 @@ func (l load) run(ctx context.Context, length time.Duration) (o outcome, err err
 	}
 	wg.Wait()
 	o.took = time.Since(began)
-	var last error
 	for _, c := range callers {
 		o.samples = append(o.samples, c.samples...)
 		if o.failed += c.failed; c.last != nil {
-			last = c.last
+			o.last = c.last
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
 		return o, ctx.Err()
 	case 20*o.failed > len(o.samples):
-		return o, fmt.Errorf("%d requests failed and %d did not: %w", o.failed, len(o.samples), last)
+		return o, fmt.Errorf("%d requests failed and %d did not: %w", o.failed, len(o.samples), o.last)
 	}
 	return o, nil
 }

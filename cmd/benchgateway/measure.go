@@ -21,6 +21,7 @@ type cell struct {
 	Added     float64 `json:"added_p50_ms"`
 	PerSecond float64 `json:"requests_per_second"`
 	Failed    int     `json:"failed"` // requests without a whole answer
+	Problem   string  `json:"problem,omitempty"`
 	// CPU is the processor time of each request, in microseconds: of what stands
 	// in the middle, and of the provider behind it.
 	CPU         float64 `json:"cpu_us"`
@@ -81,6 +82,9 @@ func (b *bench) cell(ctx context.Context, w way, connections int, stream bool) (
 		return cell{}, err
 	}
 	c := cell{Way: w.name, Connections: connections, Stream: stream, PerSecond: float64(len(o.samples)) / o.took.Seconds(), Failed: o.failed}
+	if o.last != nil {
+		c.Problem = o.last.Error()
+	}
 	var first, whole []float64
 	for _, s := range o.samples {
 		first, whole = append(first, milliseconds(s.first)), append(whole, milliseconds(s.whole))

@@ -71,7 +71,7 @@ func (r report) print(w io.Writer) {
 		fmt.Fprintf(w, "  %-15s %9.2f %9.2f %9.2f %9.2f %10.0f %9.0f %9.0f %8.0f %8.0f\n", c.Way, c.P50, c.Added, c.First, c.P99, c.PerSecond,
 			c.CPU, c.ProviderCPU, float64(c.RSS)/(1<<20), float64(c.ProviderRSS)/(1<<20))
 		if c.Failed > 0 {
-			fmt.Fprintf(w, "  %-15s %d requests failed\n", "", c.Failed)
+			fmt.Fprintf(w, "  %-15s %d requests failed, the last: %.160s\n", "", c.Failed, c.Problem)
 		}
 	}
 	fmt.Fprintln(w)

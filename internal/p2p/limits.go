@@ -26,9 +26,14 @@ func limits(c Config) rcmgr.ConcreteLimitConfig {
 		Streams: rcmgr.LimitVal(c.MaxStreamsPerPeer * 2), StreamsInbound: rcmgr.LimitVal(c.MaxStreamsPerPeer), StreamsOutbound: rcmgr.LimitVal(c.MaxStreamsPerPeer),
 		Memory: rcmgr.LimitVal64(max(c.MaxMemory/4, 16<<20)),
 	}
+	// Streams whose protocol is still being agreed on: one peer may open all that it
+	// may have at once, as a gateway does when many clients come together.
+	opening := rcmgr.ResourceLimits{
+		Streams: rcmgr.LimitVal(c.MaxStreamsPerPeer * 2), StreamsInbound: rcmgr.LimitVal(c.MaxStreamsPerPeer), StreamsOutbound: rcmgr.LimitVal(c.MaxStreamsPerPeer),
+	}
 	// One protocol may use all that its host or its peer may.
 	partial := rcmgr.PartialLimitConfig{
-		System: total, PeerDefault: each,
+		System: total, Transient: opening, PeerDefault: each,
 		ProtocolDefault: total, ProtocolPeerDefault: each, ServiceDefault: total, ServicePeerDefault: each,
 	}
 	scaling := rcmgr.DefaultLimits

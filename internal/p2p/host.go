@@ -22,6 +22,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
@@ -290,9 +291,16 @@ func (h *Host) Handle(name string, f func(Stream, ed25519.PublicKey)) {
 // Unhandle stops serving a protocol; streams that are open stay open.
 func (h *Host) Unhandle(name string) { h.inner.RemoveStreamHandler(protocol.ID(name)) }
 
-// Ping connects if need be and measures one round trip. Refusals: [ErrPeer],
+// Ping connects if need be and measures one round trip. It tries at once, however
+// often the peer was not there: callers ask at a pace of their own, and libp2p's
+// growing pauses would hide for long a peer that is back. Refusals: [ErrPeer],
 // [ErrUnreachable].
 func (h *Host) Ping(ctx context.Context, p Peer) (time.Duration, error) {
+	if s, ok := h.inner.Network().(*swarm.Swarm); ok {
+		if info, err := p.info(); err == nil {
+			s.Backoff().Clear(info.ID)
+		}
+	}
 	id, err := h.connect(ctx, p)
 	if err != nil {
 		return 0, err

@@ -74,6 +74,25 @@ func TestStreamsOverEachTransport(t *testing.T) {
 	}
 }
 
+// A peer that comes back is found by the next ping.
+func TestPingFindsAPeerThatIsBack(t *testing.T) {
+	_, key, _ := ed25519.GenerateKey(rand.Reader)
+	server, client := start(t, Config{Key: key, Listen: []string{"/ip4/127.0.0.1/tcp/0"}}), start(t, Config{Listen: []string{}})
+	peer := server.Peer()
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := client.Ping(t.Context(), peer); !errors.Is(err, ErrUnreachable) {
+			t.Fatalf("a ping of nobody: %v", err)
+		}
+	}
+	start(t, Config{Key: key, Listen: peer.Addrs})
+	if _, err := client.Ping(t.Context(), peer); err != nil {
+		t.Errorf("a ping of a peer that is back: %v", err)
+	}
+}
+
 func TestThreeHostsAndAReadDeadline(t *testing.T) {
 	hosts := []*Host{start(t, Config{}), start(t, Config{}), start(t, Config{})}
 	for _, h := range hosts {

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-router simulate-router e2e fuzz clean
+.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router simulate-router e2e fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -46,6 +46,9 @@ bench-router: ## One choice among 100,000 offers: time and allocations.
 
 e2e: ## A real Ollama sells through a network of processes; builds it at first.
 	./scripts/e2e.sh
+
+bench-ledger: ## What a ledger of one validator sustains, Block-STM on and off.
+	$(GO) run ./cmd/benchledger $(ARGS)
 
 bench-gateway: build ## koinon beside other gateways; needs npm; ARGS=--quick for a look.
 	$(GO) run ./cmd/benchgateway $(ARGS)

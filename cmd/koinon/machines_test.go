@@ -385,9 +385,13 @@ func (m *machines) checkMoney(spent uint64) {
 	}
 	paid := funds - m.has(ctx, m.buyer.Address) - escrow.Available - escrow.Locked
 	a, b, owner, app := m.has(ctx, m.a.Address), m.has(ctx, m.b.Address), m.has(ctx, m.ownerAddress), m.has(ctx, m.appAddress)
-	sum := fmt.Sprintf("paid %d ucredit: provider A %d, B %d, owner %d, app %d, treasury %d", paid, a, b, owner, app, treasury)
+	var curators uint64 // of the model, the providers and the app; without one, it falls to the treasury when it is due
+	for _, listing := range []string{"model/" + m.a.Digest, "provider/" + m.a.Address, "provider/" + m.b.Address, "app/" + m.appAddress} {
+		curators += m.due(ctx, listing)
+	}
+	sum := fmt.Sprintf("paid %d ucredit: provider A %d, B %d, owner %d, app %d, curators %d, treasury %d", paid, a, b, owner, app, curators, treasury)
 	m.Log(sum)
-	if paid != a+b+owner+app+treasury {
+	if paid != a+b+owner+app+curators+treasury {
 		m.Errorf("the money does not add up: %s", sum)
 	}
 	if a == 0 || b == 0 || owner == 0 || app == 0 || treasury == 0 {
@@ -406,7 +410,13 @@ func (m *machines) has(ctx context.Context, address string) uint64 {
 	if err != nil {
 		m.Fatal(err)
 	}
-	payouts, err := m.ledger.Payouts(ctx, address)
+	return sum + m.due(ctx, address)
+}
+
+// due is what is still to be paid out to somebody.
+func (m *machines) due(ctx context.Context, recipient string) (sum uint64) {
+	m.Helper()
+	payouts, err := m.ledger.Payouts(ctx, recipient)
 	if err != nil {
 		m.Fatal(err)
 	}

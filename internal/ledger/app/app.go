@@ -6,6 +6,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sync"
 
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 	reflectionv1 "cosmossdk.io/api/cosmos/reflection/v1"
@@ -82,6 +83,7 @@ type App struct {
 	modules      *module.Manager
 	basics       module.BasicManager
 	configurator module.Configurator
+	trees        sync.RWMutex // held by blocks to change the state, by simulations to read it
 }
 
 var _ servertypes.Application = (*App)(nil)

@@ -16,7 +16,7 @@ const (
 	heartbeatEvery = 5.0
 	soonest        = 0.5  // between two of a provider
 	gossip         = 0.1  // until all have heard one
-	pollEvery      = 5.0 // indexes follow prices and measurements
+	pollEvery      = 5.0  // indexes follow prices and measurements
 	trip           = 0.05 // between any two
 	refusal        = 0.1  // until a dead or full provider is given up
 	prefill        = 4000 // prompt tokens a second

@@ -157,8 +157,10 @@ func (c *crowd) most(t *testing.T) uint64 {
 
 // chunk is what one event of a stream says.
 type chunk struct {
-	Choices []struct{ Delta struct{ Content string } }
-	Usage   struct {
+	Choices []struct {
+		Logprobs struct{ Content []struct{} } // one for each token: an event may have several
+	}
+	Usage struct {
 		PromptTokens uint64 `json:"prompt_tokens"`
 	}
 	Koinon struct{ Cost uint64 }
@@ -167,7 +169,7 @@ type chunk struct {
 
 // ask streams one answer and enters in the crowd's books what came of it.
 func (c *crowd) ask(info devnet.Info, tokens int) error {
-	body := fmt.Sprintf(`{"model":"trivium","stream":true,"stream_options":{"include_usage":true},"max_tokens":%d,
+	body := fmt.Sprintf(`{"model":"trivium","stream":true,"stream_options":{"include_usage":true},"logprobs":true,"max_tokens":%d,
 		"messages":[{"role":"user","content":"KING HENRY:\nOnce more"}]}`, tokens)
 	request, err := http.NewRequest(http.MethodPost, info.Gateway+"/chat/completions", strings.NewReader(body))
 	if err != nil {
@@ -198,8 +200,8 @@ func (c *crowd) ask(info devnet.Info, tokens int) error {
 		if json.Unmarshal([]byte(data), &event) != nil {
 			break // the line was cut
 		}
-		if len(event.Choices) > 0 && event.Choices[0].Delta.Content != "" {
-			received++
+		if len(event.Choices) > 0 {
+			received += uint64(len(event.Choices[0].Logprobs.Content))
 		}
 		last.Koinon.Cost = max(last.Koinon.Cost, event.Koinon.Cost)
 		last.Usage.PromptTokens = max(last.Usage.PromptTokens, event.Usage.PromptTokens)

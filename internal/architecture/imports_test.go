@@ -74,7 +74,7 @@ var areas = []area{
 	{"internal/heartbeat", []string{"api", "receipt"}, nil},
 	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},
 	{"internal/ledger", []string{"internal/mechanism", "internal/region", "receipt", "api"}, anything},
-	{"internal/ledger/client", []string{"internal/ledger", "internal/mechanism", "receipt", "api"}, anything},
+	{"internal/ledger/client", []string{"internal/ledger", "internal/mechanism", "internal/credit", "receipt", "api"}, anything},
 	{"internal/ledger/cli", ledger, anything},
 	{"internal/ledger/ledgertest", append([]string{"receipt", "api", "internal/mechanism"}, ledger...), anything},
 

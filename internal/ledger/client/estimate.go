@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 
 	"google.golang.org/grpc/status"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/tx"
 
+	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/ledger/app"
 )
 
@@ -39,11 +42,33 @@ func (c *Client) Estimate(ctx context.Context, key Key, msgs ...sdk.Msg) (Estima
 	}
 	response, err := tx.NewServiceClient(c.conn).Simulate(ctx, &tx.SimulateRequest{TxBytes: data})
 	if err != nil {
-		return Estimate{}, fmt.Errorf("%w: %s", ErrSimulation, status.Convert(err).Message())
+		return Estimate{}, fmt.Errorf("%w: %s", ErrSimulation, reason(status.Convert(err).Message()))
 	}
 	e := Estimate{Gas: response.GasInfo.GasUsed * 3 / 2}
 	if !app.Free(msgs) {
 		e.Fee = app.Fee(e.Gas).AmountOf(app.FeeDenom).Uint64()
 	}
 	return e, nil
+}
+
+// What the SDK puts around a refusal's own words, and how it writes amounts.
+var (
+	simulated = regexp.MustCompile(`^(?:failed to execute message; message index: \d+: )?(.*?)(?: \[[^]]*:\d+\])?(?: with gas used: '\d+')?$`)
+	amounts   = regexp.MustCompile(`\b(\d+)(ucredit|ukoin)\b`)
+)
+
+// reason is why a simulation failed, in words for people.
+func reason(said string) string {
+	said = simulated.ReplaceAllString(said, "$1")
+	return amounts.ReplaceAllStringFunc(said, func(text string) string {
+		part := amounts.FindStringSubmatch(text)
+		units, err := strconv.ParseUint(part[1], 10, 64)
+		switch {
+		case err != nil:
+			return text
+		case part[2] == credit.Denom:
+			return credit.Dollars(units)
+		}
+		return credit.Koin(units)
+	})
 }

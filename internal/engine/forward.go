@@ -203,7 +203,7 @@ func (f *forward) feedForward(l *layer) {
 	f.normalise(l.ffnNorm)
 	tensor.Multiply(&f.input, f.workers, tensor.Product{Matrix: l.gate, Y: f.gate}, tensor.Product{Matrix: l.up, Y: f.up})
 	f.each(func(row int) {
-		buffer := f.scratch.Get().(*[]float32)
+		buffer := f.scratch.Get().(*[]float32) // a row at a time: a third array of all rows is memory for nothing
 		gate := f.gate[row*f.hidden:][:f.hidden]
 		act := resize(buffer, f.hidden)
 		tensor.SwiGLU(act, gate, f.up[row*f.hidden:][:f.hidden])

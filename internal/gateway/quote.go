@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway/pay"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/inference"
@@ -160,7 +161,7 @@ func (g *Gateway) quoted(j *job, s *stranger, why string) error {
 		q.Accepts = append(q.Accepts, accept{
 			Scheme: scheme, Network: g.config.ChainID, MaxAmount: strconv.FormatUint(worst, 10), Resource: s.resource,
 			Description: "an answer of " + j.version.label(), MimeType: "application/json", PayTo: o.provider,
-			MaxTimeout: int64(g.config.FirstToken / time.Second), Asset: "ucredit",
+			MaxTimeout: int64(g.config.FirstToken / time.Second), Asset: credit.Denom,
 			Extra: terms{
 				Model: j.version.digest, ModelName: j.version.label(), App: g.config.App, Price: o.price, ProviderKey: o.peer.Key,
 				PromptTokens: j.query.Prompt, MaxCompletion: j.query.Completion, TicketValue: value,

@@ -31,6 +31,27 @@ func TestMemoryIsShared(t *testing.T) {
 	}
 }
 
+// What is reserved for matrices is what they take, to the byte.
+func TestReservedMemoryIsWhatMatricesTake(t *testing.T) {
+	const out, in = 40, 256
+	formats := []block.Format{block.F32, block.Q8_0, block.Q4_K}
+	room := 0
+	for _, f := range formats {
+		room += MatrixBytes(f, out, in)
+	}
+	s := new(Memory)
+	s.Reserve(room)
+	values := inputs(rand.New(rand.NewPCG(15, 16)), out*in)
+	for _, f := range formats {
+		if _, err := s.NewMatrix(f, f.Append(nil, values), out, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.left) != 0 {
+		t.Errorf("%d bytes of %d are left", len(s.left), room)
+	}
+}
+
 // Memory stays as long as one of its matrices, and no longer than it must.
 func TestMemoryOutlivesItsMatrices(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))

@@ -82,7 +82,11 @@ func (c *card) refund(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if made.ID == "" {
-		amount, _ := strconv.ParseInt(r.PostForm.Get("amount"), 10, 64)
+		amount, err := strconv.ParseInt(r.PostForm.Get("amount"), 10, 64)
+		if err != nil {
+			http.Error(w, "amount: "+err.Error(), http.StatusBadRequest)
+			return
+		}
 		made = refund{
 			ID: fmt.Sprintf("re_%d", len(c.refunds)+1), Object: "refund", Amount: amount, Intent: r.PostForm.Get("payment_intent"), Status: "succeeded",
 			Metadata: map[string]string{"koinon_cash_out": r.PostForm.Get("metadata[koinon_cash_out]")}, key: key,

@@ -11,11 +11,8 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 )
 
-const (
-	bondDenom = "ukoin"
-	// feeAllowance is what registering may cost beside the bond, in ukoin.
-	feeAllowance = 10_000
-)
+// feeAllowance is what registering may cost beside the bond, in ukoin.
+const feeAllowance = 10_000
 
 // awaitBond waits until the account can pay for what is missing of the bond, and
 // says what it waits for.
@@ -30,7 +27,7 @@ func awaitBond(ctx context.Context, c Config, ledger *client.Client, address str
 			told = time.Now()
 			need := missing + feeAllowance - has
 			log.Warn(fmt.Sprintf("send %s (%d%s) to %s: a provider needs a bond, and this account has %s; waiting for it",
-				credit.Koin(need), need, bondDenom, address, credit.Koin(has)))
+				credit.Koin(need), need, credit.KoinDenom, address, credit.Koin(has)))
 		}
 		select {
 		case <-time.After(time.Second):
@@ -53,6 +50,6 @@ func bondMissing(ctx context.Context, c Config, ledger *client.Client, address s
 	if missing == 0 {
 		return 0, 0, nil
 	}
-	has, err = ledger.Balance(ctx, address, bondDenom)
+	has, err = ledger.Balance(ctx, address, credit.KoinDenom)
 	return missing, has, err
 }

@@ -44,8 +44,9 @@ type benchReport struct {
 	Prefill   prefillSpeed  `json:"prefill"`
 	Decode    []decodeSpeed `json:"decode"`
 	// PeakMemory is all that the process had in RAM, 0 where the system does not
-	// say; of that Program what it had before it opened the file, and KVBytes what
-	// keys and values took at most.
+	// say; of that Program what it had before it opened the file and what it read
+	// of its own code and tables since, and KVBytes what keys and values took at
+	// most.
 	PeakMemory uint64 `json:"peak_memory_bytes"`
 	Program    uint64 `json:"program_bytes"`
 	KVBytes    int    `json:"kv_bytes"`
@@ -129,7 +130,7 @@ func (b *engineBench) run(ctx context.Context, talk io.Writer) (benchReport, err
 		return r, fmt.Errorf("cannot read the model: %w", err)
 	}
 	fmt.Fprintln(talk, "loading the model …")
-	r.Program = machine.PeakMemory()
+	r.Program = machine.PeakMemory() - machine.ProgramPages()
 	m, err := engine.Load(b.gguf)
 	if err != nil {
 		return r, err
@@ -154,6 +155,7 @@ func (b *engineBench) run(ctx context.Context, talk io.Writer) (benchReport, err
 		}
 	}
 	r.PeakMemory = machine.PeakMemory()
+	r.Program += machine.ProgramPages()
 
 	fmt.Fprintln(talk, "the machine …")
 	r.Peak, r.Bandwidth = tensor.PeakRate(m.Format(), b.threads), tensor.ReadRate(b.threads)

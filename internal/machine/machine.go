@@ -103,6 +103,39 @@ func PeakMemory() uint64 {
 	return bytes
 }
 
+// ProgramPages is how much of the running program's file, its code and tables,
+// is in RAM: pages that are read when they are first needed, shared by all its
+// processes, and the first to go; 0 where the system does not say.
+func ProgramPages() uint64 {
+	file, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return 0
+	}
+	maps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		return 0
+	}
+	return pagesOf(maps, file)
+}
+
+// pagesOf sums the resident pages of a file's mappings that are not written to,
+// from the text of proc_pid_smaps(5).
+func pagesOf(smaps []byte, file string) (sum uint64) {
+	counts := false
+	for line := range bytes.Lines(smaps) {
+		field := strings.Fields(string(line))
+		switch {
+		case len(field) < 2:
+		case !strings.HasSuffix(field[0], ":"): // a mapping begins: address, rights, offset, device, inode, path
+			counts = len(field) > 5 && strings.Join(field[5:], " ") == file && !strings.Contains(field[1], "w")
+		case counts && field[0] == "Rss:":
+			kib, _ := strconv.ParseUint(field[1], 10, 64)
+			sum += kib << 10
+		}
+	}
+	return sum
+}
+
 // Print writes the machine on one line, and a second for its load.
 func (m Machine) Print(w io.Writer) {
 	memory := "unknown memory"

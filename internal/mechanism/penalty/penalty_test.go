@@ -1,0 +1,129 @@
+package penalty
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestDefaultsAreInRange(t *testing.T) {
+	if err := Default().Validate(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var anyAmount = rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 100), rapid.Just(uint64(math.MaxUint64)))
+
+func drawParams(t *rapid.T) Params {
+	p := Default()
+	p.VictimBps = rapid.Uint32Range(0, Whole-LeastBurnBps).Draw(t, "victim_bps")
+	p.FinderBps = rapid.Uint32Range(0, Whole-LeastBurnBps-p.VictimBps).Draw(t, "finder_bps")
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		r.RepeatBps = rapid.Uint32Range(0, Whole).Draw(t, "repeat")
+		r.FirstBps = rapid.Uint32Range(0, r.RepeatBps).Draw(t, "first")
+		r.Floor = anyAmount.Draw(t, "floor")
+		r.Jail = rapid.Int64Range(0, MaxJail).Draw(t, "jail")
+	}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// What a convict loses is divided to the last unit, and a convict who is its
+// own victim and finder gets none of it.
+func TestProceedsSumToTheFine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, amount := drawParams(t), anyAmount.Draw(t, "amount")
+		who := rapid.SampledFrom([]string{"", "convict", "a", "b"})
+		c := Conviction{Provider: "convict", Victim: who.Draw(t, "victim"), Finder: who.Draw(t, "finder")}
+		d := Divide(p, c, amount)
+		sum := new(big.Int)
+		for _, part := range []uint64{d.Victim, d.Finder, d.Rest} {
+			sum.Add(sum, new(big.Int).SetUint64(part))
+		}
+		if sum.Cmp(new(big.Int).SetUint64(amount)) != 0 {
+			t.Fatalf("%+v of %d", d, amount)
+		}
+		if d.Rest < partDown(amount, LeastBurnBps) {
+			t.Fatalf("only %d of %d go to nobody", d.Rest, amount)
+		}
+		if c.Victim == c.Provider && d.Victim > 0 || c.Finder == c.Provider && d.Finder > 0 {
+			t.Fatalf("the convict is paid: %+v", d)
+		}
+	})
+}
+
+// A sentence takes no more than there is, no less than the floor or the part,
+// and a repeat is never cheaper.
+func TestSentences(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, bond := drawParams(t), anyAmount.Draw(t, "bond")
+		o := rapid.SampledFrom(Offences[:]).Draw(t, "offence")
+		var record Record
+		var last Sentence
+		for i := range 4 {
+			s, next, err := Judge(p, o, record, bond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rule := p.Rules[o-1]
+			if s.Fine > bond || s.Fine < min(bond, rule.Floor) || s.Fine < partDown(bond, s.Bps) {
+				t.Fatalf("a fine of %d of %d with %+v", s.Fine, bond, rule)
+			}
+			if s.Fine < last.Fine || s.Jail < last.Jail || last.Tombstone && !s.Tombstone {
+				t.Fatalf("conviction %d is milder: %+v after %+v", i+1, s, last)
+			}
+			if s.Tombstone && !o.Fraud() {
+				t.Fatal("an absence ended a career")
+			}
+			if next.Frauds+next.Absences != uint32(i)+1 {
+				t.Fatalf("record %+v after %d convictions", next, i+1)
+			}
+			record, last = next, s
+		}
+	})
+}
+
+func TestTheSecondFraudEndsIt(t *testing.T) {
+	p := Default()
+	first, record, _ := Judge(p, Equivocation, Record{Absences: 9}, 1_000_000_000)
+	second, _, _ := Judge(p, WrongModel, record, 800_000_000)
+	if first.Tombstone || first.Fine != 200_000_000 || first.Jail != 3*24*3600 {
+		t.Errorf("the first: %+v", first)
+	}
+	if !second.Tombstone || second.Fine != 800_000_000 {
+		t.Errorf("the second: %+v", second)
+	}
+}
+
+func TestRecordsDoNotWrap(t *testing.T) {
+	_, r, _ := Judge(Default(), WrongModel, Record{Frauds: math.MaxUint32}, 1)
+	if r.Frauds != math.MaxUint32 {
+		t.Error(r)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	if _, _, err := Judge(Default(), 7, Record{}, 1); !errors.Is(err, ErrOffence) {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*Params){
+		"burn too little":        func(p *Params) { p.VictimBps = Whole - LeastBurnBps },
+		"a repeat is cheaper":    func(p *Params) { p.Rules[0].RepeatBps = 0 },
+		"more than all":          func(p *Params) { p.Rules[0].RepeatBps = Whole + 1 },
+		"jail for ever":          func(p *Params) { p.Rules[0].Jail = MaxJail + 1 },
+		"an absence tombstones":  func(p *Params) { p.Rules[NoAnswer-1].Tombstone = 1 },
+		"parts that wrap around": func(p *Params) { p.VictimBps, p.FinderBps = 1<<31, 1<<31 },
+	} {
+		p := Default()
+		change(&p)
+		if err := p.Validate(); !errors.Is(err, ErrParams) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

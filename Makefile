@@ -22,6 +22,8 @@ build: ## The one binary.
 test: ## Every test; Node's npm adds the clients written in JavaScript.
 	$(GO) test -timeout 10m $(KERNELS)
 	$(GO) test -race -timeout 15m $(RACED)
+	@if command -v python3 >/dev/null; then cd deploy/vllm && python3 -B -m unittest; \
+	else echo "SKIPPED: python3 is absent, so deploy/vllm is not tested"; fi
 
 load: ## 1,000 streams of one payer at 50 providers; a ledger that stalls for a minute.
 	KOINON_LOAD=1 $(GO) test -count=1 -v -timeout 9m ./internal/testnet

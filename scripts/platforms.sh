@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
-tests='^(TestVectors|TestEmbeddingVectors|TestTokenizerVectors|TestPieceVectors|TestPublishedProducts|TestProductsAreReproducible)$'
+tests='^(TestVectors|TestVectorsOfNoise|TestEmbeddingVectors|TestTokenizerVectors|TestPieceVectors|TestPublishedProducts|TestProductsAreReproducible)$'
 
 try() { # name, then variables for go
   name=$1; shift

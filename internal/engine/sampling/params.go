@@ -54,6 +54,8 @@ type Params struct {
 	Bias []Bias
 	// Seed fixes the draws.
 	Seed uint64
+	// Kind is how a token is drawn from what stays; temperature 0 has no need of it.
+	Kind Kind
 }
 
 // Bias is what is added to the logit of one token.
@@ -95,6 +97,7 @@ func (p *Params) Validate(vocabulary int) error {
 		{between(p.PresencePenalty, -MaxPenalty, MaxPenalty), "presence_penalty", "between -2 and 2"},
 		{between(p.FrequencyPenalty, -MaxPenalty, MaxPenalty), "frequency_penalty", "between -2 and 2"},
 		{p.PenaltyWindow >= 0 && p.PenaltyWindow <= MaxWindow, "penalty_window", fmt.Sprintf("between 0 and %d", MaxWindow)},
+		{p.Kind <= Gumbel, "sampler", "inversion or gumbel"},
 		{len(p.Bias) <= MaxBiases, "logit_bias", fmt.Sprintf("of at most %d tokens", MaxBiases)},
 	} {
 		if !c.ok {
@@ -120,6 +123,11 @@ func (p *Params) validateBias(vocabulary int) error {
 		return &ParameterError{"logit_bias", "given once for each token"}
 	}
 	return nil
+}
+
+// cuts says whether candidates are left out that count.
+func (p *Params) cuts() bool {
+	return p.TopK != 0 || p.TopP != 1 || p.MinP != 0 || p.TypicalP != 0 && p.TypicalP != 1
 }
 
 // penalises says whether the tokens so far matter.

@@ -133,7 +133,7 @@ func whole(logits []float32, p Params, prompt, answer []int32, step uint64, allo
 	}
 	var sum float32
 	n := 0
-	for n < len(prob) && (n == 0 || sum < p.TopP) {
+	for n < len(prob) && (n == 0 || sum < p.TopP || p.Kind == Gumbel && p.TopP == 1) {
 		sum += prob[n]
 		n++
 	}
@@ -143,11 +143,26 @@ func whole(logits []float32, p Params, prompt, answer []int32, step uint64, allo
 			break
 		}
 	}
+	if p.Kind == Gumbel {
+		return loudestOf(l, ids[:n], p, step)
+	}
 	sum = 0
 	for _, v := range prob[:n] {
 		sum += v
 	}
 	return pick(ids[:n], prob, uniformOf(p.Seed, step)*sum)
+}
+
+// loudestOf makes the noise of every candidate.
+func loudestOf(l []float32, ids []int32, p Params, step uint64) int32 {
+	best, most := int32(-1), float32(0)
+	for _, id := range ids {
+		v := min(max(l[id]+float32(p.Temperature*Noise(p.Seed, step, id)), -math.MaxFloat32), math.MaxFloat32)
+		if best < 0 || v > most || v == most && id < best {
+			best, most = id, v
+		}
+	}
+	return best
 }
 
 // typicalOf sorts by the distance from the entropy, where the sampler grows a range.
@@ -277,6 +292,7 @@ func TestDrawsAreAsSpecified(t *testing.T) {
 			FrequencyPenalty:  rapid.SampledFrom([]float32{0, 0.3, -0.7}).Draw(t, "frequency"),
 			PenaltyWindow:     rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "window"),
 			Seed:              rapid.Uint64().Draw(t, "seed"),
+			Kind:              rapid.SampledFrom([]Kind{Inversion, Gumbel}).Draw(t, "kind"),
 		}
 		for _, id := range rapid.SliceOfNDistinct(token, 0, 3, rapid.ID[int32]).Draw(t, "biased") {
 			p.Bias = append(p.Bias, Bias{id, rapid.Float32Range(-100, 100).Draw(t, "bias")})

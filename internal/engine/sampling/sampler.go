@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/koinon/koinon/internal/tensor"
 )
@@ -62,7 +63,32 @@ func (s *Sampler) Draw(logits []float32, step uint64, allowed Mask) int32 {
 	if best < 0 || s.params.Temperature == 0 {
 		return best
 	}
-	keys := s.candidates(s.work[best])
+	keys, p, sum := s.remaining(best)
+	if s.params.Kind == Gumbel {
+		id, _ := s.loudest(keys, step)
+		return id
+	}
+	u := s.uniform(step) * sum
+	var running float32
+	for i, k := range keys {
+		if running += p[i]; running > u {
+			return keyID(k)
+		}
+	}
+	return keyID(keys[len(keys)-1])
+}
+
+// remaining are the candidates that every cut leaves, in order, their
+// probabilities and the sum of these. Where nothing is cut, Gumbel's noise needs
+// neither probabilities nor order, and gets no more than the likeliest first.
+func (s *Sampler) remaining(best int32) (keys []uint64, p []float32, sum float32) {
+	if s.params.Kind == Gumbel && !s.params.cuts() {
+		keys = s.counting(s.work[best])
+		i := slices.Index(keys, key(s.work[best], best))
+		keys[0], keys[i] = keys[i], keys[0]
+		return keys, nil, 0
+	}
+	keys = s.candidates(s.work[best])
 	top := keyLogit(keys[0])
 	s.scaled, s.p = s.scaled[:len(keys)], s.p[:len(keys)]
 	for i, k := range keys {
@@ -72,15 +98,7 @@ func (s *Sampler) Draw(logits []float32, step uint64, allowed Mask) int32 {
 	tensor.Softmax(s.p)
 	low, high := s.typical()
 	n, sum := s.cut(s.p[low:high])
-	keys, p := keys[low:low+n], s.p[low:low+n]
-	u := s.uniform(step) * sum
-	var running float32
-	for i, k := range keys {
-		if running += p[i]; running > u {
-			return keyID(k)
-		}
-	}
-	return keyID(keys[n-1])
+	return keys[low : low+n], s.p[low : low+n], sum
 }
 
 // excluded marks a token that may not be drawn: every other logit is finite.
@@ -109,9 +127,8 @@ func (s *Sampler) adjust(logits []float32, allowed Mask) int32 {
 	return best
 }
 
-// candidates are the keys of the tokens that count, in order, the first top_k
-// of them.
-func (s *Sampler) candidates(top float32) []uint64 {
+// counting are the keys of the tokens that count, in the order of their ids.
+func (s *Sampler) counting(top float32) []uint64 {
 	if s.keys == nil {
 		s.keys, s.spare = make([]uint64, len(s.work)), make([]uint64, len(s.work))
 		s.scaled, s.p = make([]float32, len(s.work)), make([]float32, len(s.work))
@@ -123,11 +140,18 @@ func (s *Sampler) candidates(top float32) []uint64 {
 			n++
 		}
 	}
-	if k := s.params.TopK; k > 0 && k < n {
-		return s.first(s.keys[:n], k, func(key uint64) float32 { return (keyLogit(key) - top) / s.params.Temperature })
-	}
-	s.sort(s.keys[:n])
 	return s.keys[:n]
+}
+
+// candidates are the keys of the tokens that count, in order, the first top_k
+// of them.
+func (s *Sampler) candidates(top float32) []uint64 {
+	keys := s.counting(top)
+	if k := s.params.TopK; k > 0 && k < len(keys) {
+		return s.first(keys, k, func(key uint64) float32 { return (keyLogit(key) - top) / s.params.Temperature })
+	}
+	s.sort(keys)
+	return keys
 }
 
 // typical is the range of candidates that stays, grown from the one whose
@@ -171,9 +195,11 @@ func (s *Sampler) typical() (low, high int) {
 }
 
 // cut applies top_p and then min_p to probabilities in order: how many stay,
-// and their sum.
+// and their sum. With Gumbel's noise a top_p of 1 keeps all even where rounding
+// has the sum reach 1 before its end.
 func (s *Sampler) cut(p []float32) (n int, sum float32) {
-	for n < len(p) && (n == 0 || sum < s.params.TopP) {
+	all := s.params.Kind == Gumbel && s.params.TopP == 1
+	for n < len(p) && (n == 0 || all || sum < s.params.TopP) {
 		sum += p[n]
 		n++
 	}

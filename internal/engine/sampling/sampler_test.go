@@ -59,8 +59,10 @@ func TestDistribution(t *testing.T) {
 	logits := []float32{0.3, -1, 2, 1.5, 0, -0.2, 1.1, -3}
 	const draws, temperature = 20000, 0.9
 	for name, p := range map[string]Params{
-		"all":   {TopP: 1},
-		"top_k": {TopP: 1, TopK: 4},
+		"all":                {TopP: 1},
+		"top_k":              {TopP: 1, TopK: 4},
+		"Gumbel":             {TopP: 1, Kind: Gumbel},
+		"Gumbel among top_k": {TopP: 1, TopK: 4, Kind: Gumbel},
 	} {
 		p.Temperature = temperature
 		kept := sorted(logits)

@@ -31,6 +31,7 @@ type vector struct {
 	FrequencyPenalty  float32       `json:"frequency_penalty,omitempty"`
 	PenaltyWindow     int           `json:"penalty_window,omitempty"`
 	LogitBias         []vectorBias  `json:"logit_bias,omitempty"`
+	Sampler           string        `json:"sampler,omitempty"` // absent: inversion
 	Seed              uint64        `json:"seed"`
 	Prompt            []int32       `json:"prompt,omitempty"`
 	Answer            []int32       `json:"answer,omitempty"`
@@ -55,6 +56,9 @@ func (v *vector) draw(t *testing.T, step uint64) int32 {
 		Temperature: v.Temperature, TopK: v.TopK, TopP: v.TopP, MinP: v.MinP, TypicalP: v.TypicalP,
 		RepetitionPenalty: v.RepetitionPenalty, PresencePenalty: v.PresencePenalty, FrequencyPenalty: v.FrequencyPenalty,
 		PenaltyWindow: v.PenaltyWindow, Seed: v.Seed,
+	}
+	if v.Sampler == "gumbel" {
+		p.Kind = Gumbel
 	}
 	for _, b := range v.LogitBias {
 		p.Bias = append(p.Bias, Bias(b))
@@ -96,6 +100,9 @@ func makeVectors(t *testing.T) []vector {
 		{Name: "logit_bias", Temperature: 1, LogitBias: []vectorBias{{1, 3.5}, {7, -100}}}, {Name: "allowed", Temperature: 1, Allowed: []int32{3, 11, 12, 30}},
 		{Name: "greedy among allowed", Allowed: []int32{9, 17}}, {Name: "none allowed", Temperature: 1, Allowed: []int32{}},
 		{Name: "everything", Temperature: 0.9, TopK: 25, TopP: 0.95, MinP: 0.02, TypicalP: 0.9, RepetitionPenalty: 1.1, PresencePenalty: 0.5, FrequencyPenalty: 0.25, PenaltyWindow: 6, LogitBias: []vectorBias{{2, 1}, {0, -1}}},
+		{Name: "gumbel", Temperature: 1, Sampler: "gumbel"}, {Name: "gumbel, cool", Temperature: 0.6, Sampler: "gumbel"},
+		{Name: "gumbel at 0", Sampler: "gumbel"}, {Name: "gumbel among allowed", Temperature: 1, Sampler: "gumbel", Allowed: []int32{3, 11, 12, 30}},
+		{Name: "gumbel and cuts", Temperature: 1.2, Sampler: "gumbel", TopK: 12, TopP: 0.95, MinP: 0.02, TypicalP: 0.9, LogitBias: []vectorBias{{5, 2}}},
 	}
 	for i := range list {
 		v := &list[i]
@@ -122,22 +129,28 @@ func makeVectors(t *testing.T) []vector {
 	return append(list, odd)
 }
 
+// writeVectors writes one vector a line, so that a change shows where it is;
+// begins is what each begins with.
+func writeVectors(t *testing.T, path, begins string, file any) {
+	t.Helper()
+	data, err := json.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = append(bytes.ReplaceAll(data, []byte(begins), []byte("\n"+begins)), '\n')
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestVectors checks the published draws, from which others build the same
 // sampler; -update writes them.
 func TestVectors(t *testing.T) {
 	if *update {
-		data, err := json.Marshal(map[string]any{"vectors": makeVectors(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		// One vector a line: a change shows where it is.
-		data = append(bytes.ReplaceAll(data, []byte(`{"name"`), []byte("\n"+`{"name"`)), '\n')
-		if err := os.MkdirAll(filepath.Dir(vectorsFile), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(vectorsFile, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeVectors(t, vectorsFile, `{"name"`, map[string]any{"vectors": makeVectors(t)})
 	}
 	data, err := os.ReadFile(vectorsFile)
 	if err != nil {

@@ -13,9 +13,9 @@ type Kind uint8
 // Kinds of drawing. Both draw each candidate with its probability; they differ
 // in what a small difference of logits does to the draw.
 const (
-	// Inversion compares one number of the step with the running sum of
+	// Categorical compares one number of the step with the running sum of
 	// probabilities: any difference of any candidate may move the draw.
-	Inversion Kind = iota
+	Categorical Kind = iota
 	// Gumbel adds noise to each candidate's logit and takes the largest sum
 	// (Gumbel, 1954). The noise is fixed by seed, step and token, so that two
 	// engines with nearly the same logits nearly always draw the same token, and
@@ -100,7 +100,7 @@ func tooQuiet(word uint32, wanted float32) bool {
 // temperature 0: the largest sum of logit and noise among the candidates, less
 // the token's, in units of logits. It is 0 for the token that is drawn and +Inf
 // for one that is no candidate. It is meant for a sampler of kind [Gumbel]; with
-// [Inversion] above temperature 0 it judges a draw that was not agreed.
+// [Categorical] above temperature 0 it judges a draw that was not agreed.
 func (s *Sampler) Margin(logits []float32, step uint64, allowed Mask, token int32) float32 {
 	never := float32(math.Inf(1))
 	if token < 0 || int(token) >= len(s.work) {

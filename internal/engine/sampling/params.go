@@ -97,7 +97,7 @@ func (p *Params) Validate(vocabulary int) error {
 		{between(p.PresencePenalty, -MaxPenalty, MaxPenalty), "presence_penalty", "between -2 and 2"},
 		{between(p.FrequencyPenalty, -MaxPenalty, MaxPenalty), "frequency_penalty", "between -2 and 2"},
 		{p.PenaltyWindow >= 0 && p.PenaltyWindow <= MaxWindow, "penalty_window", fmt.Sprintf("between 0 and %d", MaxWindow)},
-		{p.Kind <= Gumbel, "sampler", "inversion or gumbel"},
+		{p.Kind <= Gumbel, "sampler", "categorical or gumbel"},
 		{len(p.Bias) <= MaxBiases, "logit_bias", fmt.Sprintf("of at most %d tokens", MaxBiases)},
 	} {
 		if !c.ok {

@@ -292,7 +292,7 @@ func TestDrawsAreAsSpecified(t *testing.T) {
 			FrequencyPenalty:  rapid.SampledFrom([]float32{0, 0.3, -0.7}).Draw(t, "frequency"),
 			PenaltyWindow:     rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "window"),
 			Seed:              rapid.Uint64().Draw(t, "seed"),
-			Kind:              rapid.SampledFrom([]Kind{Inversion, Gumbel}).Draw(t, "kind"),
+			Kind:              rapid.SampledFrom([]Kind{Categorical, Gumbel}).Draw(t, "kind"),
 		}
 		for _, id := range rapid.SliceOfNDistinct(token, 0, 3, rapid.ID[int32]).Draw(t, "biased") {
 			p.Bias = append(p.Bias, Bias{id, rapid.Float32Range(-100, 100).Draw(t, "bias")})

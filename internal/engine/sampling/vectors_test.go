@@ -31,7 +31,7 @@ type vector struct {
 	FrequencyPenalty  float32       `json:"frequency_penalty,omitempty"`
 	PenaltyWindow     int           `json:"penalty_window,omitempty"`
 	LogitBias         []vectorBias  `json:"logit_bias,omitempty"`
-	Sampler           string        `json:"sampler,omitempty"` // absent: inversion
+	Sampler           string        `json:"sampler,omitempty"` // absent: categorical
 	Seed              uint64        `json:"seed"`
 	Prompt            []int32       `json:"prompt,omitempty"`
 	Answer            []int32       `json:"answer,omitempty"`

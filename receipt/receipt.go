@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"math"
 )
 
 // Version is the version of receipts that this package writes.
@@ -16,13 +15,11 @@ const (
 	Statistical = "statistical" // an answer is judged by its likelihood
 )
 
-// Sampling is how tokens were drawn.
-type Sampling struct {
-	Temperature float32 `json:"temperature"`
-	TopP        float32 `json:"top_p"`
-	TopK        uint32  `json:"top_k"` // 0 for no bound
-	Seed        uint64  `json:"seed"`
-	MaxTokens   uint32  `json:"max_tokens"`
+// Logprobs commits to log-probabilities that an engine reported of each step. The
+// form names what is packed and how: how many alternatives, on which grid.
+type Logprobs struct {
+	Form   string `json:"form"`   // empty for none
+	Digest Digest `json:"digest"` // of what is packed; zero for none
 }
 
 // Receipt is a provider's signed statement of one answer. A grant's receipts
@@ -47,7 +44,9 @@ type Receipt struct {
 	PromptDigest     Digest   `json:"prompt_digest"` // TokensDigest
 	OutputDigest     Digest   `json:"output_digest"` // TokensDigest
 	Commitment       Digest   `json:"commitment"`    // MerkleRoot over the steps' Leafs
+	Logprobs         Logprobs `json:"logprobs"`
 	Sampling         Sampling `json:"sampling"`
+	Seed             Seed     `json:"seed"`
 	FinishReason     string   `json:"finish_reason"` // stop, length, cancelled or error
 	Price            Price    `json:"price"`
 	Cost             uint64   `json:"cost"`        // ucredit
@@ -89,11 +88,10 @@ func (r Receipt) Bytes() []byte {
 	c.digest(r.PromptDigest)
 	c.digest(r.OutputDigest)
 	c.digest(r.Commitment)
-	c.float(r.Sampling.Temperature)
-	c.float(r.Sampling.TopP)
-	c.integer(uint64(r.Sampling.TopK))
-	c.integer(r.Sampling.Seed)
-	c.integer(uint64(r.Sampling.MaxTokens))
+	c.text(r.Logprobs.Form)
+	c.digest(r.Logprobs.Digest)
+	r.Sampling.append(&c)
+	r.Seed.append(&c)
 	c.text(r.FinishReason)
 	c.integer(r.Price.Input)
 	c.integer(r.Price.CachedInput)
@@ -105,6 +103,25 @@ func (r Receipt) Bytes() []byte {
 	c.integer(uint64(r.FirstToken))
 	c.integer(uint64(r.Finished))
 	return c
+}
+
+// receipt reads what [Receipt.Bytes] writes, and the signature after it.
+func (in *reader) receipt() (r Receipt) {
+	r.Version = int(in.short())
+	r.ChainID, r.Grant = in.text(), in.digest()
+	r.Sequence, r.Previous = in.integer(), in.digest()
+	r.Provider, r.ProviderKey, r.Payer, r.App = in.text(), in.bytes(), in.text(), in.text()
+	r.Model, r.Class, r.Request = in.digest(), in.text(), in.digest()
+	r.PromptTokens, r.CachedTokens, r.CompletionTokens = in.integer(), in.integer(), in.integer()
+	r.PromptDigest, r.OutputDigest, r.Commitment = in.digest(), in.digest(), in.digest()
+	r.Logprobs = Logprobs{in.text(), in.digest()}
+	r.Sampling, r.Seed = in.sampling(), in.seed()
+	r.FinishReason = in.text()
+	r.Price = Price{in.integer(), in.integer(), in.integer()}
+	r.Cost, r.Owed, r.Ticket = in.integer(), in.integer(), in.integer()
+	r.Started, r.FirstToken, r.Finished = int64(in.integer()), int64(in.integer()), int64(in.integer())
+	r.Signature = in.bytes()
+	return r
 }
 
 // Hash names the receipt: the SHA-256 of its canonical bytes. The signature is
@@ -119,11 +136,23 @@ func (r Receipt) Sign(key ed25519.PrivateKey) Receipt {
 }
 
 // Verify checks what can be checked of one receipt alone: form, the arithmetic
-// of its cost, and the signature by the key it names. That this key is the
-// provider's is on the ledger.
+// of its cost, the signature by the key it names, and that its seed came about as
+// it says. That this key is the provider's is on the ledger.
 func (r Receipt) Verify() error {
 	if err := r.Validate(); err != nil {
 		return err
+	}
+	if err := r.VerifySignature(); err != nil {
+		return err
+	}
+	return r.Seed.Verify(r.ProviderKey, r.Request)
+}
+
+// VerifySignature checks that who holds the key signed this, right or wrong: what
+// it states is not looked at. Refusals: [ErrKey], [ErrReceiptSignature].
+func (r Receipt) VerifySignature() error {
+	if len(r.ProviderKey) != ed25519.PublicKeySize {
+		return ErrKey
 	}
 	if !ed25519.Verify(r.ProviderKey, r.Bytes(), r.Signature) {
 		return ErrReceiptSignature
@@ -152,7 +181,6 @@ func (r Receipt) Validate() error {
 func (r Receipt) validate() error {
 	bad := func(field string) error { return fmt.Errorf("%w: %s", ErrReceiptField, field) }
 	short := func(s string) bool { return s != "" && len(s) <= maxText }
-	finite := func(v float32) bool { return !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0) && v >= 0 }
 	switch {
 	case !short(r.ChainID):
 		return bad("chain_id")
@@ -178,8 +206,12 @@ func (r Receipt) validate() error {
 		return bad("price.cached_input")
 	case r.CompletionTokens > uint64(r.Sampling.MaxTokens):
 		return bad("completion_tokens")
-	case !finite(r.Sampling.Temperature) || !finite(r.Sampling.TopP):
+	case !r.Sampling.valid():
 		return bad("sampling")
+	case uint64(r.Sampling.Resumed) > r.PromptTokens:
+		return bad("sampling.resumed")
+	case len(r.Logprobs.Form) > maxText || (r.Logprobs.Form == "") != r.Logprobs.Digest.IsZero():
+		return bad("logprobs")
 	case !short(r.FinishReason):
 		return bad("finish_reason")
 	case r.Owed < r.Cost:
@@ -187,7 +219,7 @@ func (r Receipt) validate() error {
 	case r.Started <= 0 || r.FirstToken < r.Started || r.Finished < r.FirstToken:
 		return bad("times")
 	}
-	return nil
+	return r.Seed.form()
 }
 
 // VerifyChain checks that receipts are of one grant, in order, and that each which

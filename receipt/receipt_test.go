@@ -33,14 +33,30 @@ func sampleGrant() Grant {
 	}
 }
 
+func sampleLeaf(step uint64, token int32, logits string) Digest {
+	return Leaf(step, token, Sum([]byte(logits)), Fold([]uint64{step, 1 << 63}))
+}
+
+func sampleBias(yield func(uint32, float32) bool) { _ = yield(7, -1.5) && yield(9, 100) }
+
 func sampleReceipt() Receipt {
+	seed, err := DrawSeed(providerKey, Sum([]byte("request")), Sum([]byte("nonce")))
+	if err != nil {
+		panic(err)
+	}
 	return Receipt{
 		Version: Version, ChainID: "koinon-test", Grant: sampleGrant().ID(), Sequence: 1,
 		Provider: "koinon1provider", Payer: "koinon1payer", App: "koinon1app", Model: Sum([]byte("model")), Class: Exact,
 		Request: Sum([]byte("request")), PromptTokens: 412, CachedTokens: 256, CompletionTokens: 3,
 		PromptDigest: TokensDigest([]int32{1, 2, 3}), OutputDigest: TokensDigest([]int32{7, 8, 9}),
-		Commitment: MerkleRoot([]Digest{Leaf(0, 7, Sum([]byte("a"))), Leaf(1, 8, Sum([]byte("b"))), Leaf(2, 9, Sum([]byte("c")))}),
-		Sampling:   Sampling{Temperature: 0.8, TopP: 0.95, TopK: 40, Seed: 42, MaxTokens: 128}, FinishReason: "stop",
+		Commitment: MerkleRoot([]Digest{sampleLeaf(0, 7, "a"), sampleLeaf(1, 8, "b"), sampleLeaf(2, 9, "c")}),
+		Logprobs:   Logprobs{Form: "sample", Digest: Sum([]byte("log-probabilities"))},
+		Sampling: Sampling{
+			Kind: Categorical, Temperature: 0.8, TopP: 0.95, TopK: 40, MinP: 0.05, TypicalP: 0.9, RepetitionPenalty: 1.1,
+			PresencePenalty: -0.5, FrequencyPenalty: 0.25, PenaltyWindow: 64, LogitBias: BiasDigest(sampleBias),
+			Grammar: GrammarDigest(`root ::= "yes"`), Stop: StopDigest([]string{"\n\n", "END"}), MaxTokens: 128, Resumed: 2,
+		},
+		Seed: seed, FinishReason: "stop",
 		Price: Price{Input: 1_000_000, CachedInput: 250_000, Output: 3_000_000}, Cost: 229, Owed: 229, Ticket: 42,
 		Started: 1_790_000_000_000, FirstToken: 1_790_000_000_050, Finished: 1_790_000_000_100,
 	}.Sign(providerKey)
@@ -238,6 +254,11 @@ type vector struct {
 	Receipt      Receipt           `json:"receipt"`
 	ReceiptBytes string            `json:"receipt_bytes"`
 	ReceiptHash  Digest            `json:"receipt_hash"`
+	// Encoded is the receipt for messages: its bytes and the signature.
+	Encoded string `json:"encoded"`
+	// The second of the receipt's three leaves, and the proof that it is.
+	Leaf     Digest   `json:"leaf"`
+	LeafPath []Digest `json:"leaf_path"`
 	// Of embeddings.
 	Vectors           [][]float32 `json:"vectors"`
 	VectorsDigest     Digest      `json:"vectors_digest"`     // output_digest
@@ -261,6 +282,13 @@ func TestVectors(t *testing.T) {
 	}
 	v.GrantBytes, v.GrantID = hex.EncodeToString(v.Grant.Bytes()), v.Grant.ID()
 	v.ReceiptBytes, v.ReceiptHash = hex.EncodeToString(v.Receipt.Bytes()), v.Receipt.Hash()
+	v.Encoded = hex.EncodeToString(v.Receipt.Encode())
+	v.Leaf = sampleLeaf(1, 8, "b")
+	path, err := Prove([]Digest{sampleLeaf(0, 7, "a"), v.Leaf, sampleLeaf(2, 9, "c")}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.LeafPath = path
 	v.Vectors = [][]float32{{0.6, -0.8}, {1, 0}}
 	v.VectorsDigest = VectorsDigest(v.Vectors)
 	v.VectorsCommitment = MerkleRoot([]Digest{VectorLeaf(0, v.Vectors[0]), VectorLeaf(1, v.Vectors[1])})

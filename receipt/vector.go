@@ -26,7 +26,7 @@ func VectorsDigest(vectors [][]float32) Digest {
 }
 
 // VectorLeaf commits to the vector of a text, as [Leaf] does to a step: by its
-// number from 0, the token 0, and the digest of its bytes.
+// number from 0, the token 0, the digest of its bytes, and no fold.
 func VectorLeaf(text uint64, vector []float32) Digest {
-	return Leaf(text, 0, Sum(VectorBytes(vector)))
+	return Leaf(text, 0, Sum(VectorBytes(vector)), Digest{})
 }

@@ -137,6 +137,10 @@ func someReceipt() (receipt.Receipt, error) {
 	if err != nil {
 		return receipt.Receipt{}, err
 	}
+	seed, err := receipt.DrawSeed(key, digest("request"), digest("nonce"))
+	if err != nil {
+		return receipt.Receipt{}, err
+	}
 	now := time.Now().UnixMilli()
 	const address = "koinon1a7luqsrla9jeckdyt0w3aywrk5j22pnsgchjw0"
 	return receipt.Receipt{
@@ -144,7 +148,7 @@ func someReceipt() (receipt.Receipt, error) {
 		Provider: address, Payer: address, App: address, Model: digest("model"), Class: receipt.Exact,
 		Request: digest("request"), PromptTokens: prompt, CompletionTokens: completion,
 		PromptDigest: digest("prompt"), OutputDigest: digest("output"), Commitment: digest("commitment"),
-		Sampling:     receipt.Sampling{Temperature: temperature, TopP: 1, Seed: sampleSeed, MaxTokens: completion},
+		Sampling: receipt.Sampling{Kind: receipt.Categorical, Temperature: temperature, TopP: 1, MaxTokens: completion}, Seed: seed,
 		FinishReason: "length", Price: price, Cost: cost, Owed: before + cost, Ticket: 100,
 		Started: now - 300, FirstToken: now - 290, Finished: now,
 	}.Sign(key), nil

@@ -137,6 +137,8 @@ func (b *behind) Check(inference.Request) error { return nil }
 
 func (b *behind) ContextLength() int { return b.context }
 
+func (b *behind) Sampler() string { return receipt.Categorical }
+
 // Generate gives every step a leaf, as an engine does whose steps can be checked.
 func (b *behind) Generate(ctx context.Context, job provider.Job, emit func(provider.Token) error) (string, error) {
 	m := b.mock

@@ -155,7 +155,8 @@ func explainReceipt(w io.Writer, r receipt.Receipt) {
 	row("provider", "%s", r.Provider)
 	row("prompt", "%d tokens, %d of them cached", r.PromptTokens, r.CachedTokens)
 	row("answer", "%d tokens, ended by %s", r.CompletionTokens, r.FinishReason)
-	row("sampling", "temperature %g, top_p %g, top_k %d, seed %d", r.Sampling.Temperature, r.Sampling.TopP, r.Sampling.TopK, r.Sampling.Seed)
+	row("sampling", "%s, temperature %g, top_p %g, top_k %d", r.Sampling.Kind, r.Sampling.Temperature, r.Sampling.TopP, r.Sampling.TopK)
+	row("seed", "%d, %s", r.Seed.Value, seedOrigin(r.Seed))
 	row("time", "%s, first token after %s, all after %s", moment(r.Started),
 		milliseconds(r.FirstToken-r.Started), milliseconds(r.Finished-r.Started))
 	cached := ""
@@ -168,6 +169,14 @@ func explainReceipt(w io.Writer, r receipt.Receipt) {
 	row("grant", "%s, receipt %d, %s owed in all, ticket %d seen", r.Grant, r.Sequence, credit.Dollars(r.Owed), r.Ticket)
 	row("commitment", "%s", r.Commitment)
 	table.Flush()
+}
+
+// seedOrigin says how a seed came about.
+func seedOrigin(s receipt.Seed) string {
+	if s.Origin == receipt.Drawn {
+		return "drawn by payer and provider together"
+	}
+	return "named by the payer"
 }
 
 // explainSettlement says how the cost is split and whether the ledger has

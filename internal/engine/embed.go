@@ -101,7 +101,7 @@ func (m *Model) Embed(tokens []int32, pooling Pooling, threads int) ([]float32, 
 	count := 0
 	for at := 0; at < len(tokens); at += prefillChunk {
 		n := min(prefillChunk, len(tokens)-at)
-		s.chunk(tokens[at : at+n])
+		s.chunk(tokens[at:at+n], 0)
 		rows = rows[:0]
 		for row := range n {
 			if pooling == PoolMean || at+row == len(tokens)-1 {

@@ -35,7 +35,7 @@ func embedSlowly(m *Model, tokens []int32, pooling Pooling) []float32 {
 	s := m.newSequence(1)
 	sum := make([]float64, m.EmbeddingLength())
 	for _, id := range tokens {
-		s.chunk([]int32{id})
+		s.chunk([]int32{id}, 0)
 		if pooling == PoolLast {
 			clear(sum)
 		}

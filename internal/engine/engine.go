@@ -109,7 +109,7 @@ type End struct {
 // waits for a slot in a bounded queue, or returns ErrBusy; an error of emit, or
 // the end of ctx, ends the answer and frees the slot at once.
 func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error) (End, error) {
-	if err := e.check(r); err != nil {
+	if err := e.model.check(r); err != nil {
 		return End{}, err
 	}
 	select {
@@ -140,18 +140,18 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Token) error
 	}
 }
 
-func (e *Engine) check(r Request) error {
+func (m *Model) check(r Request) error {
 	if len(r.Prompt) == 0 || r.MaxTokens < 1 || r.Resumed < 0 || r.Resumed >= len(r.Prompt) {
 		return fmt.Errorf("%w: it needs a prompt and room for a token", ErrRequest)
 	}
-	if err := r.Sampling.Validate(e.model.Size()); err != nil {
+	if err := r.Sampling.Validate(m.Size()); err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	if err := e.model.checkTokens(r.Prompt); err != nil {
+	if err := m.checkTokens(r.Prompt); err != nil {
 		return err
 	}
-	if len(r.Prompt) >= e.model.ContextLength {
-		return fmt.Errorf("%w: the prompt has %d tokens; with one left for the answer, %d are possible", ErrContextLength, len(r.Prompt), e.model.ContextLength-1)
+	if len(r.Prompt) >= m.ContextLength {
+		return fmt.Errorf("%w: the prompt has %d tokens; with one left for the answer, %d are possible", ErrContextLength, len(r.Prompt), m.ContextLength-1)
 	}
 	return nil
 }

@@ -4,12 +4,14 @@ import (
 	"sync"
 
 	"github.com/koinon/koinon/internal/tensor"
+	"github.com/koinon/koinon/receipt"
 )
 
 // span is a run of tokens to be computed, at the end of one history.
 type span struct {
 	history *history
 	tokens  []int32
+	folded  int // of the last tokens, whose layers are folded for their leaves
 	first   int // row in the batch, set by forward
 }
 
@@ -26,6 +28,7 @@ type forward struct {
 	scratch                                  sync.Pool // of *[]float32
 
 	selected, logits []float32
+	folds            []uint64 // of the states after each layer, row by row
 }
 
 func (m *Model) newForward(workers int) *forward {
@@ -66,6 +69,10 @@ func (f *forward) run(spans []span) {
 	for _, buffer := range []*[]float32{&f.gate, &f.up} {
 		resize(buffer, f.rows*f.hidden)
 	}
+	if n := f.rows * len(f.layers); cap(f.folds) < n {
+		f.folds = make([]uint64, n)
+	}
+	f.folds = f.folds[:f.rows*len(f.layers)]
 	for _, s := range spans {
 		for i, token := range s.tokens {
 			f.embedding.Row(f.x[(s.first+i)*f.dim:][:f.dim], int(token))
@@ -74,6 +81,7 @@ func (f *forward) run(spans []span) {
 	for i := range f.layers {
 		f.attention(i, spans)
 		f.feedForward(&f.layers[i])
+		f.fold(i, spans)
 	}
 	for _, s := range spans {
 		s.history.append(s.tokens)
@@ -213,6 +221,21 @@ func (f *forward) feedForward(l *layer) {
 	f.input.Set(f.gate, f.rows, f.hidden)
 	l.down.Mul(f.proj, &f.input, f.workers)
 	f.add()
+}
+
+// fold notes the states after a layer of those tokens that are to have leaves.
+func (f *forward) fold(layer int, spans []span) {
+	for _, s := range spans {
+		end := s.first + len(s.tokens)
+		for row := end - s.folded; row < end; row++ {
+			f.folds[row*len(f.layers)+layer] = tensor.Fold(f.x[row*f.dim:][:f.dim])
+		}
+	}
+}
+
+// folded is the digest over the layers of a row of the last run.
+func (f *forward) folded(row int) receipt.Digest {
+	return receipt.Fold(f.folds[row*len(f.layers):][:len(f.layers)])
 }
 
 // states returns the given rows of the last run after the last norm, valid until

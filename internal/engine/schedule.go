@@ -104,6 +104,9 @@ func (e *Engine) loop() {
 		spans := make([]span, len(batch))
 		for i, p := range batch {
 			spans[i] = span{history: &p.answer.history, tokens: p.answer.pending[:p.tokens]}
+			if p.tokens == len(p.answer.pending) {
+				spans[i].folded = 1 // a token is drawn after it
+			}
 		}
 		e.forward.run(spans)
 		e.draw(batch, spans)
@@ -185,11 +188,14 @@ func (e *Engine) draw(batch []part, spans []span) {
 	}
 	logits := e.forward.predict(rows)
 	size := e.model.Size()
-	tensor.Parallel(len(ready), e.forward.workers, func(i int) { ready[i].next(e.model, logits[i*size:][:size]) })
+	tensor.Parallel(len(ready), e.forward.workers, func(i int) {
+		ready[i].next(e.model, logits[i*size:][:size], e.forward.folded(rows[i]))
+	})
 }
 
-// next draws a token from its logits and says what is to be computed after it.
-func (a *answer) next(m *Model, logits []float32) {
+// next draws a token from its logits, to which layers with this fold led, and says
+// what is to be computed after it.
+func (a *answer) next(m *Model, logits []float32, fold receipt.Digest) {
 	id := a.sampler.Draw(logits, a.position(), a.grammar.allowed())
 	switch {
 	case id < 0:
@@ -209,7 +215,7 @@ func (a *answer) next(m *Model, logits []float32) {
 		token.Cached = a.cached
 	}
 	a.buffer = bitsOf(a.buffer, logits)
-	token.Leaf = receipt.Leaf(a.position(), id, receipt.Sum(a.buffer))
+	token.Leaf = receipt.Leaf(a.position(), id, receipt.Sum(a.buffer), fold)
 	a.steps <- step{token: token}
 	a.step++
 	switch {

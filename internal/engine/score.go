@@ -34,20 +34,47 @@ func (m *Model) Logits(tokens []int32, threads int, visit func(position int, log
 	if err := m.checkText(tokens); err != nil {
 		return err
 	}
+	return m.force(tokens, 0, threads, func(c forced) error {
+		for i := range c.rows {
+			if err := visit(c.position+i, c.logits(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// forced are the rows of a chunk of a text that is given: what follows a token at a
+// position, and each after it.
+type forced struct {
+	*forward
+	position int
+	rows     []int
+	all      []float32
+}
+
+func (c forced) logits(i int) []float32 { return c.all[i*c.Size():][:c.Size()] }
+
+// fold is of the layers that led to the logits.
+func (c forced) fold(i int) receipt.Digest { return c.folded(c.rows[i]) }
+
+// force computes a text, many tokens at once, and shows what follows the token at
+// a position, and each after it; it is valid during the call.
+func (m *Model) force(tokens []int32, from, threads int, visit func(forced) error) error {
 	s := m.newSequence(threads)
 	rows := make([]int, 0, prefillChunk)
 	for at := 0; at < len(tokens); at += prefillChunk {
 		n := min(prefillChunk, len(tokens)-at)
-		s.chunk(tokens[at : at+n])
 		rows = rows[:0]
-		for i := range n {
+		for i := max(0, from-at); i < n; i++ {
 			rows = append(rows, i)
 		}
-		logits := s.predict(rows)
-		for i := range n {
-			if err := visit(at+i, logits[i*m.Size():][:m.Size()]); err != nil {
-				return err
-			}
+		s.chunk(tokens[at:at+n], len(rows))
+		if len(rows) == 0 {
+			continue
+		}
+		if err := visit(forced{s.forward, at + rows[0], rows, s.predict(rows)}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"math"
-
-	"github.com/koinon/koinon/internal/tensor"
-)
+import "github.com/koinon/koinon/internal/tensor"
 
 // prefillChunk is how many tokens of prompts are computed at once; it does not
 // change a bit of the result.
@@ -25,18 +21,19 @@ func (m *Model) newSequence(workers int) *sequence {
 // what follows the last. They are valid until the next call.
 func (s *sequence) extend(tokens []int32) []float32 {
 	for len(tokens) > prefillChunk {
-		s.chunk(tokens[:prefillChunk])
+		s.chunk(tokens[:prefillChunk], 0)
 		tokens = tokens[prefillChunk:]
 	}
-	s.chunk(tokens)
+	s.chunk(tokens, 0)
 	return s.predict([]int{len(tokens) - 1})
 }
 
-func (s *sequence) chunk(tokens []int32) {
+// chunk appends tokens, and folds the layers of so many of the last.
+func (s *sequence) chunk(tokens []int32, folded int) {
 	if !s.history.grow(len(tokens)) {
 		panic("engine: a text beyond the context")
 	}
-	s.run([]span{{history: &s.history, tokens: tokens}})
+	s.run([]span{{history: &s.history, tokens: tokens, folded: folded}})
 }
 
 // logProbabilities returns log-probabilities of the wanted tokens.
@@ -68,7 +65,7 @@ func logProbabilities(logits []float32, want []int32) []float32 {
 func bitsOf(dst []byte, logits []float32) []byte {
 	dst = dst[:0]
 	for _, v := range logits {
-		b := math.Float32bits(v)
+		b := tensor.CanonicalBits(v)
 		dst = append(dst, byte(b), byte(b>>8), byte(b>>16), byte(b>>24))
 	}
 	return dst

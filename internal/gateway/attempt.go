@@ -118,6 +118,7 @@ type attempt struct {
 	vectors [][]float32
 	decoder *openai.Decoder
 	cached  uint64
+	seed    receipt.Seed   // once the provider has accepted
 	named   receipt.Digest // a good receipt of an answer that broke off
 	// convicted says that the receipt was false.
 	convicted bool
@@ -130,7 +131,7 @@ func (g *Gateway) try(ctx context.Context, c *call, o *offer, fresh bool, claim 
 		a.decoder = openai.NewDecoder(c.vocabulary, c.request.Stop)
 	}
 	result, err := a.answer(ctx, fresh)
-	return outcome{result, o, a.output, a.decoder, err}
+	return outcome{result, o, a.output, a.decoder, a.seed, err}
 }
 
 // answer pays for what it gets, however that ends.
@@ -209,6 +210,9 @@ func (a *attempt) converse(ctx context.Context, payer *payer) (*inferencev1.Done
 		frame, err := a.receive(ctx)
 		if err != nil {
 			return nil, err
+		}
+		if a.seed.Origin == "" && frame.GetAccepted() == nil && frame.GetError() == nil {
+			return nil, fmt.Errorf("%w: it answers what it has not accepted", errProtocol)
 		}
 		switch f := frame.Frame.(type) {
 		case *inferencev1.ServerFrame_Accepted:
@@ -294,11 +298,22 @@ func (a *attempt) receive(ctx context.Context) (*inferencev1.ServerFrame, error)
 	return nil, fmt.Errorf("%w: %w", errGone, err)
 }
 
-// accepted compares the provider's count of the prompt with the gateway's own.
+// accepted compares the provider's count of the prompt with the gateway's own, and
+// checks the seed that they drew together.
 func (a *attempt) accepted(f *inferencev1.Accepted) error {
+	if a.seed.Origin != "" {
+		return fmt.Errorf("%w: it accepted twice", errProtocol)
+	}
 	digest := receipt.TokensDigest(a.call.prompt)
 	if int(f.PromptTokens) != len(a.call.prompt) || string(f.PromptDigest) != string(digest[:]) {
 		return fmt.Errorf("%w: %d tokens, not %d, or others", errRecount, f.PromptTokens, len(a.call.prompt))
+	}
+	a.seed = receipt.NameSeed(a.request.Seed)
+	if !a.request.Nonce.IsZero() {
+		var err error
+		if a.seed, err = receipt.ProvenSeed(a.offer.peer.Key, f.SeedProof, receipt.Sum(a.body), a.request.Nonce); err != nil {
+			return fmt.Errorf("%w: %w", errProtocol, err)
+		}
 	}
 	if !f.Free {
 		return nil
@@ -407,10 +422,7 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 		ChainID: grant.ChainID, Grant: stored.Grant, Provider: a.offer.provider, ProviderKey: a.offer.peer.Key,
 		Payer: grant.Payer, App: grant.App, Model: a.call.version.digest, Class: a.call.version.class,
 		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Cached: a.cached, Output: a.output, Vectors: a.vectors,
-		Sampling: receipt.Sampling{
-			Temperature: a.request.Temperature, TopP: a.request.TopP, TopK: a.request.TopK,
-			Seed: a.request.Seed, MaxTokens: a.request.MaxTokens,
-		},
+		Sampling: a.request.Sampling(a.sampler(r), a.request.MaxTokens), Seed: a.seed,
 		Price: a.offer.price, Ticket: ticket.Index, Failed: failed,
 	}.Check(r)
 	if err != nil {
@@ -420,6 +432,15 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 		err = fmt.Errorf("%w: %w", errStore, err)
 	}
 	return stored, r, err
+}
+
+// sampler is the kind that a receipt has to name: of the statistical class, the one
+// that its provider does.
+func (a *attempt) sampler(r receipt.Receipt) string {
+	if a.call.version.class == receipt.Exact {
+		return receipt.Categorical
+	}
+	return r.Sampling.Kind
 }
 
 // convict keeps the evidence of a false receipt, stops paying on its grant and

@@ -21,6 +21,7 @@ type outcome struct {
 	output []int32 // tokens that reached the client
 	// decoder holds what of them is not text yet.
 	decoder *openai.Decoder
+	seed    receipt.Seed
 	err     error
 }
 
@@ -138,6 +139,7 @@ func (c *call) rest(out outcome) *call {
 	next := *c
 	next.request.Resume = slices.Concat(c.request.Resume, out.output)
 	next.request.MaxTokens = uint32(left)
+	next.request.Nonce, next.request.Seed = receipt.Digest{}, out.seed.Value // what was drawn goes on
 	next.prompt = slices.Concat(c.prompt, out.output)
 	next.decoder = out.decoder
 	return &next

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/receipt"
 )
 
 // An answer whose provider disappears is finished by another, from where it was:
@@ -68,8 +69,67 @@ func TestAnotherGoesOn(t *testing.T) {
 				t.Errorf("charged %d, and %v is said; want %d", got, field(t, r.body, "koinon.cost"), want)
 			}
 			last := z.requests[len(z.requests)-1]
+			drawn, err := receipt.DrawSeed(p.key, requestDigest(t, p.lastRequest()), p.lastRequest().Nonce)
+			if err != nil || last.Seed != drawn.Value || !last.Nonce.IsZero() || p.lastRequest().Nonce.IsZero() {
+				t.Errorf("z goes on with the seed %d, what p drew is %d: %v", last.Seed, drawn.Value, err)
+			}
 			if !slices.Equal(last.Resume, bytesOf("To be, or not to be")[:int(had)]) || last.MaxTokens != 512-11-uint32(had) {
 				t.Errorf("z was asked to resume %v, up to %d", last.Resume, last.MaxTokens)
+			}
+		})
+	}
+}
+
+func requestDigest(t *testing.T, r inference.Request) receipt.Digest {
+	t.Helper()
+	body, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt.Sum(body)
+}
+
+// TestNobodyChoosesTheSeed has providers accept with what is no proof, or not say
+// that they accept: the next one answers, and they are paid nothing.
+func TestNobodyChoosesTheSeed(t *testing.T) {
+	for name, lie := range map[string]func(*serving) error{
+		"of another request": func(s *serving) error { s.open.Request = []byte("{}"); return s.accept() },
+		"of another nonce, in the receipt": func(s *serving) error {
+			s.p.set(func(p *scripted) { p.forge = func(r *receipt.Receipt) { r.Seed.Value++ } })
+			return s.honest()
+		},
+		"none": func(s *serving) error { s.request.Nonce = receipt.Digest{}; return s.accept() },
+		"no acceptance": func(s *serving) error {
+			for range 2 {
+				if err := s.token('x', 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, z := newScripted(t, "p", testPrice, "rigged"), newScripted(t, "z", times(testPrice, 2), "fair")
+			p.script = func(s *serving) error {
+				if err := lie(s); err != nil {
+					return err
+				}
+				<-s.left
+				return errLeft
+			}
+			h := newHarness(t, p, z)
+			r := h.chat(hello + `}`)
+			if name == "of another nonce, in the receipt" {
+				if r.status != http.StatusBadGateway {
+					t.Errorf("%d %s", r.status, r.body)
+				}
+				return
+			}
+			if field(t, r.body, "choices.0.message.content") != "fair" {
+				t.Errorf("%d %s", r.status, r.body)
+			}
+			if tickets, owed := p.paid(); tickets != 0 || owed != 0 {
+				t.Errorf("the liar has %d tickets and is owed %d", tickets, owed)
 			}
 		})
 	}

@@ -252,6 +252,7 @@ type serving struct {
 	cached  uint64        // of the prompt's tokens
 	sent    int           // tokens
 	vectors [][]float32
+	seed    receipt.Seed
 }
 
 func newScripted(t testing.TB, name string, price receipt.Price, answer string) *scripted {
@@ -451,8 +452,15 @@ func (s *serving) gone() bool {
 
 func (s *serving) accept() error {
 	digest := receipt.TokensDigest(s.prompt)
+	s.seed = receipt.NameSeed(s.request.Seed)
+	if !s.request.Nonce.IsZero() {
+		var err error
+		if s.seed, err = receipt.DrawSeed(s.p.key, receipt.Sum(s.open.Request), s.request.Nonce); err != nil {
+			return err
+		}
+	}
 	return s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
-		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:],
+		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:], SeedProof: s.seed.Proof,
 	}}})
 }
 
@@ -618,10 +626,7 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 		Provider: s.p.address, Payer: testPayer, App: a.grant.App, Model: testModel, Class: receipt.Exact,
 		Request: receipt.Sum(s.open.Request), PromptTokens: uint64(len(s.prompt)), CachedTokens: s.cached, CompletionTokens: uint64(len(output)),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
-		Sampling: receipt.Sampling{
-			Temperature: s.request.Temperature, TopP: s.request.TopP, TopK: s.request.TopK,
-			Seed: s.request.Seed, MaxTokens: s.request.MaxTokens,
-		},
+		Sampling: s.request.Sampling(receipt.Categorical, s.request.MaxTokens), Seed: s.seed,
 		FinishReason: finish, Price: s.p.price, Cost: cost, Owed: a.owed, Ticket: a.meter.Revealed(),
 		Started: 1, FirstToken: 2, Finished: 3,
 	}

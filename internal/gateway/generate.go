@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,7 +62,8 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 	return j, nil
 }
 
-// add makes the calls of one prompt. Each choice has a seed of its own.
+// add makes the calls of one prompt. Each choice has a seed of its own, which is
+// drawn with its provider if the client names none.
 func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Vocabulary, text string, n int) error {
 	request := c.Request(j.version.digest, text)
 	tokens, err := vocabulary.Prompt(request)
@@ -70,7 +72,11 @@ func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Voca
 	}
 	prefixes := route.Prefixes(cacheScope(key.ID), tokens)
 	for range n {
-		request.Seed = c.SeedOf(len(j.calls))
+		if c.Seed != nil {
+			request.Seed = c.SeedOf(len(j.calls))
+		} else {
+			rand.Read(request.Nonce[:]) // never fails
+		}
 		j.calls = append(j.calls, &call{
 			id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens, prefixes: prefixes,
 		})

@@ -50,6 +50,7 @@ var (
 	ErrMaxTokens       = invalid("max_tokens must fit 31 bits")
 	ErrStop            = invalid("stop must hold at most 16 strings of 1 to 256 bytes")
 	ErrLogprobs        = invalid("logprobs must be between 0 and 20")
+	ErrSeed            = invalid("a request has a seed or a nonce of 32 bytes for one to be drawn, and none for an embedding")
 	ErrResume          = invalid("resume must hold at most 65536 token ids, each 0 or more, and goes with no embedding")
 	ErrCacheScope      = invalid("cache_scope must have at most 64 bytes of valid UTF-8")
 )
@@ -110,8 +111,10 @@ type Request struct {
 	TopP float32 `json:"top_p"`
 	// TopK 0 keeps every token.
 	TopK uint32 `json:"top_k"`
-	// Seed of the sampler, together with the position.
-	Seed uint64 `json:"seed"`
+	// Seed of the sampler, where the payer names it. With a Nonce in its place, 32
+	// random bytes, payer and provider draw one that neither can choose.
+	Seed  uint64         `json:"seed"`
+	Nonce receipt.Digest `json:"nonce,omitzero"`
 	// Stop strings end the completion; the token that completes one is the last.
 	Stop []string `json:"stop,omitempty"`
 	// Logprobs is the number of alternatives to report per token.
@@ -213,6 +216,9 @@ func (r Request) Validate() error {
 	}
 	if p := float64(r.TopP); math.IsNaN(p) || p <= 0 || p > 1 {
 		return ErrTopP
+	}
+	if !r.Nonce.IsZero() && (r.Seed != 0 || r.Embed != nil) {
+		return ErrSeed
 	}
 	if r.TopK > math.MaxInt32 {
 		return ErrTopK

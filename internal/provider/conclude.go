@@ -168,10 +168,7 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 		PromptTokens: uint64(len(s.prompt)), CachedTokens: uint64(s.cached), CompletionTokens: uint64(n),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: s.output(n),
 		Commitment: s.commitment(n),
-		Sampling: receipt.Sampling{
-			Temperature: s.request.Temperature, TopP: s.request.TopP, TopK: s.request.TopK,
-			Seed: s.request.Seed, MaxTokens: uint32(s.limit),
-		},
+		Sampling:   s.request.Sampling(p.out.Engine.Sampler(), uint32(s.limit)), Seed: s.seed,
 		FinishReason: finish, Price: s.price, Cost: cost,
 		Started: s.started.UnixMilli(), FirstToken: s.first.UnixMilli(), Finished: finished.UnixMilli(),
 	}, p.out.Key)

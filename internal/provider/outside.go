@@ -75,6 +75,9 @@ type Engine interface {
 	// Check refuses a request that Generate cannot answer, and says why, so that
 	// nothing is paid for it.
 	Check(r inference.Request) error
+	// Sampler is the kind of what draws its tokens, as receipts have it:
+	// [receipt.Categorical], [receipt.Gumbel] or [receipt.Foreign].
+	Sampler() string
 	// ContextLength bounds prompt and answer together, in tokens.
 	ContextLength() int
 	// Generate emits an answer's tokens in order and says why it ended: "stop"

@@ -8,6 +8,7 @@ import (
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/reference"
+	"github.com/koinon/koinon/receipt"
 )
 
 // Reference serves with the reference engine, verification class exact.
@@ -16,6 +17,9 @@ func Reference(e *engine.Engine) Engine { return exact{e} }
 type exact struct{ engine *engine.Engine }
 
 func (e exact) ContextLength() int { return e.engine.Model().ContextLength }
+
+// Sampler implements [Engine].
+func (e exact) Sampler() string { return receipt.Categorical }
 
 func (e exact) Prompt(q inference.Request) ([]int32, error) {
 	return reference.Vocabulary{Vocabulary: e.engine.Model().Vocabulary}.Prompt(q)

@@ -24,6 +24,7 @@ type session struct {
 
 	request inference.Request
 	digest  receipt.Digest // of the request's bytes
+	seed    receipt.Seed
 	prompt  []int32
 	texts   [][]int32 // to be embedded; the prompt is all of them
 	vectors [][]float32
@@ -169,14 +170,31 @@ func (s *session) accept(open *inferencev1.Open) error {
 	if err := s.pay(open); err != nil {
 		return err
 	}
+	if err := s.draw(); err != nil {
+		s.drop()
+		return err
+	}
 	digest := receipt.TokensDigest(s.prompt)
 	err = s.send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
-		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:], Free: p.owns(open.Grant.Payer),
+		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:], Free: p.owns(open.Grant.Payer), SeedProof: s.seed.Proof,
 	}}})
 	if err != nil {
 		s.drop()
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
+	return nil
+}
+
+// draw settles the seed: the payer's, or one drawn with the payer's nonce.
+func (s *session) draw() (err error) {
+	if s.request.Nonce.IsZero() {
+		s.seed = receipt.NameSeed(s.request.Seed)
+		return nil
+	}
+	if s.seed, err = receipt.DrawSeed(s.p.out.Key, s.digest, s.request.Nonce); err != nil {
+		return err
+	}
+	s.request.Seed = s.seed.Value
 	return nil
 }
 

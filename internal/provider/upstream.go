@@ -9,6 +9,7 @@ import (
 	"github.com/koinon/koinon/internal/engine/upstream"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/reference"
+	"github.com/koinon/koinon/receipt"
 )
 
 // Upstream serves with an engine that runs already, verification class
@@ -26,6 +27,9 @@ type external struct {
 }
 
 func (e external) ContextLength() int { return e.context }
+
+// Sampler implements [Engine].
+func (e external) Sampler() string { return receipt.Foreign }
 
 // Prompt makes the tokens that the engine will read, and refuses a prompt that
 // it would read otherwise.

@@ -91,6 +91,8 @@ func (e *script) Embed(_ context.Context, text []int32, _ string) ([]float32, er
 
 func (e *script) ContextLength() int { return 512 }
 
+func (e *script) Sampler() string { return receipt.Categorical }
+
 func (e *script) Check(inference.Request) error { return nil }
 
 // cached is how much of a prompt it has seen in the job's scope, and remembers it.
@@ -135,7 +137,7 @@ func (e *script) Generate(ctx context.Context, job Job, emit func(Token) error) 
 			cached = e.cached(job)
 		}
 		id := job.Prompt[len(job.Prompt)-1-i%len(job.Prompt)]
-		if err := emit(Token{ID: id, Logprob: -0.5, Leaf: receipt.Leaf(uint64(i), id, receipt.Digest{}), Cached: cached}); err != nil {
+		if err := emit(Token{ID: id, Logprob: -0.5, Leaf: receipt.Leaf(uint64(i), id, receipt.Digest{}, receipt.Digest{}), Cached: cached}); err != nil {
 			return "", err
 		}
 	}

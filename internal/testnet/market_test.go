@@ -76,6 +76,7 @@ type engine struct {
 
 func (e *engine) Check(inference.Request) error { return nil }
 func (e *engine) ContextLength() int            { return 1 << 20 }
+func (e *engine) Sampler() string               { return receipt.Categorical }
 
 func (e *engine) Generate(ctx context.Context, job provider.Job, emit func(provider.Token) error) (string, error) {
 	tick := time.NewTicker(e.pace)
@@ -89,7 +90,7 @@ func (e *engine) Generate(ctx context.Context, job provider.Job, emit func(provi
 		for e.hang.Load() && ctx.Err() == nil {
 			<-tick.C
 		}
-		if err := emit(provider.Token{ID: 'x', Leaf: receipt.Leaf(uint64(i), 'x', receipt.Digest{})}); err != nil {
+		if err := emit(provider.Token{ID: 'x', Leaf: receipt.Leaf(uint64(i), 'x', receipt.Digest{}, receipt.Digest{})}); err != nil {
 			return "", err
 		}
 		before, _ := price.Cost(uint64(len(job.Prompt)), 0, uint64(i))

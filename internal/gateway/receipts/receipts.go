@@ -31,6 +31,7 @@ type Seen struct {
 	Output      []int32
 	Vectors     [][]float32 // in its place, of embeddings
 	Sampling    receipt.Sampling
+	Seed        receipt.Seed  // which is proven, or named
 	Price       receipt.Price // the offer's; a receipt may ask for less
 	Ticket      uint64        // the highest index revealed
 	Failed      bool          // the provider ended the answer with an error
@@ -41,7 +42,7 @@ type Seen struct {
 // been lost on their way; [Chain] checks it against those that were not. Nothing
 // is paid by it: tickets pay.
 func (s Seen) Check(r receipt.Receipt) error {
-	if err := r.Verify(); err != nil {
+	if err := errors.Join(r.Validate(), r.VerifySignature()); err != nil { // the seed is known
 		return fmt.Errorf("%w: %w", ErrFalse, err)
 	}
 	for _, field := range []struct {
@@ -63,6 +64,7 @@ func (s Seen) Check(r receipt.Receipt) error {
 		{"completion_tokens", r.CompletionTokens == uint64(len(s.Output))},
 		{"output_digest", r.OutputDigest == s.output()},
 		{"sampling", r.Sampling == s.Sampling},
+		{"seed", r.Seed.Equal(s.Seed)},
 		{"finish_reason", s.finished(r.FinishReason)},
 		{"price", r.Price.Input <= s.Price.Input && r.Price.CachedInput <= s.Price.CachedInput && r.Price.Output <= s.Price.Output},
 		{"ticket", r.Ticket <= s.Ticket},

@@ -17,8 +17,8 @@ func seen() Seen {
 		ProviderKey: key.Public().(ed25519.PublicKey), Payer: "koinon1payer", App: "koinon1app",
 		Model: receipt.Sum([]byte("model")), Class: receipt.Exact, Request: receipt.Sum([]byte("{}")),
 		Prompt: []int32{1, 2, 3}, Cached: 2, Output: []int32{4, 5},
-		Sampling: receipt.Sampling{Temperature: 1, TopP: 1, Seed: 7, MaxTokens: 2},
-		Price:    receipt.Price{Input: 1e6, CachedInput: 5e5, Output: 2e6}, Ticket: 3,
+		Sampling: receipt.Sampling{Kind: receipt.Categorical, Temperature: 1, TopP: 1, MaxTokens: 2}, Seed: receipt.NameSeed(7),
+		Price: receipt.Price{Input: 1e6, CachedInput: 5e5, Output: 2e6}, Ticket: 3,
 	}
 }
 
@@ -32,7 +32,7 @@ func honest(s Seen) receipt.Receipt {
 		Payer: s.Payer, App: s.App, Model: s.Model, Class: s.Class, Request: s.Request,
 		PromptTokens: uint64(len(s.Prompt)), CachedTokens: s.Cached, CompletionTokens: uint64(len(s.Output)),
 		PromptDigest: receipt.TokensDigest(s.Prompt), OutputDigest: receipt.TokensDigest(s.Output),
-		Sampling: s.Sampling, FinishReason: "length", Price: s.Price, Cost: cost, Owed: cost, Ticket: s.Ticket,
+		Sampling: s.Sampling, Seed: s.Seed, FinishReason: "length", Price: s.Price, Cost: cost, Owed: cost, Ticket: s.Ticket,
 		Started: 1, FirstToken: 2, Finished: 3,
 	}.Sign(key)
 }
@@ -67,7 +67,10 @@ func TestEveryLieIsFound(t *testing.T) {
 		"completion tokens": func(r *receipt.Receipt) { r.CompletionTokens, r.Cost, r.Owed = 1, 4, 4 },
 		"output":            func(r *receipt.Receipt) { r.OutputDigest[0] ^= 1 },
 		"temperature":       func(r *receipt.Receipt) { r.Sampling.Temperature = 0 },
-		"seed":              func(r *receipt.Receipt) { r.Sampling.Seed++ },
+		"seed":              func(r *receipt.Receipt) { r.Seed.Value++ },
+		"sampler":           func(r *receipt.Receipt) { r.Sampling.Kind = receipt.Foreign },
+		"penalty":           func(r *receipt.Receipt) { r.Sampling.PresencePenalty = 1 },
+		"grammar":           func(r *receipt.Receipt) { r.Sampling.Grammar[0] ^= 1 },
 		"max tokens":        func(r *receipt.Receipt) { r.Sampling.MaxTokens++ },
 		"finish":            func(r *receipt.Receipt) { r.FinishReason = "cancelled" },
 		"price":             func(r *receipt.Receipt) { r.Price.Output, r.Cost, r.Owed = 3e6, 8, 8 },

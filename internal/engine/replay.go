@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/koinon/koinon/internal/tensor"
+	"github.com/koinon/koinon/receipt"
+)
+
+// Replay is what an answer must have been, token by token of what was given.
+type Replay struct {
+	// Leaves commit to the steps, with the tokens that were given.
+	Leaves []receipt.Digest
+	// Drawn are the tokens that the sampler takes after those given before; −1
+	// where it takes none.
+	Drawn []int32
+	// Over is after how many of the tokens the answer was over, and Finish why: one
+	// of the reasons of [End], or empty if it would have gone on after the last.
+	Over   int
+	Finish string
+}
+
+// Replay computes an answer again from what was given of it: one pass over prompt
+// and answer, many tokens at once, so that to check an answer costs less than to
+// make it. The request is what [Engine.Generate] had. Bits are the same.
+func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads int) (Replay, error) {
+	if err := m.check(r); err != nil {
+		return Replay{}, err
+	}
+	a, err := newAnswer(ctx, r, m)
+	if err != nil {
+		return Replay{}, err
+	}
+	if len(given) > a.limit {
+		return Replay{}, fmt.Errorf("%w: %d tokens were given, %d were allowed", ErrRequest, len(given), a.limit)
+	}
+	if err := m.checkTokens(given); err != nil {
+		return Replay{}, err
+	}
+	text := append(append([]int32(nil), r.Prompt...), given...)
+	if len(given) == a.limit {
+		text = text[:len(text)-1] // nothing is drawn after the last
+	}
+	p := Replay{Over: -1, Leaves: make([]receipt.Digest, len(given))}
+	err = m.force(text, len(r.Prompt)-1, threads, func(c forced) error {
+		first := c.position - (len(r.Prompt) - 1)
+		a.digest(c, p.Leaves, given, first)
+		for i := range c.rows {
+			p.step(a, m, given, first+i, c.logits(i))
+		}
+		return ctx.Err()
+	})
+	return p, err
+}
+
+// digest makes the leaves of a chunk, whose first row is of the step that follows
+// so many given tokens.
+func (a *answer) digest(c forced, leaves []receipt.Digest, given []int32, first int) {
+	tensor.Parallel(min(len(c.rows), len(given)-first), c.workers, func(i int) {
+		position := uint64(a.request.Resumed + first + i)
+		leaves[first+i] = receipt.Leaf(position, given[first+i], receipt.Sum(bitsOf(nil, c.logits(i))), c.fold(i))
+	})
+}
+
+// step draws what follows so many given tokens, and goes on with what was given.
+func (p *Replay) step(a *answer, m *Model, given []int32, at int, logits []float32) {
+	id := a.sampler.Draw(logits, uint64(a.request.Resumed+at), a.grammar.allowed())
+	switch {
+	case p.Over >= 0:
+	case id < 0:
+		p.Over, p.Finish = at, a.grammar.end()
+	case m.EndsText(id):
+		p.Over, p.Finish = at, FinishStop
+	}
+	if at == len(given) {
+		return
+	}
+	p.Drawn = append(p.Drawn, id)
+	a.sampler.Accept(given[at])
+	a.grammar.accept(given[at])
+	switch {
+	case p.Over >= 0:
+	case a.stops.found(m.Piece(given[at])):
+		p.Over, p.Finish = at+1, FinishStop
+	case at+1 == a.limit:
+		p.Over, p.Finish = at+1, FinishLength
+	}
+}

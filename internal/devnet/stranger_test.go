@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,5 +162,93 @@ func TestBadPaymentsAreRefused(t *testing.T) {
 	ask.MaxCost = 1
 	if _, err := b.Chat(ctx, ask, nil); err == nil || !strings.Contains(err.Error(), "at most 1") {
 		t.Errorf("more than was allowed: %v", err)
+	}
+}
+
+// meddling is a transport that changes what a buyer sends.
+type meddling func(*http.Request) (*http.Response, error)
+
+func (m meddling) RoundTrip(r *http.Request) (*http.Response, error) { return m(r) }
+
+// A stranger who is served and gives no ticket gets little: the answer stops, and
+// nobody's balance moves.
+func TestAStrangerWhoGivesNoTickets(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c := config(t.TempDir())
+	c.Providers, c.Public = 1, true
+	n, err := devnet.Start(ctx, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const deposit = 1_000_000
+	before := take(t, ctx, n.Info)
+	b := stranger(t, ctx, n, deposit)
+	b.HTTP = &http.Client{Transport: meddling(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/tickets") {
+			none := `{"owed":0,"revealed":0,"due":0,"running":0}`
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(none)), Header: http.Header{}, Request: r}, nil
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	ask := buyer.Request{Model: n.Models[0].Name, Messages: []buyer.Message{{Role: "user", Content: "In the beginning"}}, MaxTokens: 400}
+	// A ticket's worth each time, until its debt is too much ([provider.Config.MaxDebt]).
+	answer, err := b.Chat(ctx, ask, nil)
+	if !errors.Is(err, buyer.ErrBroken) || answer.Text == "" || len(answer.Text) > 60 {
+		t.Errorf("%q for nothing: %v", answer.Text, err)
+	}
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = devnet.Start(ctx, c, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer n.Stop()
+	after := take(t, ctx, n.Info)
+	if before.total() != after.total() {
+		t.Errorf("%d ucredit became %d", before.total(), after.total())
+	}
+	ledger, err := client.Dial(ctx, n.GRPC, n.ChainID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	if escrow, err := ledger.Escrow(ctx, b.Payer); err != nil || escrow.Available+escrow.Locked != deposit {
+		t.Errorf("of %d, %d and %d are left: %v", deposit, escrow.Available, escrow.Locked, err)
+	}
+}
+
+// A stranger may send a request again as others may, and pays once.
+func TestAStrangerRepeats(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := config(t.TempDir())
+	c.Providers, c.Public = 1, true
+	n, err := devnet.Start(ctx, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Stop()
+	b := stranger(t, ctx, n, 1_000_000)
+	replayed := 0
+	b.HTTP = &http.Client{Transport: meddling(func(r *http.Request) (*http.Response, error) {
+		r.Header.Set("Idempotency-Key", "once")
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil && response.Header.Get("Idempotent-Replayed") == "true" {
+			replayed++
+		}
+		return response, err
+	})}
+	var first buyer.Answer
+	for i := range 3 {
+		answer, err := b.Chat(ctx, buyer.Request{Model: n.Models[0].Name, Messages: []buyer.Message{{Role: "user", Content: "In the beginning"}}, MaxTokens: 60}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = answer
+		} else if answer.Text != first.Text || answer.Paid != first.Paid || answer.Receipt.Sequence != first.Receipt.Sequence || replayed != i {
+			t.Errorf("sent again: %q, paid %d; first %q, paid %d; %d replayed", answer.Text, answer.Paid, first.Text, first.Paid, replayed)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/internal/openai/responses"
 	"github.com/koinon/koinon/internal/route"
+	"github.com/koinon/koinon/receipt"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -108,13 +109,19 @@ func (g *Gateway) countTokens(w http.ResponseWriter, r *http.Request, _ store.Ke
 	return anthropic.CountTokens(w, r, g.count)
 }
 
-// repeatable lets clients send a request again without paying twice.
+// repeatable lets clients send a request again without paying twice. Who asks
+// only for the price has nothing to repeat; who pays with a grant is known by its
+// signature, which nobody else has.
 func (g *Gateway) repeatable(serve keyed) keyed {
 	return func(w http.ResponseWriter, r *http.Request, key store.Key) error {
-		if strangerOf(r.Context()) != nil {
-			return serve(w, r, key) // each ticket pays once, whatever is sent again
+		owner := key.ID
+		if s := strangerOf(r.Context()); s != nil {
+			if s.caller == nil {
+				return serve(w, r, key)
+			}
+			owner += "/" + receipt.Sum(s.caller.Signed().Signature).Hex()
 		}
-		return g.once.Serve(w, r, key.ID, func(w http.ResponseWriter, r *http.Request) error { return serve(w, r, key) })
+		return g.once.Serve(w, r, owner, func(w http.ResponseWriter, r *http.Request) error { return serve(w, r, key) })
 	}
 }
 

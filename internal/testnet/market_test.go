@@ -108,6 +108,8 @@ type shop struct {
 	address  string
 	engine   *engine
 	provider *provider.Provider
+	key      ed25519.PrivateKey
+	mischief atomic.Pointer[mischief] // nil for an honest one
 	listener net.Listener
 	stop     context.CancelFunc
 	ended    chan error
@@ -229,7 +231,7 @@ func (m *market) open(i int, s size) {
 	m.Helper()
 	seed := sha256.Sum256([]byte{byte(i)})
 	key := ed25519.NewKeyFromSeed(seed[:])
-	one := &shop{address: fmt.Sprintf("koinon1seller%d", i), engine: &engine{pace: s.pace}, ended: make(chan error, 1)}
+	one := &shop{address: fmt.Sprintf("koinon1seller%d", i), key: key, engine: &engine{pace: s.pace}, ended: make(chan error, 1)}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		m.Fatal(err)
@@ -256,7 +258,11 @@ func (m *market) open(i int, s size) {
 			one.mu.Lock()
 			one.streams = append(one.streams, stream)
 			one.mu.Unlock()
-			go one.provider.Handle(stream)
+			if x := one.mischief.Load(); x != nil {
+				go x.between(stream, func(w wire) { one.provider.Handle(w) })
+			} else {
+				go one.provider.Handle(stream)
+			}
 		}
 	}()
 	ctx, stop := context.WithCancel(context.Background())

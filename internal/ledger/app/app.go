@@ -12,6 +12,7 @@ import (
 	reflectionv1 "cosmossdk.io/api/cosmos/reflection/v1"
 	"cosmossdk.io/log/v2"
 	abci "github.com/cometbft/cometbft/abci/types"
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	dbm "github.com/cosmos/cosmos-db"
 
@@ -61,6 +62,7 @@ import (
 	ibcexported "github.com/cosmos/ibc-go/v11/modules/core/exported"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
@@ -84,6 +86,9 @@ type App struct {
 	basics       module.BasicManager
 	configurator module.Configurator
 	trees        sync.RWMutex // held by blocks to change the state, by simulations to read it
+
+	// consensusKey contributes to the beacon; nil for a node that does not vote.
+	consensusKey cmted25519.PrivKey
 }
 
 var _ servertypes.Application = (*App)(nil)
@@ -108,9 +113,13 @@ func New(logger log.Logger, db dbm.DB, home string, options ...func(*baseapp.Bas
 	}
 	app.MountKVStores(keys)
 	app.SetInitChainer(app.initChain)
-	app.SetPreBlocker(func(ctx sdk.Context, _ *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
+	app.SetPreBlocker(func(ctx sdk.Context, request *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
+		if err := app.Beacon.PreBlock(ctx, request.Txs); err != nil {
+			return nil, err
+		}
 		return app.modules.PreBlock(ctx)
 	})
+	app.setProposals()
 	app.SetBeginBlocker(func(ctx sdk.Context) (sdk.BeginBlock, error) { return app.modules.BeginBlock(ctx) })
 	app.SetEndBlocker(func(ctx sdk.Context) (sdk.EndBlock, error) { return app.modules.EndBlock(ctx) })
 	ante, err := app.newAnteHandler()
@@ -120,6 +129,22 @@ func New(logger log.Logger, db dbm.DB, home string, options ...func(*baseapp.Bas
 	app.SetAnteHandler(ante)
 	return app, app.LoadLatestVersion()
 }
+
+// setProposals makes blocks begin with the validators' contributions to the
+// beacon; the transactions after them are the SDK's to choose and to judge.
+func (app *App) setProposals() {
+	standard := baseapp.NewDefaultProposalHandler(app.Mempool(), app)
+	app.SetPrepareProposal(app.Beacon.PrepareProposal(standard.PrepareProposalHandler()))
+	app.SetProcessProposal(app.Beacon.ProcessProposal(standard.ProcessProposalHandler()))
+	app.SetVerifyVoteExtensionHandler(app.Beacon.VerifyVoteExtension)
+	app.SetExtendVoteHandler(func(ctx sdk.Context, request *abci.RequestExtendVote) (*abci.ResponseExtendVote, error) {
+		return app.Beacon.ExtendVote(app.consensusKey)(ctx, request)
+	})
+}
+
+// Contribute makes the node's votes carry its contribution to the beacon. It is
+// to be called before the first block, with the key that the node votes with.
+func (app *App) Contribute(key cmted25519.PrivKey) { app.consensusKey = key }
 
 func (app *App) addModules() {
 	c, k := app.Codec, &app.Keepers
@@ -140,6 +165,7 @@ func (app *App) addModules() {
 		ibc.NewAppModule(k.IBC),
 		transfer.NewAppModule(k.Transfer),
 		ibctm.NewAppModule(k.lightClient(app.Encoding)),
+		beacon.NewAppModule(k.Beacon),
 		model.NewAppModule(k.Model),
 		provider.NewAppModule(k.Provider),
 		curation.NewAppModule(k.Curation),
@@ -162,7 +188,7 @@ func (app *App) orderModules() {
 		banktypes.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
-		govtypes.ModuleName, minttypes.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
+		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		ibcexported.ModuleName, transfertypes.ModuleName,
 	}

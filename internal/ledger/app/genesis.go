@@ -19,8 +19,10 @@ import (
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
+	beaconv1 "github.com/koinon/koinon/api/koinon/beacon/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
@@ -49,6 +51,8 @@ type GenesisConfig struct {
 	// Escrow and Provider are the modules' parameters; nil for the defaults.
 	Escrow   *escrowv1.Params
 	Provider *providerv1.Params
+	// Beacon are the beacon's; nil for the defaults.
+	Beacon *beaconv1.Params
 	// VotingPeriod is governance's; zero for the default.
 	VotingPeriod time.Duration
 }
@@ -73,6 +77,12 @@ func (app *App) NewGenesis(c GenesisConfig) (Genesis, error) {
 		providerState.Params = *c.Provider
 	}
 	genesis[provider.ModuleName] = app.Codec.MustMarshalJSON(providerState)
+
+	if c.Beacon != nil {
+		beaconState := beacon.DefaultGenesis()
+		beaconState.Params = *c.Beacon
+		genesis[beacon.ModuleName] = app.Codec.MustMarshalJSON(beaconState)
+	}
 
 	mint := minttypes.DefaultGenesisState()
 	mint.Params.MintDenom = provider.BondDenom

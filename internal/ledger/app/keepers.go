@@ -37,6 +37,7 @@ import (
 	ibckeeper "github.com/cosmos/ibc-go/v11/modules/core/keeper"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
@@ -48,7 +49,7 @@ var storeKeys = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
-	model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
+	beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -82,6 +83,7 @@ type Keepers struct {
 	IBC          *ibckeeper.Keeper
 	Transfer     *transferkeeper.Keeper
 
+	Beacon   *beacon.Keeper
 	Model    *model.Keeper
 	Provider *provider.Keeper
 	Curation *curation.Keeper
@@ -120,6 +122,7 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Transfer = transferkeeper.NewKeeper(e.Codec, addresses, service(keys[transfertypes.StoreKey]), k.IBC.ChannelKeeper, base.MsgServiceRouter(), k.Account, k.Bank, authority)
 	k.IBC.SetRouter(porttypes.NewRouter().AddRoute(transfertypes.ModuleName, transfer.NewIBCModule(k.Transfer)))
 
+	k.Beacon = beacon.NewKeeper(e.Codec, service(keys[beacon.ModuleName]), k.Staking, k.Slashing, authority)
 	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses)
 	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
 		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, authority)

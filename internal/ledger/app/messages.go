@@ -132,6 +132,7 @@ var authorityMessages = []string{
 	"/ibc.core.client.v1.MsgRecoverClient",
 	"/ibc.core.client.v1.MsgUpdateParams",
 	"/ibc.core.connection.v1.MsgUpdateParams",
+	"/koinon.beacon.v1.MsgUpdateParams",
 	"/koinon.curation.v1.MsgUpdateParams",
 	"/koinon.escrow.v1.MsgSetIssuer",
 	"/koinon.escrow.v1.MsgUpdateParams",

@@ -68,9 +68,10 @@ func Init(home, chainID string, c app.GenesisConfig, start time.Time) error {
 	if err != nil {
 		return err
 	}
+	params := cmttypes.DefaultConsensusParams()
+	params.ABCI.VoteExtensionsEnableHeight = 1 // the beacon's contributions come with votes
 	return WriteGenesis(home, &cmttypes.GenesisDoc{
-		ChainID: chainID, GenesisTime: start, InitialHeight: 1,
-		ConsensusParams: cmttypes.DefaultConsensusParams(), AppState: data,
+		ChainID: chainID, GenesisTime: start, InitialHeight: 1, ConsensusParams: params, AppState: data,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
@@ -140,8 +141,13 @@ func (n *Node) startComet(ctx context.Context, c Config, genesis *cmttypes.Genes
 	if err != nil {
 		return err
 	}
-	n.comet, err = node.NewNodeWithContext(ctx, cfg,
-		privval.LoadOrGenFilePV(cfg.PrivValidatorKeyFile(), cfg.PrivValidatorStateFile()), key,
+	validator := privval.LoadOrGenFilePV(cfg.PrivValidatorKeyFile(), cfg.PrivValidatorStateFile())
+	consensusKey, ok := validator.Key.PrivKey.(ed25519.PrivKey)
+	if !ok {
+		return fmt.Errorf("the validator's key in %s is of type %s: the beacon needs ed25519", cfg.PrivValidatorKeyFile(), validator.Key.PrivKey.Type())
+	}
+	n.app.Contribute(consensusKey)
+	n.comet, err = node.NewNodeWithContext(ctx, cfg, validator, key,
 		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(n.app)),
 		func() (*cmttypes.GenesisDoc, error) { return genesis, nil },
 		n.openCometDB, node.DefaultMetricsProvider(cfg.Instrumentation),

@@ -98,20 +98,90 @@ func TestRoundsDiffer(t *testing.T) {
 			return Round{rapid.SampledFrom([]string{"", "a", "ab"}).Draw(t, name), rapid.Int64Range(0, 3).Draw(t, name), receipt.Digest{rapid.ByteMax(1).Draw(t, name)}}
 		}
 		a, b := round("a"), round("b")
-		if bytes.Equal(a.Input(), b.Input()) != (a == b) || (a.Join(nil) == b.Join(nil)) != (a == b) {
+		last := receipt.Digest{7}
+		if bytes.Equal(a.Input(), b.Input()) != (a == b) || (a.Join(last, nil) == b.Join(last, nil)) != (a == b) {
 			t.Fatalf("%v and %v: equal rounds, and only those, are equal", a, b)
 		}
-		outputs := make([]Output, rapid.IntRange(1, 5).Draw(t, "outputs"))
-		for i := range outputs {
-			outputs[i][0] = byte(i)
-		}
-		whole := a.Join(outputs)
-		for i := range outputs { // leaving out any one changes the value
-			if a.Join(slices.Concat(outputs[:i], outputs[i+1:])) == whole {
-				t.Fatal("a contribution does not count")
-			}
+		one := []Contribution{{1, Output{1}}}
+		if a.Join(last, one) == a.Join(last, nil) || a.Join(last, one) == a.Join(receipt.Digest{8}, one) {
+			t.Fatal("a contribution, or the last randomness, does not count")
 		}
 	})
+}
+
+// The bound of spec/beacon.md, 4: over all subsets of more than two thirds of
+// the power, there are at most 1 + f values, f being how many validators can be
+// left out at once.
+func TestFewValuesCanBeReached(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := make([]Contribution, rapid.IntRange(1, 9).Draw(t, "validators"))
+		var total uint64
+		for i := range all {
+			all[i].Power = rapid.Uint64Range(1, 10).Draw(t, "power")
+			copy(all[i].Output[:], rapid.SliceOfN(rapid.Byte(), OutputSize, OutputSize).Draw(t, "output"))
+			total += all[i].Power
+		}
+		values := map[receipt.Digest]bool{}
+		f := 0
+		for subset := range 1 << len(all) {
+			var part []Contribution
+			var power uint64
+			for i, c := range all {
+				if subset>>i&1 == 1 {
+					part = append(part, c)
+					power += c.Power
+				}
+			}
+			if 3*power <= 2*total {
+				continue
+			}
+			f = max(f, len(all)-len(part))
+			value := Round{Chain: "c"}.Join(receipt.Digest{}, part)
+			values[value] = true
+			slices.Reverse(part)
+			if again := (Round{Chain: "c"}).Join(receipt.Digest{}, part); again != value && distinct(all) {
+				t.Fatal("the order of validators counts")
+			}
+		}
+		if len(values) > 1+f {
+			t.Fatalf("%d values from %d validators, of which %d can be left out", len(values), len(all), f)
+		}
+	})
+}
+
+// distinct says whether no two contributions are equally little.
+func distinct(all []Contribution) bool {
+	for i := range all {
+		for j := range all[:i] {
+			if !all[i].before(&all[j]) && !all[j].before(&all[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Who counts follows power, within five standard deviations and the 2 % that
+// taking quotients for exponentials costs.
+func TestWhoCountsFollowsPower(t *testing.T) {
+	const rounds = 30_000
+	powers := slices.Repeat([]uint64{1, 2, 3}, 10)
+	wins := make([]float64, 4)
+	for n := range rounds {
+		contributions := make([]Contribution, len(powers))
+		for i, p := range powers {
+			d := Value(receipt.Digest{}, "power", uint64(n*len(powers)+i))
+			contributions[i].Power = p
+			copy(contributions[i].Output[:], d[:])
+		}
+		wins[leastOf(contributions).Power]++
+	}
+	for p := 1; p <= 3; p++ {
+		want := rounds * float64(p) / 6
+		if off := math.Abs(wins[p] - want); off > 5*math.Sqrt(want)+0.02*want {
+			t.Errorf("those of power %d counted in %.0f rounds of %.0f", p, wins[p], want)
+		}
+	}
 }
 
 // A validator is punished exactly when it exceeds a threshold within a window,

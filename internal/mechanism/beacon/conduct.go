@@ -20,6 +20,19 @@ const (
 	Silent
 )
 
+// String is the conduct's name in events.
+func (c Conduct) String() string {
+	switch c {
+	case Contributed:
+		return "contributed"
+	case Withheld:
+		return "withheld"
+	case Silent:
+		return "silent"
+	}
+	return fmt.Sprintf("conduct %d", int(c))
+}
+
 // Params are what governance sets.
 type Params struct {
 	// Window is how many rounds are counted together; counts begin anew with

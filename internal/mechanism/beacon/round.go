@@ -1,8 +1,8 @@
 package beacon
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/koinon/koinon/receipt"
 )
@@ -13,8 +13,14 @@ const OutputSize = 64
 // Output is what one validator's proof yields: unique for its key and the round.
 type Output [OutputSize]byte
 
+// Contribution is one validator's output, and its voting power.
+type Contribution struct {
+	Power  uint64
+	Output Output
+}
+
 // Round is one beat of the beacon: the votes for a block carry its proofs, the
-// block after stores the value that they join into.
+// block after stores the randomness that follows from them.
 type Round struct {
 	Chain string
 	// Height is that of the block whose votes carry the proofs.
@@ -28,16 +34,42 @@ type Round struct {
 // before Previous is known, and no proof of one round is one of another.
 func (r Round) Input() []byte { return r.canonical("beacon-round") }
 
-// Join makes the randomness of the block after Height from the outputs of those
-// who contributed, in the order of the block's validators. With none it still
-// differs by round, but is no secret.
-func (r Round) Join(outputs []Output) receipt.Digest {
-	h := sha256.New()
-	h.Write(binary.BigEndian.AppendUint64(r.canonical("beacon"), uint64(len(outputs))))
-	for _, o := range outputs {
-		h.Write(o[:])
+// Join makes the randomness of the block after Height from that of the block at
+// Height and from the least output for its power among those contributed; with
+// none it still differs by round, but is no secret.
+//
+// One output counts rather than a hash of all, so that whoever leaves some out
+// chooses among few: it must leave out the least to have the second, and those
+// two to have the third. A hash of all would have had a value for every subset.
+// Outputs are not known before they are sent, so that every validator may be
+// the one who counts.
+func (r Round) Join(last receipt.Digest, contributions []Contribution) receipt.Digest {
+	data := append(r.canonical("beacon"), last[:]...)
+	if least := leastOf(contributions); least != nil {
+		data = append(data, least.Output[:]...)
 	}
-	return receipt.Digest(h.Sum(nil))
+	return receipt.Sum(data)
+}
+
+// leastOf is the contribution whose output, as a number, is least in proportion
+// to its power, so that each counts with a chance that follows its power; the
+// first of equals.
+func leastOf(contributions []Contribution) *Contribution {
+	var least *Contribution
+	for i := range contributions {
+		c := &contributions[i]
+		if c.Power > 0 && (least == nil || c.before(least)) {
+			least = c
+		}
+	}
+	return least
+}
+
+// before compares a/p with b/q as a·q with b·p, exactly.
+func (c *Contribution) before(d *Contribution) bool {
+	high, low := bits.Mul64(binary.BigEndian.Uint64(c.Output[:]), d.Power)
+	otherHigh, otherLow := bits.Mul64(binary.BigEndian.Uint64(d.Output[:]), c.Power)
+	return high < otherHigh || high == otherHigh && low < otherLow
 }
 
 func (r Round) canonical(kind string) []byte {

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router simulate-router e2e fuzz clean
+.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router simulate-router simulate-audit e2e fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -57,6 +57,9 @@ bench-gateway: build ## koinon beside other gateways; needs npm; ARGS=--quick fo
 
 simulate-router: ## The router among 1,000 gateways and 10,000 providers; ARGS as in --help.
 	$(GO) run ./cmd/simulaterouter $(ARGS)
+
+simulate-audit: ## Ten thousand providers, among them cheats, colluders and bribers; ARGS as in --help.
+	$(GO) run ./cmd/simulateaudit $(ARGS)
 
 fuzz: ## Every fuzz target for a minute each.
 	./scripts/fuzz.sh 60s

@@ -42,6 +42,9 @@ func (r *RoPE) At(position int) Turn {
 	return t
 }
 
+// Values lists the cosines of the pairs, then their sines.
+func (t Turn) Values() []float32 { return append(append([]float32{}, t.cos...), t.sin...) }
+
 // Turns computes the rotations of positions 0 to n−1.
 func (r *RoPE) Turns(n int) []Turn {
 	list := make([]Turn, n)

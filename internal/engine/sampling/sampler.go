@@ -232,3 +232,10 @@ func finite(l float32) float32 {
 	}
 	return -math.MaxFloat32
 }
+
+// Adjusted are the logits of a step after bias and penalties, valid until the next
+// draw.
+func (s *Sampler) Adjusted(logits []float32) []float32 {
+	s.adjust(logits[:len(s.work)], nil)
+	return s.work
+}

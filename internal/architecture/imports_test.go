@@ -63,7 +63,7 @@ var areas = []area{
 	{"api", []string{}, anything},
 	{"models", nil, durable},
 
-	{"internal/engine", []string{"internal/tensor", "receipt"}, anything},
+	{"internal/engine", []string{"internal/tensor", "internal/mechanism", "receipt"}, anything},
 	{"internal/inference", []string{"api", "receipt"}, wire},
 	{"internal/region", nil, offline},
 	{"internal/route", []string{"receipt", "internal/region"}, offline},

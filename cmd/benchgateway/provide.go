@@ -105,6 +105,6 @@ func (s seller) load(ctx context.Context, host *p2p.Host) (provider.Model, *behi
 	}
 	return provider.Model{
 		Digest: digest, Name: m.Name, Version: m.Version, Class: m.Class, License: m.License, Architecture: m.Architecture,
-		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization,
+		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization, Root: m.Root,
 	}, engine, weights.Join(host, store, weights.Limits{}), nil
 }

@@ -125,7 +125,7 @@ func (w *world) prepare(ctx context.Context) error {
 	_, err := w.ledger.Send(ctx, w.owner, &modelv1.MsgRegisterVersion{
 		Owner: w.owner.Address(), Digest: w.model.String(), Name: "bench", Version: "1", Class: modelv1.VerificationClass_VERIFICATION_CLASS_EXACT,
 		Policy:  modelv1.Policy{ProviderBps: 8000, TreasuryBps: 500, CuratorsBps: 300, Owners: []modelv1.Share{{Address: w.owner.Address(), Bps: 1200}}},
-		License: "Apache-2.0", Architecture: "llama", Parameters: 1, SizeBytes: 1, ContextLength: 512, Quantization: "Q8_0",
+		License: "Apache-2.0", Architecture: "llama", Parameters: 1, SizeBytes: 1, ContextLength: 512, Quantization: "Q8_0", WeightsRoot: w.model.String(),
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type imported struct {
 	File         string   `json:"file"`
 	Manifest     string   `json:"manifest"`
 	Digest       string   `json:"digest"` // of the manifest
+	Root         string   `json:"root"`   // over the rows of the weights
 	Name         string   `json:"name"`
 	Version      string   `json:"version"`
 	License      string   `json:"license"`
@@ -125,13 +126,13 @@ func importModel(ctx context.Context, talk io.Writer, dir, out string, o hugging
 		return imported{}, fmt.Errorf("cannot write the manifest: %w", err)
 	}
 	return imported{
-		File: out, Manifest: manifest, Digest: m.Digest().String(), Name: m.Name, Version: m.Version, License: m.License, Architecture: m.Architecture,
+		File: out, Manifest: manifest, Digest: m.Digest().String(), Root: m.Root.String(), Name: m.Name, Version: m.Version, License: m.License, Architecture: m.Architecture,
 		Type: m.Quantization, Parameters: m.Parameters, Context: m.ContextLength, Bytes: m.Weights.Size, Notes: folder.Notes,
 	}, nil
 }
 
 func (i imported) print(out io.Writer) error {
-	_, err := fmt.Fprintf(out, "%s: %s %s, %.2f million parameters, mostly %s, %s, context %d, %s\n%s: %s@%s\n%s\n",
-		i.File, i.Architecture, i.Name, float64(i.Parameters)/1e6, i.Type, megabytes(i.Bytes), i.Context, i.License, i.Manifest, i.Name, i.Version, i.Digest)
+	_, err := fmt.Fprintf(out, "%s: %s %s, %.2f million parameters, mostly %s, %s, context %d, %s\n%s: %s@%s\n%s\nweights root %s\n",
+		i.File, i.Architecture, i.Name, float64(i.Parameters)/1e6, i.Type, megabytes(i.Bytes), i.Context, i.License, i.Manifest, i.Name, i.Version, i.Digest, i.Root)
 	return err
 }

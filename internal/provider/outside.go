@@ -139,4 +139,5 @@ type Model struct {
 	SizeBytes     uint64
 	ContextLength uint32
 	Quantization  string
+	Root          receipt.Digest // over the rows of an exact version's weights
 }

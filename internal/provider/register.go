@@ -83,6 +83,8 @@ func (p *Provider) versionMessage(ctx context.Context) (proto.Message, error) {
 	switch {
 	case err == nil && known.Class != class:
 		return nil, fmt.Errorf("%w: %s is registered with verification class %s, not %s", errHopeless, m.Digest, known.Class, class)
+	case err == nil && known.WeightsRoot != m.weightsRoot():
+		return nil, fmt.Errorf("%w: %s is registered with the weights root %q, its file has %q: who serves it could be convicted wrongly", errHopeless, m.Digest, known.WeightsRoot, m.weightsRoot())
 	case err == nil:
 		return nil, nil
 	case !errors.Is(err, ErrNotFound):
@@ -91,8 +93,16 @@ func (p *Provider) versionMessage(ctx context.Context) (proto.Message, error) {
 	return &modelv1.MsgRegisterVersion{
 		Owner: p.out.Ledger.Address(), Digest: m.Digest.String(), Name: m.Name, Version: m.Version, Class: class,
 		Policy: p.config.Policy, License: m.License, Architecture: m.Architecture, Parameters: m.Parameters,
-		SizeBytes: m.SizeBytes, ContextLength: m.ContextLength, Quantization: m.Quantization,
+		SizeBytes: m.SizeBytes, ContextLength: m.ContextLength, Quantization: m.Quantization, WeightsRoot: m.weightsRoot(),
 	}, nil
+}
+
+// weightsRoot is the root as the ledger has it: empty if there is none.
+func (m *Model) weightsRoot() string {
+	if m.Root.IsZero() {
+		return ""
+	}
+	return m.Root.String()
 }
 
 // standingMessages register the provider, or bring its entry up to date.

@@ -42,6 +42,9 @@ type Manifest struct {
 	// Vocabulary is a GGUF of the same metadata without tensors: what those need
 	// who only recount tokens.
 	Vocabulary Blob `json:"tokenizer"`
+	// Root is the digest over the rows of an exact version's weights, by which single
+	// rows are proved in a dispute (spec/bisection.md); zero for the statistical class.
+	Root receipt.Digest `json:"root"`
 	// Template is the SHA-256 of the chat template's text; zero if there is none.
 	Template receipt.Digest `json:"template"`
 }
@@ -106,6 +109,8 @@ func (m Manifest) Validate() error {
 	switch {
 	case m.Class != receipt.Exact && m.Class != receipt.Statistical:
 		return fmt.Errorf("%w: class %q, not %s or %s", ErrManifest, m.Class, receipt.Exact, receipt.Statistical)
+	case (m.Class == receipt.Exact) == m.Root.IsZero():
+		return fmt.Errorf("%w: class %s with the root %s; exact versions have one, others zeros", ErrManifest, m.Class, m.Root)
 	case m.Parameters == 0 || m.Parameters > maxNumber:
 		return fmt.Errorf("%w: %d parameters", ErrManifest, m.Parameters)
 	case m.ContextLength == 0:

@@ -18,7 +18,7 @@ func sound(t testing.TB) Manifest {
 	b := Blob{SHA256: receipt.Sum([]byte("weights")), Size: 7, CID: c.String()}
 	return Manifest{
 		Format: Format, Name: "a <b> & ü", Version: "1", Architecture: "llama", Parameters: 1, ContextLength: 1,
-		Quantization: "F32", Class: receipt.Exact, License: "MIT", Weights: b, Vocabulary: b,
+		Quantization: "F32", Class: receipt.Exact, License: "MIT", Weights: b, Vocabulary: b, Root: b.SHA256,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/ipfs/go-datastore"
 
 	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/internal/engine/rows"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -151,6 +152,13 @@ func describe(f *gguf.File, card Card) (Manifest, error) {
 		if elements[t.Type] > most {
 			most, m.Quantization = elements[t.Type], t.Type.String()
 		}
+	}
+	if m.Class == receipt.Exact {
+		r, err := rows.New(f)
+		if err != nil {
+			return m, fmt.Errorf("an exact version is one that the engine runs: %w", err)
+		}
+		m.Root = r.Root()
 	}
 	return m, nil
 }

@@ -45,7 +45,7 @@ func Open(path string) (*File, error) {
 	return rows, nil
 }
 
-// New is Open of a file that is open, which it takes over.
+// New is Open of a file that is open already, and stays so while rows are read.
 func New(f *gguf.File) (*File, error) {
 	shape, rope, err := shapeOf(f)
 	if err != nil {

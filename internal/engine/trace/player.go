@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/mechanism/bisection"
 	"github.com/koinon/koinon/internal/mechanism/merkle"
 	"github.com/koinon/koinon/internal/mechanism/referee"
@@ -15,6 +16,25 @@ import (
 // ErrAgreed is returned for a challenger that finds nothing to dispute: what the
 // accused has opened is what the model gives.
 var ErrAgreed = errors.New("nothing of what was opened differs from what the model gives")
+
+// Dissent lists the leaves that a receipt's steps should have had, from a replay of
+// its tokens: the replay's own, but where the sampler draws another token than was
+// served, the leaf with that token.
+func Dissent(c *Case, replay engine.Replay) ([]receipt.Digest, error) {
+	leaves := slices.Clone(replay.Leaves)
+	for step, id := range replay.Drawn {
+		if id == c.Output[step] {
+			continue
+		}
+		t, err := New(c, uint64(step))
+		if err != nil {
+			return nil, err
+		}
+		leaves[step] = t.Leaf()
+		break // the first is enough: nothing after it will be disputed
+	}
+	return leaves, nil
+}
 
 // Player finds the moves of an honest side. It computes a trace when the game first
 // needs one; a game may be taken up again by a new player at any move. It is not
@@ -28,7 +48,7 @@ type Player struct {
 
 // NewPlayer plays about a case. Leaves are those of the receipt's steps, as the
 // player has them: for the accused those that it served with, for the challenger
-// those of a replay.
+// those of [Dissent].
 func NewPlayer(c *Case, leaves []receipt.Digest) (*Player, error) {
 	if uint64(len(leaves)) != c.Receipt.CompletionTokens || len(leaves) == 0 {
 		return nil, fmt.Errorf("%w: %d leaves for %d tokens", ErrAnswer, len(leaves), c.Receipt.CompletionTokens)

@@ -344,7 +344,7 @@ func Version(owner Account, name string, data ...Account) *modelv1.MsgRegisterVe
 	return &modelv1.MsgRegisterVersion{
 		Owner: owner.Address, Digest: Digest(name), Name: name, Version: "1.0",
 		Class: modelv1.VerificationClass_VERIFICATION_CLASS_EXACT, Policy: policy, License: "Apache-2.0",
-		Architecture: "llama", Parameters: 4_000_000, SizeBytes: 4_500_000, ContextLength: 512, Quantization: "Q8_0",
+		Architecture: "llama", Parameters: 4_000_000, SizeBytes: 4_500_000, ContextLength: 512, Quantization: "Q8_0", WeightsRoot: Digest("weights of " + name),
 	}
 }
 

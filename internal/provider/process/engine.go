@@ -149,6 +149,6 @@ func offering(ctx context.Context, ledger *client.Client, digest string) ([]p2p.
 func modelOf(m weights.Manifest, digest receipt.Digest) provider.Model {
 	return provider.Model{
 		Digest: digest, Name: m.Name, Version: m.Version, Class: m.Class, License: m.License, Architecture: m.Architecture,
-		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization,
+		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization, Root: m.Root,
 	}
 }

@@ -21,7 +21,7 @@ func (m messages) RegisterVersion(ctx context.Context, msg *modelv1.MsgRegisterV
 	v := modelv1.Version{
 		Digest: msg.Digest, Name: msg.Name, Version: msg.Version, Owner: msg.Owner, Class: msg.Class, Policy: msg.Policy,
 		License: msg.License, Architecture: msg.Architecture, Parameters: msg.Parameters, SizeBytes: msg.SizeBytes,
-		ContextLength: msg.ContextLength, Quantization: msg.Quantization, CreatedAt: now(ctx),
+		ContextLength: msg.ContextLength, Quantization: msg.Quantization, CreatedAt: now(ctx), WeightsRoot: msg.WeightsRoot,
 	}
 	if err := m.validate(v); err != nil {
 		return nil, err

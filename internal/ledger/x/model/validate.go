@@ -53,6 +53,13 @@ func (k *Keeper) validate(v modelv1.Version) error {
 	case v.Parameters == 0 || v.SizeBytes == 0 || v.ContextLength == 0:
 		return bad("parameters, size_bytes and context_length", "more than zero")
 	}
+	if v.Class == modelv1.VerificationClass_VERIFICATION_CLASS_EXACT {
+		if _, err := receipt.ParseDigest(v.WeightsRoot); err != nil {
+			return fmt.Errorf("%w: weights_root, which an exact version's disputes need: %w", ErrField, err)
+		}
+	} else if v.WeightsRoot != "" {
+		return bad("weights_root", "empty for the statistical class")
+	}
 	policy := PolicyOf(v.Policy)
 	if err := policy.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPolicy, err)

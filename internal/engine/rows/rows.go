@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/gguf"
@@ -24,11 +23,10 @@ var ErrModel = errors.New("the model has no weights root")
 
 // File is a model's file and the tree over its rows: 64 bytes of memory a row.
 type File struct {
-	file    *gguf.File
-	shape   referee.Shape
-	rope    *tensor.RoPE
-	tensors []referee.Rows
-	tree    *merkle.Tree
+	file  *gguf.File
+	shape referee.Shape
+	rope  *tensor.RoPE
+	tree  *merkle.Tree
 }
 
 // Open reads a file and hashes its rows. Refusals: [ErrModel], and the engine's.
@@ -51,9 +49,9 @@ func New(f *gguf.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &File{file: f, shape: shape, rope: rope, tensors: shape.Tensors()}
+	r := &File{file: f, shape: shape, rope: rope}
 	leaves := make([]receipt.Digest, 0, shape.RowCount())
-	for _, t := range r.tensors {
+	for _, t := range shape.Tensors() {
 		if err := r.each(t, func(row []byte) { leaves = append(leaves, receipt.Sum(row)) }); err != nil {
 			return nil, err
 		}
@@ -78,8 +76,7 @@ func (r *File) Prove(wanted []uint64) []receipt.Digest {
 
 // Row is the bytes of one row.
 func (r *File) Row(index uint64) ([]byte, error) {
-	i := sort.Search(len(r.tensors), func(i int) bool { return r.tensors[i].First > index }) - 1
-	t := r.tensors[i]
+	t := r.shape.Row(index)
 	if index >= t.First+t.Count {
 		return nil, fmt.Errorf("%w: row %d of %d", ErrModel, index, r.tree.Len())
 	}
@@ -102,8 +99,7 @@ func (r *File) row(t referee.Rows, i uint64) ([]byte, error) {
 		values, err := stored.Floats()
 		return floatBytes(values), err
 	}
-	size := uint64(len(stored.Data())) / t.Count
-	return slices.Clone(stored.Data()[i*size:][:size]), nil
+	return slices.Clone(stored.Data()[i*t.Bytes:][:t.Bytes]), nil
 }
 
 // each visits all rows of a tensor.
@@ -143,14 +139,14 @@ func shapeOf(f *gguf.File) (referee.Shape, *tensor.RoPE, error) {
 		Dim: uint64(d.Dim), Hidden: uint64(d.Hidden), Heads: uint64(d.Heads), KVHeads: uint64(d.KVHeads), HeadDim: uint64(d.HeadDim),
 		Layers: uint64(len(d.Layers)), Vocabulary: embedding.Shape[1], Context: uint64(d.Context), Epsilon: math.Float32bits(d.Epsilon),
 		Halves: d.Halves, HeadNorms: d.HeadNorms, Biases: f.HasTensor("blk.0.attn_q.bias"), Tied: !f.HasTensor("output.weight"),
-		Embedding: referee.Format(embedding.Type), Output: referee.Format(embedding.Type),
+		Embedding: formatOf(embedding), Output: formatOf(embedding),
 	}
 	if !s.Tied {
 		output, err := f.Tensor("output.weight")
 		if err != nil {
 			return s, nil, err
 		}
-		s.Output = referee.Format(output.Type)
+		s.Output = formatOf(output)
 	}
 	for i := range d.Layers {
 		m, err := matricesOf(f, fmt.Sprintf("blk.%d.", i), s.Biases)
@@ -179,13 +175,13 @@ func matricesOf(f *gguf.File, block string, biases bool) (m referee.Matrices, er
 		if err != nil {
 			return m, err
 		}
-		if t.Type > math.MaxUint8 {
-			return m, fmt.Errorf("%w: tensor %s has type %s", ErrModel, t.Name, t.Type)
-		}
-		*want.to = referee.Format(t.Type)
+		*want.to = formatOf(t)
 	}
 	return m, nil
 }
+
+// formatOf is how a tensor is stored; what no shape has, for an unknown type.
+func formatOf(t gguf.Tensor) referee.Format { return referee.Format(min(t.Type, math.MaxUint8)) }
 
 // checkSizes refuses tensors that have not the rows that the shape gives them.
 func checkSizes(f *gguf.File, s *referee.Shape) error {
@@ -197,12 +193,12 @@ func checkSizes(f *gguf.File, s *referee.Shape) error {
 		if err != nil {
 			return err
 		}
-		rows := uint64(1)
-		if !t.Vector && len(stored.Shape) == 2 {
-			rows = stored.Shape[1]
+		size := uint64(len(stored.Data()))
+		if t.Vector { // which is kept in binary32
+			size = 4 * stored.Elements()
 		}
-		if rows != t.Count || t.Vector && len(stored.Shape) != 1 {
-			return fmt.Errorf("%w: tensor %s has the shape %v, where %d rows are needed", ErrModel, t.Name, stored.Shape, t.Count)
+		if size != t.Count*t.Bytes {
+			return fmt.Errorf("%w: tensor %s has the shape %v, where %d rows of %d bytes are needed", ErrModel, t.Name, stored.Shape, t.Count, t.Bytes)
 		}
 	}
 	return nil

@@ -23,7 +23,9 @@ import (
 
 // forgery is a whole trace that somebody made up, and the leaves it stands by.
 type forgery struct {
-	rows         interface{ Prove([]uint64) []receipt.Digest }
+	rows interface {
+		Prove([]uint64) []receipt.Digest
+	}
 	leaves       []receipt.Digest
 	trace        referee.Trace
 	words        [][][]uint32 // by segment and chunk

@@ -183,39 +183,8 @@ func (p *Player) witness(g *bisection.Game, at referee.Place) (referee.Witness, 
 	if _, err := p.trace.Judge(at, g.Words(), seen); err != nil {
 		return referee.Witness{}, err
 	}
-	w := seen.witness
-	slices.SortFunc(w.Chunks, referee.Chunk.Compare)
-	w.Chunks = slices.CompactFunc(w.Chunks, func(a, b referee.Chunk) bool { return a.Compare(b) == 0 })
-	slices.SortFunc(w.Rows, func(a, b referee.Row) int { return cmp.Compare(a.Index, b.Index) })
-	w.Rows = slices.CompactFunc(w.Rows, func(a, b referee.Row) bool { return a.Index == b.Index })
-	segments, chunks := g.Place()
-	var before []uint64
-	for rest := w.Chunks; len(rest) > 0; {
-		segment := rest[0].Segment
-		var wanted []uint64
-		for len(rest) > 0 && rest[0].Segment == segment {
-			wanted, rest = append(wanted, rest[0].Index), rest[1:]
-		}
-		tree, err := p.trace.segment(segment)
-		if err != nil {
-			return w, err
-		}
-		if segment == segments.Lo {
-			w.Proof = append(w.Proof, chunks.Prove(tree.Node, wanted)...)
-			continue
-		}
-		w.Proof = append(w.Proof, merkle.Prove(tree.Node, 0, tree.Len(), wanted)...)
-		before = append(before, segment)
-	}
-	w.Proof = append(w.Proof, segments.Prove(p.trace.tree.Node, before)...)
-	if len(w.Rows) > 0 {
-		var wanted []uint64
-		for _, r := range w.Rows {
-			wanted = append(wanted, r.Index)
-		}
-		w.RowProof = p.c.Rows.Prove(wanted)
-	}
-	return w, nil
+	err := bisection.Attest(g, &seen.witness, p.trace, p.c.Rows.Prove)
+	return seen.witness, err
 }
 
 // recorder notes what is read of a source.

@@ -158,6 +158,18 @@ func (t *Trace) load(segment uint64) error {
 	return nil
 }
 
+// Nodes implements [bisection.Nodes].
+func (t *Trace) Nodes(segment uint64) (merkle.Node, error) {
+	tree, err := t.segment(segment)
+	if err != nil {
+		return nil, err
+	}
+	return tree.Node, nil
+}
+
+// Top implements [bisection.Nodes].
+func (t *Trace) Top() merkle.Node { return t.tree.Node }
+
 // segment is the tree of a segment.
 func (t *Trace) segment(segment uint64) (*merkle.Tree, error) {
 	if t.trees[segment] == nil {

@@ -152,7 +152,7 @@ func (d *Descent) Verify(o Opened, proof *Proof) error {
 }
 
 // Prove is the proof that Verify reads, by whoever has the tree's nodes.
-func (d *Descent) Prove(node func(lo, hi uint64) receipt.Digest, wanted []uint64) (proof Proof) {
+func (d *Descent) Prove(node Node, wanted []uint64) (proof Proof) {
 	for _, r := range d.agreedRanges() {
 		n := below(wanted, r.Hi)
 		if n > 0 {

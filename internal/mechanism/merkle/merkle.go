@@ -82,10 +82,13 @@ func (t *Tree) Node(lo, hi uint64) receipt.Digest {
 	return t.levels[k][lo>>k]
 }
 
+// Node gives the node above leaves lo to hi of some tree, a subtree of it.
+type Node func(lo, hi uint64) receipt.Digest
+
 // Prove lists the nodes that, with the wanted leaves, give the node above lo to
 // hi: the largest subtrees with none of them, from left to right. Wanted ascends,
-// and holds one leaf at least of that range. Node gives a subtree's node.
-func Prove(node func(lo, hi uint64) receipt.Digest, lo, hi uint64, wanted []uint64) []receipt.Digest {
+// and holds one leaf at least of that range.
+func Prove(node Node, lo, hi uint64, wanted []uint64) []receipt.Digest {
 	if len(wanted) == 0 {
 		return []receipt.Digest{node(lo, hi)}
 	}

@@ -1,6 +1,9 @@
 package referee
 
-import "fmt"
+import (
+	"fmt"
+	"sort"
+)
 
 // A model's rows, in the order in which its weights root has them: the shape;
 // the embedding; the last norm; the output, unless it is tied; of each layer the
@@ -106,7 +109,8 @@ type Rows struct {
 	// rotations, the last ones.
 	Name         string
 	First, Count uint64
-	Vector       bool // one row of binary32; a matrix's rows are as the file has them
+	Bytes        uint64 // of a row
+	Vector       bool   // one row of binary32; a matrix's rows are as the file has them
 }
 
 // tensorNames are GGUF's; those of layers follow "blk.<layer>.".
@@ -118,12 +122,41 @@ var tensorNames = [...]string{
 	tensorGate: "ffn_gate.weight", tensorUp: "ffn_up.weight", tensorDown: "ffn_down.weight", tensorTurns: "",
 }
 
+// bytes is the size of a tensor's rows.
+func (s *Shape) bytes(t tensor, layer uint64) uint64 {
+	q, kv := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
+	switch t {
+	case tensorShape:
+		return uint64(len(s.Bytes()))
+	case tensorEmbedding:
+		return s.Embedding.size(s.Dim)
+	case tensorOutput:
+		return s.Output.size(s.Dim)
+	case tensorNorm, tensorAttnNorm, tensorFFNNorm:
+		return F32.size(s.Dim)
+	case tensorQBias:
+		return F32.size(q)
+	case tensorKBias, tensorVBias:
+		return F32.size(kv)
+	case tensorQNorm, tensorKNorm, tensorTurns:
+		return F32.size(s.HeadDim)
+	}
+	return s.Matrices[layer].list()[t-tensorQ].size(s.inputs()[t-tensorQ])
+}
+
+// Row finds the tensor that a row belongs to; the last, if there is no such row.
+func (s *Shape) Row(index uint64) Rows {
+	list := s.Tensors()
+	i := sort.Search(len(list), func(i int) bool { return list[i].First > index })
+	return list[i-1]
+}
+
 // Tensors lists all rows by tensor, in order.
 func (s *Shape) Tensors() (list []Rows) {
 	add := func(t tensor, prefix string, layer uint64) {
 		if n := s.count(t); n > 0 {
 			vector := t == tensorNorm || t >= tensorAttnNorm && t <= tensorVBias
-			list = append(list, Rows{prefix + tensorNames[t], s.row(t, layer, 0), n, vector})
+			list = append(list, Rows{prefix + tensorNames[t], s.row(t, layer, 0), n, s.bytes(t, layer), vector})
 		}
 	}
 	for t := tensorShape; t < tensorAttnNorm; t++ {

@@ -138,7 +138,7 @@ func (s Shape) Validate() error {
 }
 
 func (s Shape) validateFormats() error {
-	q := s.Heads * s.HeadDim
+	inputs := s.inputs()
 	check := func(name string, f Format, in uint64) error {
 		if n := f.elements(); n == 0 || in%n != 0 {
 			return fmt.Errorf("%w: %s has rows of %d elements in format %d", ErrShape, name, in, f)
@@ -148,10 +148,15 @@ func (s Shape) validateFormats() error {
 	err := errors.Join(check("embedding", s.Embedding, s.Dim), check("output", s.Output, s.Dim))
 	for _, m := range s.Matrices {
 		for i, f := range m.list() {
-			err = errors.Join(err, check(matrixNames[i], *f, [...]uint64{s.Dim, s.Dim, s.Dim, q, s.Dim, s.Dim, s.Hidden}[i]))
+			err = errors.Join(err, check(matrixNames[i], *f, inputs[i]))
 		}
 	}
 	return err
+}
+
+// inputs are how long the rows of a layer's matrices are.
+func (s *Shape) inputs() [7]uint64 {
+	return [7]uint64{s.Dim, s.Dim, s.Dim, s.Heads * s.HeadDim, s.Dim, s.Dim, s.Hidden}
 }
 
 var matrixNames = [...]string{"q", "k", "v", "o", "gate", "up", "down"}

@@ -1,0 +1,126 @@
+// Command benchdispute measures what a dispute about an answer of the exact class
+// costs: committing while serving, a whole game between two models, and the
+// referee's work and the largest move for models of several sizes. docs/proof.md
+// has what it found.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/koinon/koinon/internal/machine"
+)
+
+// options are a run's flags.
+type options struct {
+	cache           string
+	prompt, answer  int
+	threads, rounds int
+	asJSON          bool
+}
+
+// errUsage marks a command line that makes no sense.
+var errUsage = errors.New("wrong usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := newCommand().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "benchdispute: %v\n", err)
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func newCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "benchdispute",
+		Short: "Measure what a dispute of the exact class costs",
+		Long: `Lets the model that ships and its Q4_0 twin dispute about the twin's answer, move
+by move, and lets the referee compute one number of every operator for models from
+3 million to 70 billion parameters (their shapes alone: no weights are needed).
+
+Progress goes to standard error. Exit codes: 0 measured, 1 failed, 2 wrong usage.`,
+		Example: `  go run ./cmd/benchdispute
+  go run ./cmd/benchdispute --answer-tokens 64 --json`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.threads < 1 || o.rounds < 1 || o.prompt < 1 || o.answer < 1 {
+				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens and --answer-tokens: one at least", errUsage)
+			}
+			return bench(cmd.Context(), o, cmd.OutOrStdout())
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w: see --help", errUsage, err)
+	})
+	f := cmd.Flags()
+	f.StringVar(&o.cache, "cache", "bin/bench-dispute", "folder of the models")
+	f.IntVar(&o.prompt, "prompt-tokens", 64, "tokens of the prompt")
+	f.IntVar(&o.answer, "answer-tokens", 256, "tokens of the answer")
+	f.IntVar(&o.threads, "threads", 2, "threads")
+	f.IntVar(&o.rounds, "rounds", 5, "times that each number is computed; the least counts")
+	f.BoolVar(&o.asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// report is everything that was measured.
+type report struct {
+	Machine machine.Machine `json:"machine"`
+	Game    game            `json:"game"`
+	Words   []word          `json:"words"`
+}
+
+func bench(ctx context.Context, o options, out io.Writer) error {
+	r := report{Machine: machine.This()}
+	var err error
+	fmt.Fprintln(os.Stderr, "a dispute …")
+	if r.Game, err = o.dispute(ctx); err != nil {
+		return err
+	}
+	for _, s := range sizes {
+		for _, context := range s.contexts {
+			fmt.Fprintf(os.Stderr, "one number of each operator: %s, %d positions …\n", s.name, context)
+			words, err := s.judge(context, o.rounds)
+			if err != nil {
+				return err
+			}
+			r.Words = append(r.Words, words...)
+		}
+	}
+	if o.asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	r.print(out)
+	return nil
+}
+
+func (r report) print(out io.Writer) {
+	r.Machine.Print(out)
+	g := r.Game
+	fmt.Fprintf(out, "\nA dispute: %d tokens after %d, the model that ships against its %s twin; the %s wins.\n\n", g.Answer, g.Prompt, g.Twin, g.Winner)
+	fmt.Fprintf(out, "| moves | bytes in all | largest | generating | challenger's replay | accused | challenger | ledger | found |\n|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(out, "| %d | %d | %d | %.3f s | %.3f s | %.3f s | %.3f s | %.1f ms | %s |\n\n",
+		g.Moves, g.Bytes, g.Largest, g.Generating, g.Replaying, g.Accused, g.Challenger, 1e3*g.Ledger, g.Found)
+	fmt.Fprintf(out, "| model | positions | operator | referee | largest move |\n|---|---|---|---|---|\n")
+	for _, w := range r.Words {
+		fmt.Fprintf(out, "| %s | %d | %s | %.1f µs | %.1f KiB |\n", w.Model, w.Positions, w.Operator, 1e6*w.Seconds, float64(w.Bytes)/1024)
+	}
+}

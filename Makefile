@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router simulate-router simulate-audit e2e fuzz clean
+.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute softfloat simulate-router simulate-audit e2e fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -42,6 +42,12 @@ bench: build ## Speed and idle cost, with the machine's name.
 
 bench-engine: build ## The engine beside llama.cpp; ARGS=--quick leaves out the largest model.
 	$(GO) run ./cmd/benchengine $(ARGS)
+
+bench-dispute: ## What a dispute of the exact class costs: moves, bytes, time of either side and of the referee.
+	$(GO) run ./cmd/benchdispute $(ARGS)
+
+softfloat: ## The ledger's arithmetic against the processor's, 200 million pairs of numbers: half an hour.
+	$(GO) test -timeout 2h -run Random ./internal/mechanism/softfloat -pairs 200000000
 
 bench-router: ## One choice among 100,000 offers: time and allocations.
 	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route

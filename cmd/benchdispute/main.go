@@ -1,7 +1,6 @@
 // Command benchdispute measures what a dispute about an answer of the exact class
-// costs: committing while serving, a whole game between two models, and the
-// referee's work and the largest move for models of several sizes. docs/proof.md
-// has what it found.
+// costs: a whole game between two models, and the referee's work and the largest
+// move for models of several sizes. docs/dispute.md has what it found.
 package main
 
 import (

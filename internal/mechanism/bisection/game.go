@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"github.com/koinon/koinon/internal/mechanism/merkle"
+	"github.com/koinon/koinon/internal/mechanism/referee"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -88,6 +89,8 @@ func Begin(r receipt.Receipt, weights receipt.Digest) (Game, error) {
 		return Game{}, fmt.Errorf("%w: its class is %q, not %s", ErrReceipt, r.Class, receipt.Exact)
 	case r.CompletionTokens == 0 || r.PromptTokens == 0:
 		return Game{}, fmt.Errorf("%w: it has a prompt of %d tokens and an answer of %d", ErrReceipt, r.PromptTokens, r.CompletionTokens)
+	case r.PromptTokens > referee.MaxTokens || r.CompletionTokens > referee.MaxTokens-r.PromptTokens:
+		return Game{}, fmt.Errorf("%w: %d and %d tokens; %d in all can be refereed", ErrReceipt, r.PromptTokens, r.CompletionTokens, referee.MaxTokens)
 	case weights.IsZero():
 		return Game{}, fmt.Errorf("%w: its model has no weights root", ErrReceipt)
 	}

@@ -13,7 +13,7 @@ import (
 // Bounds of moves, so that each fits into a transaction.
 const (
 	// MaxMove bounds a move's bytes.
-	MaxMove = 256 << 10
+	MaxMove = referee.MaxWitness + 2
 	// maxDepth bounds the levels of a tree.
 	maxDepth = 64
 )

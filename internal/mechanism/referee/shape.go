@@ -6,13 +6,14 @@ import (
 	"fmt"
 )
 
-// Bounds of shapes: those of the engine.
+// Bounds of shapes: those of the engine, but for what must fit into a move.
 const (
-	maxWidth   = 1 << 24
-	maxHeads   = 1 << 10
-	maxHead    = 512
-	maxLayers  = 1 << 10
-	maxContext = 1 << 18
+	maxWidth      = 1 << 16
+	maxVocabulary = 1 << 24
+	maxHeads      = 1 << 10
+	maxHead       = 512
+	maxLayers     = 1 << 10
+	maxContext    = 1 << 18
 )
 
 // ErrShape is returned for bytes that describe no model that can be refereed.
@@ -116,7 +117,7 @@ func (s Shape) Validate() error {
 	}{
 		{"dim", s.Dim, maxWidth}, {"hidden", s.Hidden, maxWidth}, {"heads", s.Heads, maxHeads},
 		{"kv_heads", s.KVHeads, s.Heads}, {"head_dim", s.HeadDim, maxHead}, {"layers", s.Layers, maxLayers},
-		{"vocabulary", s.Vocabulary, maxWidth}, {"context", s.Context, maxContext},
+		{"vocabulary", s.Vocabulary, maxVocabulary}, {"context", s.Context, maxContext},
 	} {
 		if c.value == 0 || c.value > c.most {
 			return fmt.Errorf("%w: %s is %d; 1 to %d are possible", ErrShape, c.field, c.value, c.most)
@@ -131,6 +132,8 @@ func (s Shape) Validate() error {
 		return fmt.Errorf("%w: epsilon has the bits %08x; 0 to 1 are possible", ErrShape, s.Epsilon)
 	case s.Tied && s.Output != s.Embedding:
 		return fmt.Errorf("%w: output of format %d is tied to an embedding of format %d", ErrShape, s.Output, s.Embedding)
+	case s.Heads*s.HeadDim > maxWidth:
+		return fmt.Errorf("%w: %d heads of %d elements; %d in all are possible", ErrShape, s.Heads, s.HeadDim, maxWidth)
 	case uint64(len(s.Matrices)) != s.Layers:
 		return fmt.Errorf("%w: formats of %d layers of %d", ErrShape, len(s.Matrices), s.Layers)
 	}
@@ -142,6 +145,9 @@ func (s Shape) validateFormats() error {
 	check := func(name string, f Format, in uint64) error {
 		if n := f.elements(); n == 0 || in%n != 0 {
 			return fmt.Errorf("%w: %s has rows of %d elements in format %d", ErrShape, name, in, f)
+		}
+		if size := f.size(in) + F32.size(in) + in/ChunkWords*chunkHead + witnessRoom; size > MaxWitness {
+			return fmt.Errorf("%w: to check one element of %s takes %d bytes, more than the %d of a move", ErrShape, name, size, MaxWitness)
 		}
 		return nil
 	}

@@ -11,6 +11,10 @@ import (
 // ChunkWords is how many words, of four bytes, one leaf of a trace holds at most.
 const ChunkWords = 64
 
+// MaxTokens bounds prompt and answer together: to check one attention weight takes
+// the scores of all positions, and one penalty all tokens, in one move.
+const MaxTokens = 40 << 10
+
 // ErrAnswer is returned for an answer that the model cannot have given.
 var ErrAnswer = errors.New("not an answer of this model")
 
@@ -32,8 +36,10 @@ func NewTrace(shape Shape, r receipt.Receipt, step uint64) (Trace, error) {
 	switch {
 	case r.PromptTokens == 0 || step >= r.CompletionTokens:
 		return Trace{}, fmt.Errorf("%w: step %d of %d after a prompt of %d tokens", ErrAnswer, step, r.CompletionTokens, r.PromptTokens)
-	case r.PromptTokens > shape.Context || r.CompletionTokens > shape.Context || r.PromptTokens+step > shape.Context:
-		return Trace{}, fmt.Errorf("%w: %d and %d tokens in a context of %d", ErrAnswer, r.PromptTokens, r.CompletionTokens, shape.Context)
+	case r.PromptTokens > MaxTokens || r.CompletionTokens > MaxTokens || r.PromptTokens+r.CompletionTokens > MaxTokens:
+		return Trace{}, fmt.Errorf("%w: %d and %d tokens; %d in all can be refereed", ErrAnswer, r.PromptTokens, r.CompletionTokens, MaxTokens)
+	case r.PromptTokens+step > shape.Context:
+		return Trace{}, fmt.Errorf("%w: %d tokens in a context of %d", ErrAnswer, r.PromptTokens+step, shape.Context)
 	}
 	return Trace{Shape: shape, Receipt: r, Step: step}, nil
 }
@@ -45,7 +51,11 @@ func (t *Trace) Positions() uint64 { return t.Receipt.PromptTokens + t.Step }
 func (t *Trace) Segments() uint64 { return t.Positions() + 2 }
 
 // Place is one word of a trace.
-type Place struct{ Segment, Chunk, Word uint64 }
+type Place struct {
+	Segment uint64 `json:"segment"`
+	Chunk   uint64 `json:"chunk"`
+	Word    uint64 `json:"word"`
+}
 
 // Run is the output of one operator of a segment.
 type Run struct {

@@ -11,11 +11,16 @@ import (
 
 // Bounds of a witness, so that its move fits into a transaction.
 const (
-	maxChunks = 4 << 10
-	maxRows   = 4
-	maxRow    = 256 << 10 // bytes
-	maxProof  = 8 << 10   // digests
-	maxBias   = 1 << 10
+	// MaxWitness bounds its bytes.
+	MaxWitness = 256<<10 - 2
+	maxChunks  = 4 << 10
+	maxRows    = 4
+	maxProof   = MaxWitness / 32 // digests
+	maxBias    = 1 << 10
+	// chunkHead are the bytes of a chunk beside its words; witnessRoom is left for
+	// proofs and a second row, such as a bias.
+	chunkHead   = 20
+	witnessRoom = 8 << 10
 )
 
 // ErrMissing is returned for a witness that lacks what the operator needs.
@@ -129,7 +134,7 @@ func ReadWitness(r *canonical.Reader) (w Witness) {
 	}
 	w.Proof = r.Digests(maxProof)
 	for range r.Count(maxRows, 12) {
-		w.Rows = append(w.Rows, Row{r.Uint64(), r.Bytes(maxRow)})
+		w.Rows = append(w.Rows, Row{r.Uint64(), r.Bytes(MaxWitness)})
 	}
 	w.RowProof = r.Digests(maxProof)
 	for range r.Count(maxBias, 8) {

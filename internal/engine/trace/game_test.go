@@ -323,6 +323,27 @@ func say(g *bisection.Game, m bisection.Move) string {
 	return ""
 }
 
+// One wrong word of any operator, in the middle of a chunk, is found.
+func TestOneWrongWordOfEachOperatorIsFound(t *testing.T) {
+	greedy := sampling.Params{TopP: 1, FrequencyPenalty: 0.5}
+	for _, p := range []sampling.Params{hot, greedy} {
+		d := newDispute(t, p)
+		for _, segment := range []uint64{0, 71, 72} {
+			for _, r := range d.truth.trace.Runs(segment) {
+				lie := d.truth.with(1, func(words [][][]uint32) {
+					chunk := words[segment][r.First]
+					chunk[len(chunk)/2] ^= 1
+				})
+				g := d.against(t, lie)
+				play(t, &g, lie.move, honest(t, d.player))
+				if winner, over := g.Winner(); !over || winner != bisection.Challenger {
+					t.Errorf("%s: in stage %s, the %s wins", r.Operator, g.Stage(), winner)
+				}
+			}
+		}
+	}
+}
+
 // An honest accused wins, whatever its challenger chooses, and whichever word it
 // calls wrong.
 func TestAnHonestAccusedWins(t *testing.T) {

@@ -123,9 +123,9 @@ func (b *bench) fold(i uint64) uint32 {
 	return uint32(h[0] >> (32 * (i % 2)))
 }
 
-// claimed is a word of the claim: of the two digests, or the token, as it was
+// claim is a word of the claim: of the two digests, or the token, as it was
 // drawn and as it was served.
-func (b *bench) claimed(i uint64) uint32 {
+func (b *bench) claim(i uint64) uint32 {
 	last := func(o Operator, of uint64) uint32 {
 		return b.words(b.segment, o, 0, hashWords(of)-stateWords+i%stateWords, 1)[0]
 	}

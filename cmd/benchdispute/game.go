@@ -36,12 +36,8 @@ type game struct {
 }
 
 // dispute lets a provider that served a twin stand by its receipt.
-func (o options) dispute(ctx context.Context) (game, error) {
+func (o options) dispute(ctx context.Context, path, twinPath string) (game, error) {
 	g := game{Prompt: o.prompt, Twin: gguf.Q4_0.String()}
-	path, twinPath, err := o.models()
-	if err != nil {
-		return g, err
-	}
 	model, err := engine.Load(path)
 	if err != nil {
 		return g, err

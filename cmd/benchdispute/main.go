@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,8 +21,9 @@ import (
 
 // options are a run's flags.
 type options struct {
-	cache           string
+	gguf, cache     string
 	prompt, answer  int
+	lengths         []int
 	threads, rounds int
 	asJSON          bool
 }
@@ -48,7 +50,8 @@ func newCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "benchdispute",
 		Short: "Measure what a dispute of the exact class costs",
-		Long: `Lets the model that ships and its Q4_0 twin dispute about the twin's answer, move
+		Long: `Generates answers of several lengths with the model that ships and replays them: what
+an auditor does, and what making the leaves takes while serving. Lets the model that ships and its Q4_0 twin dispute about the twin's answer, move
 by move, and lets the referee compute one number of every operator for models from
 3 million to 70 billion parameters (their shapes alone: no weights are needed).
 
@@ -59,8 +62,8 @@ Progress goes to standard error. Exit codes: 0 measured, 1 failed, 2 wrong usage
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.threads < 1 || o.rounds < 1 || o.prompt < 1 || o.answer < 1 {
-				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens and --answer-tokens: one at least", errUsage)
+			if o.threads < 1 || o.rounds < 1 || o.prompt < 1 || o.answer < 1 || len(o.lengths) == 0 {
+				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens, --answer-tokens and --lengths: one at least", errUsage)
 			}
 			return bench(cmd.Context(), o, cmd.OutOrStdout())
 		},
@@ -69,9 +72,11 @@ Progress goes to standard error. Exit codes: 0 measured, 1 failed, 2 wrong usage
 		return fmt.Errorf("%w: %w: see --help", errUsage, err)
 	})
 	f := cmd.Flags()
+	f.StringVar(&o.gguf, "gguf", "", "llama model whose answers are replayed (default the one that ships)")
 	f.StringVar(&o.cache, "cache", "bin/bench-dispute", "folder of the models")
 	f.IntVar(&o.prompt, "prompt-tokens", 64, "tokens of the prompt")
 	f.IntVar(&o.answer, "answer-tokens", 256, "tokens of the answer")
+	f.IntSliceVar(&o.lengths, "lengths", []int{64, 256, 1024, 4096}, "tokens of the answers that are replayed")
 	f.IntVar(&o.threads, "threads", 2, "threads")
 	f.IntVar(&o.rounds, "rounds", 5, "times that each number is computed; the least counts")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object")
@@ -81,15 +86,31 @@ Progress goes to standard error. Exit codes: 0 measured, 1 failed, 2 wrong usage
 // report is everything that was measured.
 type report struct {
 	Machine machine.Machine `json:"machine"`
+	Replays []replayed      `json:"replays"`
 	Game    game            `json:"game"`
 	Words   []word          `json:"words"`
 }
 
 func bench(ctx context.Context, o options, out io.Writer) error {
 	r := report{Machine: machine.This()}
-	var err error
+	path, twin, err := o.models()
+	if err != nil {
+		return err
+	}
+	m, err := o.longer(cmp.Or(o.gguf, path))
+	if err != nil {
+		return err
+	}
+	for _, n := range o.lengths {
+		fmt.Fprintf(os.Stderr, "answers of %d tokens …\n", n)
+		v, err := o.replay(ctx, m, n)
+		if err != nil {
+			return err
+		}
+		r.Replays = append(r.Replays, v)
+	}
 	fmt.Fprintln(os.Stderr, "a dispute …")
-	if r.Game, err = o.dispute(ctx); err != nil {
+	if r.Game, err = o.dispute(ctx, path, twin); err != nil {
 		return err
 	}
 	for _, s := range sizes {
@@ -113,6 +134,11 @@ func bench(ctx context.Context, o options, out io.Writer) error {
 
 func (r report) print(out io.Writer) {
 	r.Machine.Print(out)
+	fmt.Fprintf(out, "\n| tokens | generating | replaying | share | leaves | share |\n|---|---|---|---|---|---|\n")
+	for _, v := range r.Replays {
+		fmt.Fprintf(out, "| %d | %.3f s | %.3f s | %.2f × | %.2f ms | %.2f %% |\n",
+			v.Tokens, v.Generating, v.Replaying, v.Replaying/v.Generating, 1e3*v.Committing, 100*v.Committing/v.Generating)
+	}
 	g := r.Game
 	fmt.Fprintf(out, "\nA dispute: %d tokens after %d, the model that ships against its %s twin; the %s wins.\n\n", g.Answer, g.Prompt, g.Twin, g.Winner)
 	fmt.Fprintf(out, "| moves | bytes in all | largest | generating | challenger's replay | accused | challenger | ledger | found |\n|---|---|---|---|---|---|---|---|---|\n")

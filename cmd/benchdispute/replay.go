@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/internal/engine/sampling"
+	"github.com/koinon/koinon/internal/tensor"
+	"github.com/koinon/koinon/receipt"
+)
+
+// replayed is what it takes to check every leaf of an answer, beside generating it,
+// and to make the leaves, in seconds.
+type replayed struct {
+	Tokens     int     `json:"tokens"`
+	Generating float64 `json:"generating_seconds"`
+	Replaying  float64 `json:"replaying_seconds"`
+	Committing float64 `json:"committing_seconds"`
+}
+
+// longer loads a model's file with a context for the longest answer.
+func (o options) longer(path string) (*engine.Model, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	const key = "llama.context_length"
+	w := gguf.Rewrite(f, key)
+	w.Uint32(key, uint32(o.prompt+slices.Max(o.lengths)+1))
+	for _, t := range f.Tensors() {
+		w.Copy(t)
+	}
+	copied := filepath.Join(o.cache, "longer.gguf")
+	out, err := os.Create(copied)
+	if err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewWriter(out)
+	_, err = w.WriteTo(buffered)
+	if err := errors.Join(err, buffered.Flush(), out.Close()); err != nil {
+		return nil, fmt.Errorf("cannot write %s: %w", copied, err)
+	}
+	return engine.Load(copied)
+}
+
+// replay generates answers of so many tokens and checks them, in turns.
+func (o options) replay(ctx context.Context, m *engine.Model, n int) (replayed, error) {
+	v := replayed{Generating: math.Inf(1), Replaying: math.Inf(1)}
+	for round := range o.rounds {
+		r := engine.Request{MaxTokens: n, Sampling: sampling.Params{Temperature: 0.8, TopP: 0.95, Seed: uint64(round), Bias: never(m)}}
+		for i := range o.prompt { // another one each time, so that nothing is cached
+			r.Prompt = append(r.Prompt, int32((i*7919+round*104729+17)%m.Size()))
+		}
+		var output []int32
+		var leaves []receipt.Digest
+		began := time.Now()
+		_, err := engine.New(m, engine.Options{Threads: o.threads}).Generate(ctx, r, func(t engine.Token) error {
+			output, leaves = append(output, t.ID), append(leaves, t.Leaf)
+			return nil
+		})
+		if err != nil {
+			return v, err
+		}
+		v.Generating, v.Tokens = min(v.Generating, time.Since(began).Seconds()), len(output)
+		began = time.Now()
+		again, err := m.Replay(ctx, r, output, o.threads)
+		if err != nil {
+			return v, err
+		}
+		v.Replaying = min(v.Replaying, time.Since(began).Seconds())
+		if !slices.Equal(again.Leaves, leaves) || !slices.Equal(again.Drawn, output) {
+			return v, errors.New("an honest answer is not replayed: the engine does not agree with itself")
+		}
+	}
+	v.Committing = committing(m, n)
+	return v, nil
+}
+
+// never keeps an answer from ending early.
+func never(m *engine.Model) (list []sampling.Bias) {
+	for id := range int32(m.Size()) {
+		if m.EndsText(id) {
+			list = append(list, sampling.Bias{Token: id, Value: -sampling.MaxBias})
+		}
+	}
+	return list
+}
+
+// committing is the time that the leaves of so many steps take by themselves: the
+// digest of the logits, and the folds.
+func committing(m *engine.Model, n int) float64 {
+	d := m.Decoder()
+	logits, state := make([]byte, 4*m.Size()), make([]float32, d.Dim)
+	folds := make([]uint64, len(d.Layers))
+	began := time.Now()
+	for step := range n {
+		for i := range folds {
+			folds[i] = tensor.Fold(state)
+		}
+		receipt.Leaf(uint64(step), 0, receipt.Sum(logits), receipt.Fold(folds))
+	}
+	return time.Since(began).Seconds()
+}

@@ -23,6 +23,17 @@ type bench struct {
 	index   uint64
 	claimed []uint32
 	failed  error
+	// list has the runs of the segment that was read last.
+	list   []Run
+	listed uint64
+}
+
+// Runs is the trace's, without making the same list again and again.
+func (b *bench) Runs(segment uint64) []Run {
+	if b.list == nil || b.listed != segment {
+		b.list, b.listed = b.Trace.Runs(segment), segment
+	}
+	return b.list
 }
 
 // Judge says whether a word of a chunk of the trace, whose words are claimed, is
@@ -161,7 +172,8 @@ func (b *bench) chunk(segment, index uint64) []uint32 {
 	if b.claimed != nil && segment == b.segment && index == b.index {
 		return b.claimed
 	}
-	n := b.Words(segment, index)
+	r := runAt(b.Runs(segment), index)
+	n := r.size(index - r.First)
 	words, err := b.source.Chunk(segment, index)
 	if err == nil && uint64(len(words)) != n {
 		err = fmt.Errorf("%w: chunk %d of segment %d has %d words, not %d", ErrMissing, index, segment, len(words), n)

@@ -82,6 +82,7 @@ func (r Run) size(i uint64) uint64 {
 
 // Runs lists a segment's operators, in order.
 func (t *Trace) Runs(segment uint64) (list []Run) {
+	list = make([]Run, 0, 1+15*t.Shape.Layers)
 	next := uint64(0)
 	add := func(o Operator, layer, words uint64) {
 		if words == 0 {
@@ -172,8 +173,10 @@ func (t *Trace) Chunks(segment uint64) uint64 {
 }
 
 // find is the operator that a chunk belongs to.
-func (t *Trace) find(segment, chunk uint64) Run {
-	list := t.Runs(segment)
+func (t *Trace) find(segment, chunk uint64) Run { return runAt(t.Runs(segment), chunk) }
+
+// runAt is the run of a segment that a chunk belongs to.
+func runAt(list []Run, chunk uint64) Run {
 	for i := len(list) - 1; i > 0; i-- {
 		if list[i].First <= chunk {
 			return list[i]

@@ -97,17 +97,8 @@ func bench(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, err := o.longer(cmp.Or(o.gguf, path))
-	if err != nil {
+	if r.Replays, err = o.replays(ctx, cmp.Or(o.gguf, path)); err != nil {
 		return err
-	}
-	for _, n := range o.lengths {
-		fmt.Fprintf(os.Stderr, "answers of %d tokens …\n", n)
-		v, err := o.replay(ctx, m, n)
-		if err != nil {
-			return err
-		}
-		r.Replays = append(r.Replays, v)
 	}
 	fmt.Fprintln(os.Stderr, "a dispute …")
 	if r.Game, err = o.dispute(ctx, path, twin); err != nil {
@@ -134,10 +125,10 @@ func bench(ctx context.Context, o options, out io.Writer) error {
 
 func (r report) print(out io.Writer) {
 	r.Machine.Print(out)
-	fmt.Fprintf(out, "\n| tokens | generating | replaying | share | leaves | share |\n|---|---|---|---|---|---|\n")
+	fmt.Fprintf(out, "\n| tokens | generating | replaying | share | leaves | share | trace of the last step |\n|---|---|---|---|---|---|---|\n")
 	for _, v := range r.Replays {
-		fmt.Fprintf(out, "| %d | %.3f s | %.3f s | %.2f × | %.2f ms | %.2f %% |\n",
-			v.Tokens, v.Generating, v.Replaying, v.Replaying/v.Generating, 1e3*v.Committing, 100*v.Committing/v.Generating)
+		fmt.Fprintf(out, "| %d | %.3f s | %.3f s | %.2f × | %.2f ms | %.2f %% | %.3f s |\n",
+			v.Tokens, v.Generating, v.Replaying, v.Replaying/v.Generating, 1e3*v.Committing, 100*v.Committing/v.Generating, v.Tracing)
 	}
 	g := r.Game
 	fmt.Fprintf(out, "\nA dispute: %d tokens after %d, the model that ships against its %s twin; the %s wins.\n\n", g.Answer, g.Prompt, g.Twin, g.Winner)

@@ -13,25 +13,28 @@ import (
 
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/gguf"
+	"github.com/koinon/koinon/internal/engine/rows"
 	"github.com/koinon/koinon/internal/engine/sampling"
+	"github.com/koinon/koinon/internal/engine/trace"
 	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/receipt"
 )
 
 // replayed is what it takes to check every leaf of an answer, beside generating it,
-// and to make the leaves, in seconds.
+// to make the leaves, and to lay the last step open for a dispute, in seconds.
 type replayed struct {
 	Tokens     int     `json:"tokens"`
 	Generating float64 `json:"generating_seconds"`
 	Replaying  float64 `json:"replaying_seconds"`
 	Committing float64 `json:"committing_seconds"`
+	Tracing    float64 `json:"tracing_seconds"`
 }
 
-// longer loads a model's file with a context for the longest answer.
-func (o options) longer(path string) (*engine.Model, error) {
+// longer writes a model's file again with a context for the longest answer.
+func (o options) longer(path string) (string, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer f.Close()
 	const key = "llama.context_length"
@@ -43,18 +46,45 @@ func (o options) longer(path string) (*engine.Model, error) {
 	copied := filepath.Join(o.cache, "longer.gguf")
 	out, err := os.Create(copied)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	buffered := bufio.NewWriter(out)
 	_, err = w.WriteTo(buffered)
 	if err := errors.Join(err, buffered.Flush(), out.Close()); err != nil {
-		return nil, fmt.Errorf("cannot write %s: %w", copied, err)
+		return "", fmt.Errorf("cannot write %s: %w", copied, err)
 	}
-	return engine.Load(copied)
+	return copied, nil
+}
+
+// replays measures answers of all lengths.
+func (o options) replays(ctx context.Context, path string) (list []replayed, err error) {
+	copied, err := o.longer(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := engine.Load(copied)
+	if err != nil {
+		return nil, err
+	}
+	registered, err := rows.Open(copied)
+	if err != nil {
+		return nil, err
+	}
+	defer registered.Close()
+	for _, n := range o.lengths {
+		fmt.Fprintf(os.Stderr, "answers of %d tokens …\n", n)
+		v, err := o.replay(ctx, &trace.Case{Model: m, Rows: registered, Threads: o.threads}, n)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
 
 // replay generates answers of so many tokens and checks them, in turns.
-func (o options) replay(ctx context.Context, m *engine.Model, n int) (replayed, error) {
+func (o options) replay(ctx context.Context, c *trace.Case, n int) (replayed, error) {
+	m := c.Model
 	v := replayed{Generating: math.Inf(1), Replaying: math.Inf(1)}
 	for round := range o.rounds {
 		r := engine.Request{MaxTokens: n, Sampling: sampling.Params{Temperature: 0.8, TopP: 0.95, Seed: uint64(round), Bias: never(m)}}
@@ -81,9 +111,28 @@ func (o options) replay(ctx context.Context, m *engine.Model, n int) (replayed, 
 		if !slices.Equal(again.Leaves, leaves) || !slices.Equal(again.Drawn, output) {
 			return v, errors.New("an honest answer is not replayed: the engine does not agree with itself")
 		}
+		if round == 0 {
+			if v.Tracing, err = open(c, r, output, leaves); err != nil {
+				return v, err
+			}
+		}
 	}
 	v.Committing = committing(m, n)
 	return v, nil
+}
+
+// open lays an answer's last step open.
+func open(c *trace.Case, r engine.Request, output []int32, leaves []receipt.Digest) (float64, error) {
+	c.Prompt, c.Output, c.Bias, c.Receipt = r.Prompt, output, r.Sampling.Bias, receiptOf(r, output, leaves)
+	began := time.Now()
+	t, err := trace.New(c, uint64(len(output)-1))
+	if err != nil {
+		return 0, err
+	}
+	if t.Leaf() != leaves[len(leaves)-1] {
+		return 0, errors.New("the trace of an honest answer has another leaf")
+	}
+	return time.Since(began).Seconds(), nil
 }
 
 // never keeps an answer from ending early.

@@ -5,6 +5,8 @@
 package trace
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -14,6 +16,7 @@ import (
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/mechanism/merkle"
 	"github.com/koinon/koinon/internal/mechanism/referee"
+	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -89,7 +92,7 @@ func New(c *Case, step uint64) (*Trace, error) {
 	for at := 0; at < n; at += batch {
 		part := t.tokens[at:min(at+batch, n)]
 		leaves := make([][]receipt.Digest, len(part))
-		t.decoder.run(at, part, func(row int, values []float32) { leaves[row] = append(leaves[row], digests(chunks(values))...) })
+		t.decoder.run(at, part, func(row int, values []float32) { leaves[row] = appendLeaves(leaves[row], values) })
 		for _, list := range leaves {
 			roots = append(roots, merkle.New(list).Root())
 		}
@@ -128,6 +131,20 @@ func digests(chunks [][]uint32) []receipt.Digest {
 	list := make([]receipt.Digest, len(chunks))
 	for i, words := range chunks {
 		list[i] = referee.ChunkDigest(words)
+	}
+	return list
+}
+
+// appendLeaves appends the digests of an output's chunks: what referee.ChunkDigest
+// gives, without making words of them.
+func appendLeaves(list []receipt.Digest, values []float32) []receipt.Digest {
+	var data [4 * referee.ChunkWords]byte
+	for len(values) > 0 {
+		n := min(referee.ChunkWords, len(values))
+		for i, v := range values[:n] {
+			binary.LittleEndian.PutUint32(data[4*i:], tensor.CanonicalBits(v))
+		}
+		list, values = append(list, sha256.Sum256(data[:4*n])), values[n:]
 	}
 	return list
 }

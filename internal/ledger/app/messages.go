@@ -110,6 +110,7 @@ var paidMessages = []string{
 	"/koinon.provider.v1.MsgRemoveOffer",
 	"/koinon.provider.v1.MsgSetOffer",
 	"/koinon.provider.v1.MsgUnbond",
+	"/koinon.provider.v1.MsgUnjail",
 	"/koinon.provider.v1.MsgUpdate",
 }
 

@@ -5,8 +5,12 @@ package bond
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 )
+
+// koin is one KOIN in ukoin.
+const koin = 1_000_000
 
 // Params are what governance sets.
 type Params struct {
@@ -51,6 +55,20 @@ func Add(bond, amount uint64) (uint64, error) {
 		return bond, fmt.Errorf("%w: %d + %d", ErrOverflow, bond, amount)
 	}
 	return sum, nil
+}
+
+// Exposure is what a bond lets its provider have in active grants, in ucredit, at
+// so much for each KOIN; rounded down, and as much as fits. A provider's whole
+// unsettled value, active grants and maturing earnings, is then bounded by what
+// it has at stake, bond and maturing earnings, as these earnings are on both
+// sides.
+func Exposure(bond, perKoin uint64) uint64 {
+	high, low := bits.Mul64(bond, perKoin)
+	if high >= koin {
+		return math.MaxUint64
+	}
+	worth, _ := bits.Div64(high, low, koin)
+	return worth
 }
 
 // Unbond lowers a bond and says when the difference comes back, Unix seconds.

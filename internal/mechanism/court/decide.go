@@ -2,7 +2,6 @@ package court
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"github.com/koinon/koinon/internal/mechanism/eprocess"
@@ -240,8 +239,7 @@ func (c *Case) releaseBond(b Bench) []Payment {
 	if c.Outcome != Cleared && c.Outcome != Dismissed {
 		return payments(Payment{To: c.Accuser, Amount: bond})
 	}
-	high, low := bits.Mul64(bond, uint64(b.AccusedBps))
-	part, _ := bits.Div64(high, low, whole)
+	part := Part(bond, b.AccusedBps)
 	return payments(Payment{To: c.Provider, Amount: part}, Payment{Amount: bond - part})
 }
 

@@ -1,6 +1,8 @@
 package court
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -104,6 +106,17 @@ func validateStages(list []Stage, votes bool) error {
 	return nil
 }
 
+// Part is amount·bps/10,000, rounded down; bps is at most 10,000.
+func Part(amount uint64, bps uint32) uint64 {
+	high, low := bits.Mul64(amount, uint64(bps))
+	part, _ := bits.Div64(high, low, whole)
+	return part
+}
+
+// Reimbursement is what a mystery audit is paid: its fee, and what the answer
+// cost, each at most MaxFee.
+func Reimbursement(p Params, cost uint64) uint64 { return p.fee(cost) + min(cost, p.MaxFee) }
+
 // fee is what one completed audit of a receipt is paid; the part of its cost is
 // rounded down.
 func (p Params) fee(cost uint64) uint64 {
@@ -133,4 +146,18 @@ func Rate(clean, halve, least uint64, withheld bool) uint64 {
 	halve = min(halve, 1<<40)
 	rate := (Million*halve + halve + clean - 1) / (halve + clean)
 	return min(Million, max(least, rate))
+}
+
+// Assigned says whether an auditor, by its VRF output of an epoch, has to buy
+// from a provider in it. A provider of rate one is drawn by as many auditors as
+// its audits in an epoch, on average; nobody but the auditor knows which.
+func Assigned(output []byte, provider string, rate, audits, auditors uint64) bool {
+	if auditors == 0 {
+		return false
+	}
+	draw := sha256.Sum256(append(append([]byte("koinon/assigned/v1\x00"), output...), provider...))
+	// draw/2⁶⁴ < rate·audits/(Million·auditors); the products fit, as a rate is at
+	// most a million, and audits and auditors below 2⁴⁰.
+	high, _ := bits.Mul64(binary.BigEndian.Uint64(draw[:8]), Million*min(auditors, 1<<40))
+	return high < rate*min(audits, 1<<40)
 }

@@ -29,6 +29,7 @@ type Params struct {
 	MaxTickets       uint64 // longest hash chain
 	FreeTxsPerWindow uint32 // a buyer's transactions without gas …
 	FreeWindowBlocks uint64 // … in so many blocks
+	AuditBps         uint32 // of the treasury's part of a redemption, to the audit fund
 }
 
 // Bounds of parameters, so that governance cannot set a trap by mistake.
@@ -73,6 +74,7 @@ var (
 	ErrGrantClosed      = errors.New("the grant is closed")
 	ErrNotExpired       = errors.New("the grant can still be redeemed")
 	ErrNothingToRedeem  = errors.New("no ticket newer than the last one redeemed")
+	ErrExposure         = errors.New("the provider's bond is too small for one more active grant: redeem and close others, or bond more")
 	ErrReceipts         = errors.New("a redemption cannot cover fewer receipts than the one before")
 )
 
@@ -85,6 +87,9 @@ func (p Params) Validate() error {
 	}
 	if p.MaxGrantSeconds == 0 || p.MaxTickets == 0 || p.MaxTickets > maxTicketsBound || p.FreeWindowBlocks == 0 {
 		return fmt.Errorf("%w: a grant needs time and 1 to %d tickets, the free window at least a block", ErrParams, maxTicketsBound)
+	}
+	if p.AuditBps > split.Whole {
+		return fmt.Errorf("%w: audit_bps is %d, at most %d", ErrParams, p.AuditBps, split.Whole)
 	}
 	return nil
 }

@@ -314,6 +314,170 @@ func (m *EventUnbonded) GetAmount() uint64 {
 	return 0
 }
 
+type EventSlashed struct {
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Amount   uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Bond     uint64 `protobuf:"varint,3,opt,name=bond,proto3" json:"bond,omitempty"`
+}
+
+func (m *EventSlashed) Reset()         { *m = EventSlashed{} }
+func (m *EventSlashed) String() string { return proto.CompactTextString(m) }
+func (*EventSlashed) ProtoMessage()    {}
+func (*EventSlashed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3adaf3963aa61a50, []int{5}
+}
+func (m *EventSlashed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventSlashed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventSlashed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventSlashed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventSlashed.Merge(m, src)
+}
+func (m *EventSlashed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventSlashed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventSlashed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventSlashed proto.InternalMessageInfo
+
+func (m *EventSlashed) GetProvider() string {
+	if m != nil {
+		return m.Provider
+	}
+	return ""
+}
+
+func (m *EventSlashed) GetAmount() uint64 {
+	if m != nil {
+		return m.Amount
+	}
+	return 0
+}
+
+func (m *EventSlashed) GetBond() uint64 {
+	if m != nil {
+		return m.Bond
+	}
+	return 0
+}
+
+type EventJailed struct {
+	Provider   string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Until      int64  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`
+	Tombstoned bool   `protobuf:"varint,3,opt,name=tombstoned,proto3" json:"tombstoned,omitempty"`
+}
+
+func (m *EventJailed) Reset()         { *m = EventJailed{} }
+func (m *EventJailed) String() string { return proto.CompactTextString(m) }
+func (*EventJailed) ProtoMessage()    {}
+func (*EventJailed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3adaf3963aa61a50, []int{6}
+}
+func (m *EventJailed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventJailed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventJailed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventJailed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventJailed.Merge(m, src)
+}
+func (m *EventJailed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventJailed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventJailed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventJailed proto.InternalMessageInfo
+
+func (m *EventJailed) GetProvider() string {
+	if m != nil {
+		return m.Provider
+	}
+	return ""
+}
+
+func (m *EventJailed) GetUntil() int64 {
+	if m != nil {
+		return m.Until
+	}
+	return 0
+}
+
+func (m *EventJailed) GetTombstoned() bool {
+	if m != nil {
+		return m.Tombstoned
+	}
+	return false
+}
+
+type EventUnjailed struct {
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+}
+
+func (m *EventUnjailed) Reset()         { *m = EventUnjailed{} }
+func (m *EventUnjailed) String() string { return proto.CompactTextString(m) }
+func (*EventUnjailed) ProtoMessage()    {}
+func (*EventUnjailed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3adaf3963aa61a50, []int{7}
+}
+func (m *EventUnjailed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventUnjailed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventUnjailed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventUnjailed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventUnjailed.Merge(m, src)
+}
+func (m *EventUnjailed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventUnjailed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventUnjailed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventUnjailed proto.InternalMessageInfo
+
+func (m *EventUnjailed) GetProvider() string {
+	if m != nil {
+		return m.Provider
+	}
+	return ""
+}
+
 type EventOfferSet struct {
 	Provider         string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	ModelDigest      string `protobuf:"bytes,2,opt,name=model_digest,json=modelDigest,proto3" json:"model_digest,omitempty"`
@@ -326,7 +490,7 @@ func (m *EventOfferSet) Reset()         { *m = EventOfferSet{} }
 func (m *EventOfferSet) String() string { return proto.CompactTextString(m) }
 func (*EventOfferSet) ProtoMessage()    {}
 func (*EventOfferSet) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3adaf3963aa61a50, []int{5}
+	return fileDescriptor_3adaf3963aa61a50, []int{8}
 }
 func (m *EventOfferSet) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -399,7 +563,7 @@ func (m *EventOfferRemoved) Reset()         { *m = EventOfferRemoved{} }
 func (m *EventOfferRemoved) String() string { return proto.CompactTextString(m) }
 func (*EventOfferRemoved) ProtoMessage()    {}
 func (*EventOfferRemoved) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3adaf3963aa61a50, []int{6}
+	return fileDescriptor_3adaf3963aa61a50, []int{9}
 }
 func (m *EventOfferRemoved) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -448,6 +612,9 @@ func init() {
 	proto.RegisterType((*EventBonded)(nil), "koinon.provider.v1.EventBonded")
 	proto.RegisterType((*EventUnbonding)(nil), "koinon.provider.v1.EventUnbonding")
 	proto.RegisterType((*EventUnbonded)(nil), "koinon.provider.v1.EventUnbonded")
+	proto.RegisterType((*EventSlashed)(nil), "koinon.provider.v1.EventSlashed")
+	proto.RegisterType((*EventJailed)(nil), "koinon.provider.v1.EventJailed")
+	proto.RegisterType((*EventUnjailed)(nil), "koinon.provider.v1.EventUnjailed")
 	proto.RegisterType((*EventOfferSet)(nil), "koinon.provider.v1.EventOfferSet")
 	proto.RegisterType((*EventOfferRemoved)(nil), "koinon.provider.v1.EventOfferRemoved")
 }
@@ -455,33 +622,37 @@ func init() {
 func init() { proto.RegisterFile("koinon/provider/v1/events.proto", fileDescriptor_3adaf3963aa61a50) }
 
 var fileDescriptor_3adaf3963aa61a50 = []byte{
-	// 416 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x93, 0x31, 0x6f, 0xd4, 0x30,
-	0x14, 0xc7, 0xcf, 0x34, 0x1c, 0xf4, 0x5d, 0x29, 0xe0, 0x01, 0x45, 0x27, 0x91, 0x5e, 0x33, 0xdd,
-	0x80, 0x12, 0x5d, 0xd9, 0x60, 0xa2, 0xc0, 0xc0, 0x04, 0x72, 0xe9, 0x02, 0x12, 0x51, 0x2e, 0x7e,
-	0x4d, 0xad, 0x36, 0x76, 0xe4, 0x38, 0xe1, 0x6b, 0xf0, 0x91, 0x18, 0x19, 0x3b, 0x32, 0xa2, 0xbb,
-	0x2f, 0x82, 0xe2, 0x38, 0xd7, 0x4a, 0x3d, 0x11, 0x09, 0x75, 0x8a, 0xdf, 0xff, 0xfd, 0xfd, 0xcb,
-	0xfb, 0x27, 0x7a, 0x70, 0x70, 0xa1, 0x84, 0x54, 0x32, 0x2e, 0xb5, 0x6a, 0x04, 0x47, 0x1d, 0x37,
-	0x8b, 0x18, 0x1b, 0x94, 0xa6, 0x8a, 0x4a, 0xad, 0x8c, 0xa2, 0xb4, 0x33, 0x44, 0xbd, 0x21, 0x6a,
-	0x16, 0xd3, 0xc3, 0x2d, 0x97, 0x36, 0x7d, 0x7b, 0x2d, 0xfc, 0x0a, 0x8f, 0xdf, 0xb7, 0x18, 0x86,
-	0xb9, 0xa8, 0x0c, 0x6a, 0xe4, 0x74, 0x0a, 0x0f, 0x7b, 0x93, 0x4f, 0x66, 0x64, 0xbe, 0xcb, 0x36,
-	0x35, 0xf5, 0xe1, 0x41, 0xa1, 0xa4, 0xb8, 0x40, 0xed, 0xdf, 0xb3, 0xad, 0xbe, 0xa4, 0x14, 0xbc,
-	0xa5, 0x92, 0xdc, 0xdf, 0x99, 0x91, 0xb9, 0xc7, 0xec, 0x39, 0xfc, 0x06, 0x7b, 0x16, 0x7e, 0x5a,
-	0xf2, 0xd4, 0x0c, 0x90, 0x8f, 0x60, 0x5c, 0x99, 0xd4, 0xd4, 0x95, 0x05, 0xef, 0x1f, 0x4d, 0xa3,
-	0xdb, 0x81, 0xa2, 0x13, 0xeb, 0x60, 0xce, 0x19, 0x9e, 0xc2, 0xc4, 0xf2, 0x8f, 0x95, 0xe4, 0x03,
-	0xf8, 0x67, 0x30, 0x4e, 0x0b, 0x55, 0x4b, 0x63, 0xf1, 0x1e, 0x73, 0xd5, 0xd6, 0xb1, 0xbf, 0xc3,
-	0x7e, 0x37, 0xb6, 0x6c, 0x4b, 0x21, 0xf3, 0xbb, 0x22, 0xd3, 0xe7, 0x00, 0x1a, 0x2f, 0x31, 0xad,
-	0x30, 0x49, 0x8d, 0xef, 0xcd, 0xc8, 0x7c, 0x87, 0xed, 0x3a, 0xe5, 0x8d, 0x09, 0xdf, 0xc2, 0xa3,
-	0x1b, 0x2f, 0xfe, 0xbf, 0x44, 0xe1, 0x4f, 0xe2, 0x28, 0x1f, 0xcf, 0xce, 0x50, 0x9f, 0xa0, 0xf9,
-	0x27, 0xe5, 0x10, 0xf6, 0x0a, 0xc5, 0xf1, 0x32, 0xe1, 0x22, 0xc7, 0xca, 0xb8, 0xbf, 0x3a, 0xb1,
-	0xda, 0x3b, 0x2b, 0xd1, 0x03, 0x98, 0x08, 0x59, 0xd6, 0x26, 0x29, 0xb5, 0xc8, 0xd0, 0xe5, 0x01,
-	0x2b, 0x7d, 0x6a, 0x95, 0x96, 0xa1, 0x6a, 0x73, 0xed, 0xf0, 0xac, 0x63, 0xd2, 0x69, 0x9d, 0xe5,
-	0x05, 0xd0, 0x2c, 0xcd, 0xce, 0x91, 0x27, 0x37, 0x51, 0xf7, 0xad, 0xf1, 0x49, 0xd7, 0xf9, 0xb0,
-	0x01, 0x86, 0x0c, 0x9e, 0x5e, 0x27, 0x60, 0x58, 0xa8, 0x66, 0xe0, 0x5b, 0x0c, 0xa7, 0x38, 0xfe,
-	0xfc, 0x6b, 0x15, 0x90, 0xab, 0x55, 0x40, 0xfe, 0xac, 0x02, 0xf2, 0x63, 0x1d, 0x8c, 0xae, 0xd6,
-	0xc1, 0xe8, 0xf7, 0x3a, 0x18, 0x7d, 0x79, 0x95, 0x0b, 0x73, 0x5e, 0x2f, 0xa3, 0x4c, 0x15, 0xb1,
-	0x5b, 0x18, 0xf7, 0x48, 0x4b, 0x11, 0xdf, 0x5e, 0xa1, 0xd7, 0xfd, 0xb9, 0x59, 0x2c, 0xc7, 0x76,
-	0x8b, 0x5e, 0xfe, 0x0d, 0x00, 0x00, 0xff, 0xff, 0x64, 0xb0, 0x74, 0x61, 0x9f, 0x03, 0x00, 0x00,
+	// 469 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x94, 0x41, 0x6f, 0xd3, 0x30,
+	0x14, 0xc7, 0x1b, 0xda, 0x95, 0xed, 0x75, 0x0c, 0xb0, 0x10, 0x8a, 0x2a, 0x91, 0x75, 0x39, 0x55,
+	0x02, 0x25, 0xea, 0xb8, 0xc1, 0x89, 0x01, 0x07, 0xb8, 0x80, 0x5c, 0xc6, 0x01, 0x24, 0x22, 0xb7,
+	0x79, 0x6b, 0xcd, 0x12, 0x3b, 0x4a, 0x5e, 0xc2, 0xd7, 0xe0, 0x23, 0x71, 0xe4, 0xb8, 0x23, 0x47,
+	0xd4, 0x7e, 0x11, 0x54, 0xc7, 0xed, 0x2a, 0x6d, 0x22, 0xd2, 0xb4, 0x53, 0xfc, 0xfe, 0xfe, 0xfb,
+	0x67, 0xff, 0x9f, 0xa2, 0x07, 0x87, 0xe7, 0x5a, 0x2a, 0xad, 0xc2, 0x2c, 0xd7, 0x95, 0x8c, 0x31,
+	0x0f, 0xab, 0x51, 0x88, 0x15, 0x2a, 0x2a, 0x82, 0x2c, 0xd7, 0xa4, 0x19, 0xab, 0x0d, 0xc1, 0xda,
+	0x10, 0x54, 0xa3, 0xfe, 0xd1, 0x35, 0x87, 0x36, 0xfb, 0xe6, 0x98, 0xff, 0x15, 0xee, 0xbf, 0x5d,
+	0x61, 0x38, 0xce, 0x64, 0x41, 0x98, 0x63, 0xcc, 0xfa, 0xb0, 0xbb, 0x36, 0xb9, 0xce, 0xc0, 0x19,
+	0xee, 0xf1, 0x4d, 0xcd, 0x5c, 0xb8, 0x9b, 0x6a, 0x25, 0xcf, 0x31, 0x77, 0xef, 0x98, 0xad, 0x75,
+	0xc9, 0x18, 0x74, 0x26, 0x5a, 0xc5, 0x6e, 0x7b, 0xe0, 0x0c, 0x3b, 0xdc, 0xac, 0xfd, 0x6f, 0xb0,
+	0x6f, 0xe0, 0xa7, 0x59, 0x2c, 0xa8, 0x81, 0x7c, 0x0c, 0xdd, 0x82, 0x04, 0x95, 0x85, 0x01, 0x1f,
+	0x1c, 0xf7, 0x83, 0xab, 0x81, 0x82, 0xb1, 0x71, 0x70, 0xeb, 0xf4, 0x4f, 0xa1, 0x67, 0xf8, 0x27,
+	0x5a, 0xc5, 0x0d, 0xf8, 0xc7, 0xd0, 0x15, 0xa9, 0x2e, 0x15, 0x19, 0x7c, 0x87, 0xdb, 0xea, 0xda,
+	0x67, 0xff, 0x80, 0x83, 0xfa, 0xd9, 0x6a, 0x55, 0x4a, 0x35, 0xbb, 0x2d, 0x32, 0x7b, 0x02, 0x90,
+	0x63, 0x82, 0xa2, 0xc0, 0x48, 0x90, 0xdb, 0x19, 0x38, 0xc3, 0x36, 0xdf, 0xb3, 0xca, 0x2b, 0xf2,
+	0x5f, 0xc3, 0xbd, 0xad, 0x8b, 0x6f, 0x96, 0xc8, 0xff, 0x6c, 0x9b, 0x3e, 0x4e, 0x44, 0x31, 0xbf,
+	0xc5, 0xae, 0x44, 0xb6, 0xd9, 0xef, 0x85, 0x4c, 0x1a, 0xb0, 0x8f, 0x60, 0xa7, 0x54, 0x24, 0x13,
+	0x43, 0x6d, 0xf3, 0xba, 0x60, 0x1e, 0x00, 0xe9, 0x74, 0x52, 0x90, 0x56, 0x58, 0xa3, 0x77, 0xf9,
+	0x96, 0xe2, 0x3f, 0xdd, 0xa4, 0xff, 0xde, 0x78, 0x85, 0xff, 0xcb, 0xb1, 0xee, 0x0f, 0x67, 0x67,
+	0x98, 0x8f, 0x91, 0xfe, 0xfb, 0xa0, 0x23, 0xd8, 0x4f, 0x75, 0x8c, 0x49, 0x14, 0xcb, 0x19, 0x16,
+	0x64, 0xff, 0xdd, 0x9e, 0xd1, 0xde, 0x18, 0x89, 0x1d, 0x42, 0x4f, 0xaa, 0xac, 0xa4, 0x28, 0xcb,
+	0xe5, 0x14, 0x6d, 0x72, 0x30, 0xd2, 0xc7, 0x95, 0xb2, 0x62, 0xe8, 0x92, 0x2e, 0x1d, 0x1d, 0xe3,
+	0xe8, 0xd5, 0x5a, 0x6d, 0x79, 0x06, 0x6c, 0x2a, 0xa6, 0x73, 0x8c, 0xa3, 0x6d, 0xd4, 0x8e, 0x31,
+	0x3e, 0xa8, 0x77, 0xde, 0x6d, 0x80, 0x3e, 0x87, 0x87, 0x97, 0x09, 0x38, 0xa6, 0xba, 0x6a, 0x68,
+	0x6b, 0x73, 0x8a, 0x93, 0x4f, 0xbf, 0x17, 0x9e, 0x73, 0xb1, 0xf0, 0x9c, 0xbf, 0x0b, 0xcf, 0xf9,
+	0xb9, 0xf4, 0x5a, 0x17, 0x4b, 0xaf, 0xf5, 0x67, 0xe9, 0xb5, 0xbe, 0xbc, 0x98, 0x49, 0x9a, 0x97,
+	0x93, 0x60, 0xaa, 0xd3, 0xd0, 0x8e, 0x05, 0xfb, 0x11, 0x99, 0x0c, 0xaf, 0x0e, 0x8a, 0x97, 0xeb,
+	0x75, 0x35, 0x9a, 0x74, 0xcd, 0xac, 0x78, 0xfe, 0x2f, 0x00, 0x00, 0xff, 0xff, 0x28, 0x2d, 0x40,
+	0xca, 0x85, 0x04, 0x00, 0x00,
 }
 
 func (m *EventRegistered) Marshal() (dAtA []byte, err error) {
@@ -681,6 +852,121 @@ func (m *EventUnbonded) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventSlashed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventSlashed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventSlashed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Bond != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bond))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Amount != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Provider) > 0 {
+		i -= len(m.Provider)
+		copy(dAtA[i:], m.Provider)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Provider)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventJailed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventJailed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventJailed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Tombstoned {
+		i--
+		if m.Tombstoned {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Until != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Until))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Provider) > 0 {
+		i -= len(m.Provider)
+		copy(dAtA[i:], m.Provider)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Provider)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventUnjailed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventUnjailed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventUnjailed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Provider) > 0 {
+		i -= len(m.Provider)
+		copy(dAtA[i:], m.Provider)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Provider)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *EventOfferSet) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -870,6 +1156,57 @@ func (m *EventUnbonded) Size() (n int) {
 	}
 	if m.Amount != 0 {
 		n += 1 + sovEvents(uint64(m.Amount))
+	}
+	return n
+}
+
+func (m *EventSlashed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Provider)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovEvents(uint64(m.Amount))
+	}
+	if m.Bond != 0 {
+		n += 1 + sovEvents(uint64(m.Bond))
+	}
+	return n
+}
+
+func (m *EventJailed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Provider)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Until != 0 {
+		n += 1 + sovEvents(uint64(m.Until))
+	}
+	if m.Tombstoned {
+		n += 2
+	}
+	return n
+}
+
+func (m *EventUnjailed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Provider)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
 	}
 	return n
 }
@@ -1496,6 +1833,329 @@ func (m *EventUnbonded) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventSlashed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventSlashed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventSlashed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Provider", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Provider = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bond", wireType)
+			}
+			m.Bond = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bond |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventJailed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventJailed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventJailed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Provider", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Provider = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Until", wireType)
+			}
+			m.Until = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Until |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tombstoned", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Tombstoned = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventUnjailed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventUnjailed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventUnjailed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Provider", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Provider = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

@@ -16,6 +16,7 @@ func paramsOf(p escrowv1.Params) escrow.Params {
 		WithdrawDelay: p.WithdrawDelaySeconds, ChallengeWindow: p.ChallengeWindowSeconds, RedeemGrace: p.RedeemGraceSeconds,
 		MaxGrantSeconds: p.MaxGrantSeconds, MaxTickets: p.MaxTickets,
 		FreeTxsPerWindow: p.FreeTxsPerWindow, FreeWindowBlocks: p.FreeWindowBlocks,
+		AuditBps: p.AuditBps,
 	}
 }
 

@@ -30,6 +30,7 @@ var rules = []error{
 	receipt.ErrDigest, receipt.ErrTicketIndex, receipt.ErrTicketOrder, receipt.ErrTicketChain, split.ErrSum,
 	escrow.ErrWithdrawnAlready, escrow.ErrBatch, escrow.ErrUnknownGrant, escrow.ErrReference, escrow.ErrReplayed,
 	escrow.ErrDestination, escrow.ErrNotOwed, escrow.ErrBacking, escrow.ErrNotBacked, escrow.ErrBacked,
+	escrow.ErrExposure,
 }
 
 // Every rule's refusal has a code, so that clients can tell it.

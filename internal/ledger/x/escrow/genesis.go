@@ -57,6 +57,11 @@ func (k *Keeper) initGenesis(ctx context.Context, state escrowv1.GenesisState) e
 			return err
 		}
 	}
+	for _, provider := range state.Withheld {
+		if err := k.withheld.Set(ctx, provider); err != nil {
+			return err
+		}
+	}
 	if err := k.initIssued(ctx, state); err != nil {
 		return err
 	}
@@ -99,7 +104,11 @@ func (k *Keeper) exportGenesis(ctx context.Context) (*escrowv1.GenesisState, err
 	return s, errors.Join(
 		collect(ctx, k.escrows, &s.Escrows), collect(ctx, k.grants, &s.Grants), collect(ctx, k.payouts, &s.Payouts),
 		collect(ctx, k.issuers, &s.Issuers), collect(ctx, k.freeUses, &s.FreeUses),
-		collect(ctx, k.entries, &s.Entries), collect(ctx, k.cashOuts, &s.CashOuts))
+		collect(ctx, k.entries, &s.Entries), collect(ctx, k.cashOuts, &s.CashOuts),
+		k.withheld.Walk(ctx, nil, func(provider string) (bool, error) {
+			s.Withheld = append(s.Withheld, provider)
+			return false, nil
+		}))
 }
 
 // collect appends all values of a map, in the order of their keys.

@@ -38,6 +38,7 @@ const Treasury = "treasury"
 type Bank interface {
 	SendCoinsFromAccountToModule(ctx context.Context, from sdk.AccAddress, module string, amount sdk.Coins) error
 	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amount sdk.Coins) error
+	SendCoinsFromModuleToModule(ctx context.Context, from, to string, amount sdk.Coins) error
 	MintCoins(ctx context.Context, module string, amount sdk.Coins) error
 	BurnCoins(ctx context.Context, module string, amount sdk.Coins) error
 	GetSupply(ctx context.Context, denom string) sdk.Coin
@@ -58,6 +59,7 @@ type Models interface {
 // Providers knows who may take new grants, and who may be a party at all.
 type Providers interface {
 	MayServe(ctx context.Context, address string) error
+	Exposure(ctx context.Context, address string) (ucredit uint64, bounded bool, err error)
 	MayJoin(ctx context.Context, address string) error
 }
 
@@ -102,6 +104,9 @@ type Keeper struct {
 	entries     collections.Map[textsKey, escrowv1.Entry]                           // by issuer and reference
 	cashOuts    collections.Map[collections.Pair[string, uint64], escrowv1.CashOut] // by issuer and id
 	nextCashOut collections.Sequence
+
+	withheld  collections.KeySet[string]      // providers whose pay does not mature
+	exposures collections.Map[string, uint64] // ucredit in active grants, by provider
 }
 
 // NewKeeper makes the module's keeper; account is the module's own, authority
@@ -129,6 +134,8 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		cashOuts: collections.NewMap(b, collections.NewPrefix(11), "cash_outs",
 			collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), codec.CollValue[escrowv1.CashOut](cdc)),
 		nextCashOut: collections.NewSequence(b, collections.NewPrefix(12), "next_cash_out"),
+		withheld:    collections.NewKeySet(b, collections.NewPrefix(13), "withheld", collections.StringKey),
+		exposures:   collections.NewMap(b, collections.NewPrefix(14), "exposures", collections.StringKey, collections.Uint64Value),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {

@@ -106,6 +106,9 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 	if err != nil {
 		return nil, err
 	}
+	if err := m.mayExpose(ctx, active); err != nil {
+		return nil, err
+	}
 	if err := m.storeAccount(ctx, a); err != nil {
 		return nil, err
 	}

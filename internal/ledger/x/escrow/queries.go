@@ -116,7 +116,8 @@ func (q queries) Params(ctx context.Context, _ *escrowv1.QueryParamsRequest) (*e
 }
 
 // Invariants adds up all that the module owes and compares it with what its
-// account holds, and each escrow's locked credit with its grants'.
+// account holds, each escrow's locked credit with its grants', and each
+// provider's exposure likewise.
 func (k *Keeper) Invariants(ctx context.Context) (escrowv1.Invariants, error) {
 	var sums escrowv1.Invariants
 	wrapped := uint64(0)
@@ -125,13 +126,18 @@ func (k *Keeper) Invariants(ctx context.Context) (escrowv1.Invariants, error) {
 		*sum, carry = bits.Add64(*sum, amount, 0)
 		wrapped |= carry
 	}
-	locked := map[string]uint64{}
+	locked, exposed := map[string]uint64{}, map[string]uint64{}
 	mismatched := false
 	err := errors.Join(
 		k.grants.Walk(ctx, nil, func(_ string, stored escrowv1.ActiveGrant) (bool, error) {
 			g, err := activeOf(stored)
 			locked[g.Payer] += g.Rest()
+			exposed[g.Provider] += g.Rest()
 			return false, err
+		}),
+		k.exposures.Walk(ctx, nil, func(provider string, sum uint64) (bool, error) {
+			mismatched = mismatched || sum != exposed[provider]
+			return false, nil
 		}),
 		k.escrows.Walk(ctx, nil, func(_ string, e escrowv1.Escrow) (bool, error) {
 			add(&sums.Available, e.Available)

@@ -102,6 +102,9 @@ func (b book) Store(a escrow.Account, o escrow.Outcome) error {
 	if err := b.grants.Set(b.ctx, o.Grant.ID.Hex(), storedActive(o.Grant)); err != nil {
 		return err
 	}
+	if err := b.expose(b.ctx, o.Grant.Provider, o.Amount+o.Returned, 0); err != nil {
+		return err
+	}
 	var treasury uint64
 	for _, p := range o.Payouts {
 		if err := b.addPayout(b.ctx, p); err != nil {

@@ -48,6 +48,7 @@ func (k *Keeper) loadGrant(ctx context.Context, id string) (escrow.Grant, error)
 func (k *Keeper) addGrant(ctx context.Context, g escrow.Grant) error {
 	id := g.ID.Hex()
 	return errors.Join(
+		k.expose(ctx, g.Provider, 0, g.Rest()),
 		k.grants.Set(ctx, id, storedActive(g)),
 		k.releases.Set(ctx, collections.Join(g.ReleaseAt, id)),
 		k.byPayer.Set(ctx, collections.Join(g.Payer, id)),
@@ -108,6 +109,11 @@ func (k *Keeper) payDue(ctx context.Context) error {
 		return err
 	}
 	for _, p := range due {
+		if wait, err := k.postpone(ctx, p); err != nil {
+			return err
+		} else if wait {
+			continue
+		}
 		if err := k.pay(ctx, p); err != nil {
 			return fmt.Errorf("paying %d ucredit to %s for %s: %w", p.Amount, p.Recipient, p.Source, err)
 		}
@@ -131,7 +137,7 @@ func (k *Keeper) pay(ctx context.Context, p escrowv1.Payout) error {
 		return k.pool.FundCommunityPool(ctx, coins(over), k.account)
 	}
 	if p.Recipient == Treasury {
-		return k.pool.FundCommunityPool(ctx, coins(p.Amount), k.account)
+		return k.payTreasury(ctx, p)
 	}
 	recipient, err := k.addresses.StringToBytes(p.Recipient)
 	if err != nil || k.bank.BlockedAddr(recipient) {
@@ -176,7 +182,7 @@ func (k *Keeper) lapseGrant(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.storeAccount(ctx, a); err != nil {
+	if err := errors.Join(k.storeAccount(ctx, a), k.expose(ctx, g.Provider, returned, 0)); err != nil {
 		return err
 	}
 	if err := k.removeGrant(ctx, g); err != nil {

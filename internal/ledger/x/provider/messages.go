@@ -140,8 +140,8 @@ func (m messages) Unbond(ctx context.Context, msg *providerv1.MsgUnbond) (*provi
 	if err != nil {
 		return nil, err
 	}
-	if p.Status == providerv1.Status_STATUS_JAILED {
-		return nil, ErrJailed
+	if p.Status == providerv1.Status_STATUS_JAILED && !p.Tombstoned {
+		return nil, ErrJailed // who is out for good may take what is left
 	}
 	params, err := m.bondParams(ctx)
 	if err != nil {
@@ -150,6 +150,9 @@ func (m messages) Unbond(ctx context.Context, msg *providerv1.MsgUnbond) (*provi
 	offers, err := m.countOffers(ctx, msg.Provider)
 	if err != nil {
 		return nil, err
+	}
+	if p.Tombstoned {
+		offers = 0 // they are nobody's to take
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	rest, releaseAt, err := bond.Unbond(params, p.Bond, msg.Amount, offers, sdkCtx.BlockTime().Unix())

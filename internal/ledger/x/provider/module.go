@@ -54,7 +54,7 @@ func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
 func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
 	r.RegisterImplementations((*sdk.Msg)(nil),
 		&providerv1.MsgRegister{}, &providerv1.MsgUpdate{}, &providerv1.MsgBond{}, &providerv1.MsgUnbond{},
-		&providerv1.MsgSetOffer{}, &providerv1.MsgRemoveOffer{}, &providerv1.MsgUpdateParams{})
+		&providerv1.MsgUnjail{}, &providerv1.MsgSetOffer{}, &providerv1.MsgRemoveOffer{}, &providerv1.MsgUpdateParams{})
 	msgservice.RegisterMsgServiceDesc(r, &providerv1.Msg_serviceDesc)
 }
 
@@ -130,6 +130,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Bond", Use: "bond UKOIN", Short: "Add to your bond", Example: "koinon tx provider bond 1000000 --from me", PositionalArgs: args("amount")},
 				{RpcMethod: "Unbond", Use: "unbond UKOIN", Short: "Take from your bond, after the unbonding time", Example: "koinon tx provider unbond 1000000 --from me", PositionalArgs: args("amount")},
+				{RpcMethod: "Unjail", Use: "unjail", Short: "Sell again, once your time in jail is over", Example: "koinon tx provider unjail --from me"},
 				{RpcMethod: "RemoveOffer", Use: "remove-offer DIGEST", Short: "Withdraw an offer", PositionalArgs: args("model_digest")},
 				{RpcMethod: "UpdateParams", Skip: true},
 			},

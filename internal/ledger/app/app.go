@@ -62,6 +62,7 @@ import (
 	ibcexported "github.com/cosmos/ibc-go/v11/modules/core/exported"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
@@ -170,6 +171,7 @@ func (app *App) addModules() {
 		provider.NewAppModule(k.Provider),
 		curation.NewAppModule(k.Curation),
 		escrow.NewAppModule(k.Escrow),
+		audit.NewAppModule(k.Audit),
 	)
 	app.basics = module.NewBasicManagerFromManager(app.modules, map[string]module.AppModuleBasic{
 		genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
@@ -177,18 +179,18 @@ func (app *App) addModules() {
 }
 
 // orderModules says in which order modules act. Distribution comes before
-// slashing, so that a validator is slashed after its rewards are out; escrow
-// pays before governance looks at balances.
+// slashing, so that a validator is slashed after its rewards are out; convictions
+// come before pay that is due; escrow pays before governance looks at balances.
 func (app *App) orderModules() {
 	app.modules.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
 	app.modules.SetOrderBeginBlockers(
 		minttypes.ModuleName, distributiontypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName,
 		stakingtypes.ModuleName, authz.ModuleName, ibcexported.ModuleName)
 	app.modules.SetOrderEndBlockers(
-		banktypes.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
+		banktypes.ModuleName, audit.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
-		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
+		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		ibcexported.ModuleName, transfertypes.ModuleName,
 	}

@@ -29,6 +29,7 @@ import (
 	ibc "github.com/cosmos/ibc-go/v11/modules/core"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
@@ -59,7 +60,7 @@ var messageModules = []module.AppModuleBasic{
 	distribution.AppModuleBasic{}, gov.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, authzmodule.AppModuleBasic{},
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
 	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
-	beacon.AppModule{}, model.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{},
+	beacon.AppModule{}, model.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{},
 }
 
 // Encoding is how messages, transactions and state are written.

@@ -19,9 +19,11 @@ import (
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
+	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	beaconv1 "github.com/koinon/koinon/api/koinon/beacon/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
@@ -53,6 +55,8 @@ type GenesisConfig struct {
 	Provider *providerv1.Params
 	// Beacon are the beacon's; nil for the defaults.
 	Beacon *beaconv1.Params
+	// Audit are the court's; nil for the defaults.
+	Audit *auditv1.Params
 	// VotingPeriod is governance's; zero for the default.
 	VotingPeriod time.Duration
 }
@@ -82,6 +86,12 @@ func (app *App) NewGenesis(c GenesisConfig) (Genesis, error) {
 		beaconState := beacon.DefaultGenesis()
 		beaconState.Params = *c.Beacon
 		genesis[beacon.ModuleName] = app.Codec.MustMarshalJSON(beaconState)
+	}
+
+	if c.Audit != nil {
+		auditState := audit.DefaultGenesis()
+		auditState.Params = *c.Audit
+		genesis[audit.ModuleName] = app.Codec.MustMarshalJSON(auditState)
 	}
 
 	mint := minttypes.DefaultGenesisState()

@@ -37,6 +37,7 @@ import (
 	ibckeeper "github.com/cosmos/ibc-go/v11/modules/core/keeper"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
@@ -49,7 +50,7 @@ var storeKeys = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
-	beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName,
+	beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -64,6 +65,7 @@ var accounts = map[string][]string{
 	provider.ModuleName:            nil,
 	curation.ModuleName:            nil,
 	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
+	audit.ModuleName:               {authtypes.Burner},
 }
 
 // Keepers are the modules' stores.
@@ -88,6 +90,7 @@ type Keepers struct {
 	Provider *provider.Keeper
 	Curation *curation.Keeper
 	Escrow   *escrow.Keeper
+	Audit    *audit.Keeper
 }
 
 // Authority is the account that governance acts as.
@@ -130,6 +133,8 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 		k.Bank, k.Distribution, k.Model, k.Provider, authority)
 	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, k.Curation, authority)
+	k.Audit = audit.NewKeeper(e.Codec, service(keys[audit.ModuleName]), addresses, authtypes.NewModuleAddress(audit.ModuleName),
+		k.Bank, k.Beacon, k.Model, k.Provider, k.Escrow, k.Curation, authority)
 	return k
 }
 

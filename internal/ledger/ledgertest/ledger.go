@@ -285,6 +285,9 @@ func (l *Ledger) Check() {
 	if err := l.App.Provider.CheckBonds(ctx); err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}
+	if books, err := l.App.Audit.Invariants(ctx); err != nil || !books.Holds {
+		l.tb.Fatalf("height %d: audit: %+v, %v", l.Height, books, err)
+	}
 	if err := l.App.Curation.CheckBooks(ctx); err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}

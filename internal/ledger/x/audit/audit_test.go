@@ -67,7 +67,8 @@ func newWorld(t *testing.T) world {
 		c.Provider.ExposurePerKoin = 1_000_000
 	}), t}
 	exact, statistical := ledgertest.Version(olga, "exact"), ledgertest.Version(olga, "statistical")
-	exact.WeightsRoot = slices.Repeat([]byte{7}, 32)
+	exact.WeightsRoot = ledgertest.Digest("weights")
+	statistical.WeightsRoot = ""
 	statistical.Class = modelv1.VerificationClass_VERIFICATION_CLASS_STATISTICAL
 	w.Must(olga, exact)
 	w.Must(olga, statistical)

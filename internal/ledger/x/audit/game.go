@@ -22,9 +22,9 @@ func (k *Keeper) newGame(ctx context.Context, r receipt.Receipt) (bisection.Game
 	if err != nil {
 		return bisection.Game{}, err
 	}
-	weights, err := digestOf("weights_root", version.WeightsRoot)
+	weights, err := receipt.ParseDigest(version.WeightsRoot)
 	if err != nil {
-		return bisection.Game{}, err
+		return bisection.Game{}, fmt.Errorf("%w: its model version has no weights root: %w", ErrReceipt, err)
 	}
 	game, err := bisection.Begin(r, weights)
 	if err != nil {

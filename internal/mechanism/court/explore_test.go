@@ -348,3 +348,35 @@ func TestEveryOrderOfMoves(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCase plays what bytes say: each picks one of the things that can happen.
+func FuzzCase(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0}, false)
+	f.Add([]byte{0, 0, 1, 0, 1, 0, 2, 9}, true)
+	f.Fuzz(func(t *testing.T, picks []byte, exact bool) {
+		w := statisticalWorld()
+		if exact {
+			w = exactWorld(len(picks)%2 == 0)
+		}
+		b := w.bench
+		c, err := Open(b, 1, w.filing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := node{Case: c, In: b.DisputeBond}
+		for _, pick := range picks {
+			steps := w.steps(n, b)
+			if len(steps) == 0 {
+				break
+			}
+			s := steps[int(pick)%len(steps)]
+			before := n.clone()
+			if err := s.do(&n); err != nil && err != errRefused {
+				t.Fatalf("%s in %v: %v", s.name, before.Case.State, err)
+			}
+			if s.name == "deadline" {
+				b.Now = max(b.Now, before.Case.Deadline)
+			}
+		}
+	})
+}

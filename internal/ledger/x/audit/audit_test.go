@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519/extra/ecvrf"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
@@ -462,4 +465,61 @@ func TestRefusedEvidence(t *testing.T) {
 	if p := w.provider(); p.Bond != bond*9/10 {
 		t.Errorf("%+v", p)
 	}
+}
+
+// Who contradicts the receipt plays with the accused; who misses a turn has lost.
+func TestGamesHaveDeadlines(t *testing.T) {
+	w := newWorld(t)
+	c := w.open(w.answer(receipt.Exact, nil))
+	w.vote(c, func(int) court.Vote {
+		v := rerun(c)
+		v.Root = receipt.Sum([]byte("another run"))
+		return v
+	})
+	got := w.get(c.Id)
+	if got.State != auditv1.CaseState_CASE_STATE_PLAYING || !got.AccusedTurn || len(got.Game) == 0 {
+		t.Fatalf("%v", got.State)
+	}
+	challenger := named(c.Seats[0].Auditor)
+	refuse(t, "out of turn", w.Send(challenger, &auditv1.MsgPlay{Player: challenger.Address, CaseId: c.Id, Move: []byte{2, 0}}), court.ErrNotYours)
+	refuse(t, "no move", w.Send(peter, &auditv1.MsgPlay{Player: peter.Address, CaseId: c.Id, Move: []byte{99}}), audit.ErrGame)
+	w.Block(61 * time.Second)
+	w.Block(20 * time.Second)
+	if got := w.get(c.Id); got.Outcome != auditv1.Outcome_OUTCOME_CONVICTED || w.provider().Bond != bond*7/10 || len(got.Game) != 0 {
+		t.Errorf("%v, bond %d", got.Outcome, w.provider().Bond)
+	}
+}
+
+// An auditor is paid for buying from whom its VRF drew, once, and nobody else is.
+func TestMysteryAudits(t *testing.T) {
+	w := newWorld(t)
+	w.Block(1_000_001 * time.Second)
+	r, err := auditv1.NewQueryClient(w.Conn()).Epoch(context.Background(), &auditv1.QueryEpochRequest{})
+	if err != nil || r.Epoch.Number != 2 || r.Epoch.Auditors != 4 || r.Epoch.Budget != 5_000_000 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	ada := auditors[0]
+	proof := ecvrf.Prove(voi.PrivateKey(ada.GrantKey), audit.MysteryInput(receipt.Digest(r.Epoch.Randomness)))
+	answer := w.answer(receipt.Exact, func(r *receipt.Receipt) { r.Payer = ada.Address })
+	report := func(a ledgertest.Account, change func(*auditv1.MsgReport)) *auditv1.MsgReport {
+		msg := &auditv1.MsgReport{Auditor: a.Address, Epoch: 2, VrfProof: proof, Receipt: answer.Encode(), Agrees: true}
+		if change != nil {
+			change(msg)
+		}
+		return msg
+	}
+	old := w.answer(receipt.Exact, func(r *receipt.Receipt) { r.Started, r.FirstToken, r.Finished = 1, 1, 1 })
+	refuse(t, "another's proof", w.Send(auditors[1], report(auditors[1], nil)), audit.ErrNotDrawn)
+	refuse(t, "no auditor", w.Send(carol, report(carol, nil)), audit.ErrNotFound)
+	refuse(t, "a later epoch", w.Send(ada, report(ada, func(m *auditv1.MsgReport) { m.Epoch = 3 })), audit.ErrEpoch)
+	refuse(t, "an old answer", w.Send(ada, report(ada, func(m *auditv1.MsgReport) { m.Receipt = old.Encode() })), audit.ErrEpoch)
+	before := w.Balance(ada.Address, "ucredit")
+	w.Must(ada, report(ada, nil))
+	if paid := w.Balance(ada.Address, "ucredit") - before; paid != params().BaseFee {
+		t.Errorf("paid %d", paid)
+	}
+	if rec := w.record(peter.Address); rec.Record.Clean != 1 || rec.Record.EpochRate != court.Million {
+		t.Errorf("%+v", rec)
+	}
+	refuse(t, "twice", w.Send(ada, report(ada, nil)), audit.ErrReported)
 }

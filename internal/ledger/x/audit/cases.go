@@ -136,7 +136,9 @@ func (k *Keeper) settle(ctx context.Context, h *hearing, e court.Effects) error 
 	if err != nil {
 		return err
 	}
-	k.rateBefore(ctx, &record)
+	if err := k.rateBefore(ctx, &record); err != nil {
+		return err
+	}
 	if h.Outcome != court.Convicted {
 		for _, x := range e.Scores {
 			watch, err := eprocess.Add(evidenceOf(record.Watch), h.bench.Profile.Profile, x)

@@ -43,7 +43,9 @@ func (k *Keeper) Convict(ctx context.Context, c penalty.Conviction) error {
 	if err != nil {
 		return fmt.Errorf("punishing %s for %s: %w", c.Provider, c.Reference, err)
 	}
-	k.rateBefore(ctx, &record)
+	if err := k.rateBefore(ctx, &record); err != nil {
+		return err
+	}
 	record.Frauds, record.Absences = after.Frauds, after.Absences
 	if c.Offence.Fraud() {
 		// It begins anew, all of its answers audited: what is proven is paid for.

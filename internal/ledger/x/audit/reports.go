@@ -80,16 +80,17 @@ func (k *Keeper) prune(ctx context.Context) error {
 
 // rateBefore keeps the rate that a provider had when the epoch began, before its
 // record changes: by it auditors know whom they were drawn for.
-func (k *Keeper) rateBefore(ctx context.Context, record *auditv1.Record) {
+func (k *Keeper) rateBefore(ctx context.Context, record *auditv1.Record) error {
 	epoch, err := k.epoch.Get(ctx)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil // before the first block's end
+	}
 	if err != nil || record.Epoch == epoch.Number {
-		return // there is no epoch before the first block's end
+		return err
 	}
 	params, err := k.params.Get(ctx)
-	if err != nil {
-		return
-	}
 	record.Epoch, record.EpochRate = epoch.Number, rateOf(*record, params)
+	return err
 }
 
 // rateOf is a record's audit rate now, in millionths.
@@ -149,7 +150,9 @@ func (m messages) Report(ctx context.Context, msg *auditv1.MsgReport) (*auditv1.
 	}
 	epoch.Budget -= pay
 	if msg.Agrees {
-		m.rateBefore(ctx, &record)
+		if err := m.rateBefore(ctx, &record); err != nil {
+			return nil, err
+		}
 		record.Clean++
 	}
 	a.Completed++

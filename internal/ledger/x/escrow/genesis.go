@@ -16,6 +16,7 @@ func DefaultGenesis() *escrowv1.GenesisState {
 	return &escrowv1.GenesisState{Params: escrowv1.Params{
 		WithdrawDelaySeconds: hour, ChallengeWindowSeconds: 24 * hour, RedeemGraceSeconds: 2 * hour,
 		MaxTickets: 1 << 17, MaxGrantSeconds: 7 * 24 * hour, FreeTxsPerWindow: 20, FreeWindowBlocks: 600,
+		AuditBps: 2_000,
 	}}
 }
 

@@ -14,6 +14,7 @@ import (
 func DefaultGenesis() *providerv1.GenesisState {
 	return &providerv1.GenesisState{Params: providerv1.Params{
 		MinBond: 100_000_000, UnbondingSeconds: 14 * 24 * 3600, MaxOffersPerProvider: 256,
+		ExposurePerKoin: 10_000_000,
 	}}
 }
 

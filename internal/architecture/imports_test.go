@@ -39,7 +39,7 @@ var (
 	// services are what every role stands on.
 	services = []string{
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
-		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine",
+		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine", "internal/proof",
 		"internal/reference", "internal/openai", "internal/anthropic", "internal/machine", "internal/route", "internal/region", "internal/heartbeat",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
@@ -70,6 +70,7 @@ var areas = []area{
 	{"internal/openai", []string{"receipt", "api", "internal/inference", "internal/engine", "internal/route", "internal/region"}, wire},
 	{"internal/anthropic", []string{"internal/openai", "internal/inference"}, nil},
 	{"internal/reference", []string{"internal/engine", "internal/inference"}, nil},
+	{"internal/proof", []string{"internal/engine", "internal/tensor", "internal/mechanism", "internal/inference", "internal/reference", "receipt"}, nil},
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
 	{"internal/heartbeat", []string{"api", "receipt"}, nil},
 	{"internal/weights", []string{"internal/p2p", "internal/engine", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats"}},

@@ -65,7 +65,10 @@ func (d *Digest) UnmarshalText(text []byte) error {
 type canonical []byte
 
 func begin(kind string) canonical {
-	return append(canonical("koinon/"+kind+"/v1"), 0)
+	c := make(canonical, 0, 128)
+	c = append(c, "koinon/"...)
+	c = append(c, kind...)
+	return append(c, "/v1\x00"...)
 }
 
 func (c *canonical) integer(v uint64) { *c = binary.BigEndian.AppendUint64(*c, v) }

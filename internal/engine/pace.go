@@ -12,6 +12,9 @@ import (
 // side by side: without sampling, digests and queues, so that engines can be
 // compared and kernels judged. It is not safe for concurrent use.
 type Pace struct {
+	// Committing makes the leaf of each step, too, as an answer that is sold has one.
+	Committing bool
+
 	forward *forward
 	store   *pages
 	texts   []history
@@ -86,12 +89,22 @@ func (p *Pace) run(n int, predict bool) error {
 		for j := range n {
 			p.tokens = append(p.tokens, int32(((len(text.tokens)+j)*7919+i*104729+17)%size))
 		}
-		p.spans = append(p.spans, span{history: text, tokens: p.tokens[from:]})
+		s := span{history: text, tokens: p.tokens[from:]}
+		if predict && p.Committing {
+			s.folded = 1
+		}
+		p.spans = append(p.spans, s)
 		p.rows = append(p.rows, from+n-1)
 	}
 	p.forward.run(p.spans)
-	if predict {
-		p.forward.predict(p.rows)
+	if !predict {
+		return nil
+	}
+	logits := p.forward.predict(p.rows)
+	if p.Committing {
+		tensor.Parallel(len(p.rows), p.forward.workers, func(i int) {
+			leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], logits[i*size:][:size], p.forward.folded(p.rows[i]))
+		})
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,4 +66,61 @@ func TestPaceIsBounded(t *testing.T) {
 	if c := m.Cost(); c.Layers <= 0 || c.Output <= 0 || c.Bytes < 4*(c.Layers+c.Output) {
 		t.Errorf("cost %+v", c)
 	}
+}
+
+// BenchmarkCommitting decodes with leaves and without, in turns, and reports what
+// they add to a step, in hundredths: between lower quartiles, as the machine may be
+// busy. KOINON_GGUF names another model than the one that ships.
+func BenchmarkCommitting(b *testing.B) {
+	m, err := Load(cmp.Or(os.Getenv("KOINON_GGUF"), "../../models/trivium/trivium.gguf"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, batch := range []int{1, 8} {
+		b.Run(fmt.Sprintf("batch-%d", batch), func(b *testing.B) {
+			p, err := m.NewPace(batch, m.ContextLength, 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var took [2][]time.Duration
+			for i := 0; b.Loop(); i++ {
+				if i%100 == 0 { // texts of like lengths on both sides
+					if _, err := p.Prefill(32, time.Hour); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for _, side := range [][]int{{0, 1}, {1, 0}}[i%2] {
+					p.Committing = side == 1
+					spent, err := p.Decode(1, time.Hour)
+					if err != nil {
+						b.Fatal(err)
+					}
+					took[side] = append(took[side], spent.Time)
+				}
+			}
+			quartile := func(list []time.Duration) float64 { slices.Sort(list); return float64(list[len(list)/4]) }
+			b.ReportMetric(100*(quartile(took[1])/quartile(took[0])-1), "%-with/without")
+			b.ReportMetric(100*float64(leaves(p).Nanoseconds())*float64(batch)/quartile(took[0]), "%-leaves-alone")
+		})
+	}
+}
+
+// leaves is what the folds and the leaf of one step of one text take by themselves.
+func leaves(p *Pace) time.Duration {
+	const times = 10
+	f := p.forward
+	spans := []span{{tokens: []int32{0}, folded: 1}}
+	took := make([]time.Duration, 400)
+	for i := range took {
+		began := time.Now()
+		for range times {
+			for layer := range f.layers {
+				f.fold(layer, spans)
+			}
+			leaf(0, 0, f.logits[:f.Size()], f.folded(0))
+		}
+		took[i] = time.Since(began) / times
+	}
+	slices.Sort(took)
+	return took[len(took)/4]
 }

@@ -88,5 +88,13 @@ func (j *job) describe(a answer) openai.Answer {
 
 // koinon is an answer's provenance.
 func (j *job) koinon(a answer) *openai.Koinon {
-	return &openai.Koinon{Model: j.version.Digest, Provider: a.provider, Receipt: a.receipt.String(), Cost: a.cost, Earlier: a.earlier}
+	k := &openai.Koinon{Model: j.version.Digest, Provider: a.provider, Receipt: a.receipt.String(), Cost: a.cost, Earlier: a.earlier}
+	if j.transcripts {
+		k.Transcript = a.transcript
+		return k
+	}
+	for i := range k.Earlier {
+		k.Earlier[i].Transcript = nil
+	}
+	return k
 }

@@ -43,6 +43,8 @@ type answer struct {
 	vectors  [][]float32 // of embeddings
 	cost     uint64      // ucredit, that the key pays
 	earlier  []openai.Part
+	// transcript is of the part that the receipt is of.
+	transcript *receipt.Transcript
 }
 
 // tokenUsage counts what an answer took.
@@ -163,7 +165,18 @@ func (a *attempt) answer(ctx context.Context, fresh bool) (result answer, err er
 	if result.provider, result.cost = o.provider, a.pay.Charge(); err != nil {
 		result.receipt = a.named
 	}
+	if !result.receipt.IsZero() {
+		result.transcript = a.transcript()
+	}
 	return result, err
+}
+
+// transcript is what an audit of the answer needs; nil of embeddings.
+func (a *attempt) transcript() *receipt.Transcript {
+	if a.request.Embed != nil {
+		return nil
+	}
+	return &receipt.Transcript{Request: string(a.body), Output: append([]int32{}, a.output...)}
 }
 
 // cacheScope keeps API keys from learning what others asked, by what of it is
@@ -407,6 +420,9 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 	stored := &store.Receipt{
 		ID: receipt.Sum(body), Key: a.call.key, Request: a.call.id, Grant: a.pay.GrantID(),
 		Provider: a.offer.provider, Received: a.now(), Body: body,
+	}
+	if a.config.KeepTranscripts {
+		stored.Transcript = a.transcript()
 	}
 	var r receipt.Receipt
 	if err := json.Unmarshal(body, &r); err != nil {

@@ -55,6 +55,11 @@ type Config struct {
 	// Suspend is how long a provider is left out after a false receipt.
 	Suspend time.Duration `yaml:"suspend"`
 
+	// KeepTranscripts keeps prompts and answers beside their receipts, so that the
+	// keys that paid for them can have them audited later. Without it a client asks
+	// for a transcript with its answer, and keeps it itself.
+	KeepTranscripts bool `yaml:"keep_transcripts"`
+
 	// TopUp is where a key's holder buys more, named in the refusals of keys whose
 	// budget is used up: a URL in which {key} and {name} stand for the key's
 	// identifier and name. Empty for none.

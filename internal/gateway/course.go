@@ -88,7 +88,7 @@ func (a *answer) add(c *call, out outcome) {
 	if out.err != nil && len(out.output) > 0 {
 		part := openai.Part{Provider: out.provider, Tokens: uint64(len(out.output))}
 		if out.receipt != (receipt.Digest{}) {
-			part.Receipt = out.receipt.String()
+			part.Receipt, part.Transcript = out.receipt.String(), out.transcript
 		}
 		a.earlier = append(a.earlier, part)
 	}

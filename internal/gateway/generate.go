@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,6 +24,7 @@ type job struct {
 	query       route.Query
 	plan        []route.Choice // the version's offers to try, the best first
 	reservation *keys.Reservation
+	transcripts bool // are asked for
 }
 
 // prepare turns a parsed request into a job: it finds the model, counts the
@@ -38,7 +38,7 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 	if err := permitted(key, v); err != nil {
 		return nil, err
 	}
-	j := &job{gateway: g, version: v, query: route.Query{Controls: c.Controls}}
+	j := &job{gateway: g, version: v, query: route.Query{Controls: c.Controls}, transcripts: c.Transcript}
 	param := "messages"
 	if c.Messages != nil {
 		err = j.add(id, key, c, vocabulary, "", c.N)
@@ -75,7 +75,7 @@ func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Voca
 		if c.Seed != nil {
 			request.Seed = c.SeedOf(len(j.calls))
 		} else {
-			rand.Read(request.Nonce[:]) // never fails
+			request.Nonce = c.NonceOf(len(j.calls))
 		}
 		j.calls = append(j.calls, &call{
 			id: id, key: key.ID, version: j.version, vocabulary: vocabulary, request: request, prompt: tokens, prefixes: prefixes,

@@ -22,6 +22,8 @@ type receiptView struct {
 	Problem  string          `json:"problem,omitempty"` // or this
 	Received int64           `json:"received"`          // Unix time, milliseconds
 	Receipt  json.RawMessage `json:"receipt"`
+	// Transcript is there for the key that paid, where the gateway keeps them.
+	Transcript *receipt.Transcript `json:"transcript,omitempty"`
 }
 
 func view(r store.Receipt) receiptView {
@@ -62,7 +64,11 @@ func (g *Gateway) getReceipt(w http.ResponseWriter, r *http.Request, key store.K
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, http.StatusOK, view(found))
+	shown := view(found)
+	if found.Key == key.ID { // not to whoever knows a stranger's receipt
+		shown.Transcript = found.Transcript
+	}
+	return openai.WriteJSON(w, http.StatusOK, shown)
 }
 
 // listReceipts serves GET /v1/receipts?limit=&before= with the key's own,

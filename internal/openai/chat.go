@@ -176,7 +176,7 @@ func (s *chatStream) end(answers []Answer) error {
 	}
 	if s.wants.Usage {
 		chunk, usage := s.head, UsageOf(s.job, answers)
-		chunk.Choices, chunk.Usage, chunk.Koinon = []ChatChunkChoice{}, &usage, answers[0].Koinon
+		chunk.Choices, chunk.Usage, chunk.Koinon = []ChatChunkChoice{}, &usage, answers[0].Koinon.brief()
 		if err := s.Send("", chunk); err != nil {
 			return ErrClient
 		}

@@ -34,7 +34,9 @@ type Completion struct {
 	Temperature float32
 	TopP        float32
 	TopK        uint32
-	Seed        *uint64 // nil for a random one
+	Seed        *uint64        // nil for a random one
+	Nonce       receipt.Digest // of the seed that is drawn in its place; zero for a random one
+	Transcript  bool           // with the answer, for audits
 	Stop        []string
 	Logprobs    bool   // report each token's log-probability
 	TopLogprobs uint32 // and those of so many alternatives
@@ -74,6 +76,19 @@ func (c Completion) SeedOf(choice int) uint64 {
 	return binary.LittleEndian.Uint64(b[:]) >> 11
 }
 
+// NonceOf is what the payer puts into the drawing of a choice's seed: 32 bytes, the
+// client's own for the first choice, and made of them for the others.
+func (c Completion) NonceOf(choice int) (nonce receipt.Digest) {
+	switch {
+	case c.Nonce.IsZero():
+		rand.Read(nonce[:]) // never fails
+		return nonce
+	case choice == 0:
+		return c.Nonce
+	}
+	return receipt.Sum(binary.BigEndian.AppendUint32(c.Nonce[:], uint32(choice)))
+}
+
 // Common are the fields that the endpoints which generate text share, in this
 // API and in others. Unions are raw here, so that an error can name its field.
 type Common struct {
@@ -90,7 +105,9 @@ type Common struct {
 		IncludeUsage bool `json:"include_usage"`
 		Continuous   bool `json:"continuous_usage_stats"` // as vLLM has it
 	} `json:"stream_options"`
-	Provider json.RawMessage `json:"provider"`
+	Provider   json.RawMessage `json:"provider"`
+	Nonce      *string         `json:"nonce"`
+	Transcript *bool           `json:"transcript"`
 	shaping
 }
 
@@ -255,6 +272,12 @@ func (r *Common) Completion() (Completion, error) {
 		seed := uint64(*r.Seed)
 		c.Seed = &seed
 	}
+	if r.Nonce != nil {
+		if c.Nonce, err = receipt.ParseHex(*r.Nonce); err != nil || c.Nonce.IsZero() || c.Seed != nil {
+			return c, Invalid("nonce", "'nonce' must be 32 random bytes in 64 lower-case hexadecimal digits, in place of 'seed'.")
+		}
+	}
+	c.Transcript = r.Transcript != nil && *r.Transcript
 	if c.Stop, err = stops(r.Stop); err != nil {
 		return c, err
 	}

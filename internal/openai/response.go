@@ -3,6 +3,8 @@ package openai
 import (
 	"fmt"
 	"strings"
+
+	"github.com/koinon/koinon/receipt"
 )
 
 // Koinon is what this API adds to an answer: who served which weights, and the
@@ -15,6 +17,18 @@ type Koinon struct {
 	// Earlier are the parts of the answer that other providers gave before they
 	// failed; the one above went on from there.
 	Earlier []Part `json:"earlier,omitempty"`
+	// Transcript is what an audit needs beside the receipt, where it was asked for.
+	Transcript *receipt.Transcript `json:"transcript,omitempty"`
+}
+
+// brief leaves out what was said before.
+func (k *Koinon) brief() *Koinon {
+	if k == nil {
+		return nil
+	}
+	b := *k
+	b.Transcript = nil
+	return &b
 }
 
 // Part is the beginning of an answer that its provider did not finish.
@@ -23,6 +37,8 @@ type Part struct {
 	// Receipt is the id of what it signed, or empty if it left without.
 	Receipt string `json:"receipt,omitempty"`
 	Tokens  uint64 `json:"tokens"`
+	// Transcript is of this part, where there is a receipt of it and it was asked for.
+	Transcript *receipt.Transcript `json:"transcript,omitempty"`
 }
 
 // Usage counts tokens.

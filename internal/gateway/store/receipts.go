@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -22,25 +23,33 @@ type Receipt struct {
 	Problem  string
 	Received time.Time
 	Body     []byte // JSON, as the provider wrote it
+	// Transcript is nil unless the gateway keeps them.
+	Transcript *receipt.Transcript
 }
 
 // insertReceipt leaves a receipt that is stored already as it is.
-const insertReceipt = `INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+const insertReceipt = `INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body, transcript)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 
 func (r *Receipt) insert(statement *sql.Stmt) error {
 	sequence, err := amount(r.Sequence)
 	if err != nil {
 		return err
 	}
-	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body))
+	var transcript []byte // NULL for none
+	if r.Transcript != nil {
+		if transcript, err = json.Marshal(r.Transcript); err != nil {
+			return fmt.Errorf("storing a transcript: %w", err)
+		}
+	}
+	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body), transcript)
 	if err != nil {
 		return fmt.Errorf("storing a receipt: %w", err)
 	}
 	return nil
 }
 
-const receiptColumns = `seen, id, key, request, grant_id, sequence, provider, problem, received, body`
+const receiptColumns = `seen, id, key, request, grant_id, sequence, provider, problem, received, body, transcript`
 
 // Receipt returns one receipt, or [ErrNotFound].
 func (s *Store) Receipt(ctx context.Context, id receipt.Digest) (Receipt, error) {
@@ -100,10 +109,13 @@ func collect(rows *sql.Rows) (receipts []Receipt, last int64, err error) {
 }
 
 func scanReceipt(row scanner) (r Receipt, seen int64, err error) {
-	var id, grant []byte
+	var id, grant, transcript []byte
 	var received int64
 	var body string
-	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &body)
+	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &body, &transcript)
+	if err == nil && transcript != nil {
+		err = json.Unmarshal(transcript, &r.Transcript)
+	}
 	if err != nil {
 		return Receipt{}, 0, fmt.Errorf("reading a receipt: %w", err)
 	}

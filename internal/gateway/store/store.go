@@ -194,6 +194,8 @@ CREATE TABLE answers (
 	PRIMARY KEY (key, name)
 );
 CREATE INDEX answers_by_age ON answers (begun);
+`, `
+ALTER TABLE receipts ADD COLUMN transcript BLOB; -- JSON; NULL unless transcripts are kept
 `}
 
 // migrate brings the layout up to date, one transaction a step.

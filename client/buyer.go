@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -50,8 +51,10 @@ type Request struct {
 	Messages    []Message
 	MaxTokens   uint32   // of the answer; at least 1
 	Temperature *float64 // nil for the gateway's default
-	Seed        *int64   // nil for a random one
+	Seed        *int64   // nil for one that is drawn with the provider
 	MaxCost     uint64   // the most to pay, in ucredit; 0 for any price
+	// Transcript asks for what an audit of the answer needs. It holds the prompt.
+	Transcript bool
 }
 
 // Answer is what came of a request.
@@ -63,6 +66,13 @@ type Answer struct {
 	Cost uint64 // ucredit
 	// Paid is what the tickets given so far on the grant are worth, in ucredit.
 	Paid uint64
+	// Transcript is there if it was asked for, and is of the receipt's answer.
+	Transcript *receipt.Transcript
+}
+
+// Record is the receipt with its transcript, as `koinon receipt audit` reads it.
+func (a Answer) Record() receipt.Record {
+	return receipt.Record{Receipt: a.Receipt, Transcript: a.Transcript}
 }
 
 // Errors of answers.
@@ -98,7 +108,7 @@ func (b *Buyer) http() *http.Client {
 
 // Quote asks what a request would cost.
 func (b *Buyer) Quote(ctx context.Context, r Request) (Quote, error) {
-	response, err := b.ask(ctx, r, nil)
+	response, err := b.ask(ctx, r, receipt.Digest{}, nil)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -148,7 +158,11 @@ func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer
 	if err != nil {
 		return Answer{}, err
 	}
-	response, err := b.ask(ctx, r, g)
+	var nonce receipt.Digest
+	if r.Seed == nil {
+		rand.Read(nonce[:]) // never fails
+	}
+	response, err := b.ask(ctx, r, nonce, g)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -159,11 +173,17 @@ func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer
 	}
 	p := b.startPaying(ctx, g, offer.Extra)
 	a, err := p.read(response.Body, print)
-	return b.conclude(ctx, p, a, err)
+	return b.conclude(ctx, p, asked{r, nonce}, a, err)
+}
+
+// asked is a request as the provider has to have got it.
+type asked struct {
+	Request
+	nonce receipt.Digest // zero where the seed was named
 }
 
 // conclude pays what is left and verifies the receipt.
-func (b *Buyer) conclude(ctx context.Context, p *payer, a heard, err error) (Answer, error) {
+func (b *Buyer) conclude(ctx context.Context, p *payer, q asked, a heard, err error) (Answer, error) {
 	paid := p.stop(ctx)
 	if err = errors.Join(err, paid); err != nil {
 		return Answer{Text: string(a.text)}, err
@@ -175,15 +195,24 @@ func (b *Buyer) conclude(ctx context.Context, p *payer, a heard, err error) (Ans
 	if err := json.Unmarshal(answer.Body, &answer.Receipt); err != nil {
 		return answer, fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
-	return answer, p.verify(answer.Receipt, a)
+	if err := p.verify(answer.Receipt, a); err != nil {
+		return answer, err
+	}
+	answer.Transcript = a.koinon.Transcript
+	return answer, q.verify(answer.Receipt, answer.Transcript)
 }
 
 // ask sends a request, with a grant's payment if there is one.
-func (b *Buyer) ask(ctx context.Context, r Request, g *grant) (*http.Response, error) {
-	body, err := json.Marshal(map[string]any{
+func (b *Buyer) ask(ctx context.Context, r Request, nonce receipt.Digest, g *grant) (*http.Response, error) {
+	fields := map[string]any{
 		"model": r.Model, "messages": r.Messages, "max_tokens": r.MaxTokens, "temperature": r.Temperature, "seed": r.Seed,
-		"stream": true, "stream_options": map[string]bool{"include_usage": true, "continuous_usage_stats": true},
-	})
+		"transcript": r.Transcript,
+		"stream":     true, "stream_options": map[string]bool{"include_usage": true, "continuous_usage_stats": true},
+	}
+	if !nonce.IsZero() {
+		fields["nonce"] = nonce.Hex()
+	}
+	body, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err
 	}

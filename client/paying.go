@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -166,16 +167,23 @@ type heard struct {
 	prompt     uint64
 	cached     uint64
 	completion uint64
-	koinon     struct {
-		Receipt string `json:"receipt"`
-		Cost    uint64 `json:"cost"`
-	}
+	koinon     provenance
 }
+
+// provenance is what a gateway says of an answer.
+type provenance struct {
+	Receipt    string              `json:"receipt"`
+	Cost       uint64              `json:"cost"`
+	Transcript *receipt.Transcript `json:"transcript"`
+}
+
+// maxEvent bounds one event of a stream, in bytes: the last has the transcript.
+const maxEvent = 8 << 20
 
 // read takes the events of an answer.
 func (p *payer) read(body io.Reader, print func(string)) (h heard, err error) {
 	lines := bufio.NewScanner(body)
-	lines.Buffer(nil, maxBody)
+	lines.Buffer(nil, maxEvent)
 	whole := false
 	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
@@ -214,11 +222,8 @@ func (p *payer) event(h *heard, data []byte, print func(string)) error {
 				Cached uint64 `json:"cached_tokens"`
 			} `json:"prompt_tokens_details"`
 		} `json:"usage"`
-		Koinon *struct {
-			Receipt string `json:"receipt"`
-			Cost    uint64 `json:"cost"`
-		} `json:"koinon"`
-		Error *struct {
+		Koinon *provenance `json:"koinon"`
+		Error  *struct {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
@@ -234,8 +239,11 @@ func (p *payer) event(h *heard, data []byte, print func(string)) error {
 			print(c.Delta.Content)
 		}
 	}
-	if chunk.Koinon != nil {
-		h.koinon.Receipt, h.koinon.Cost = chunk.Koinon.Receipt, chunk.Koinon.Cost
+	if k := chunk.Koinon; k != nil {
+		if k.Transcript == nil {
+			k.Transcript = h.koinon.Transcript // which came before
+		}
+		h.koinon = *k
 	}
 	if u := chunk.Usage; u != nil {
 		h.prompt, h.cached, h.completion = u.Prompt, u.Details.Cached, u.Completion
@@ -263,6 +271,36 @@ func (p *payer) verify(r receipt.Receipt, h heard) error {
 		if !field.ok {
 			return fmt.Errorf("%w: %s", ErrReceipt, field.name)
 		}
+	}
+	return nil
+}
+
+// verify checks that the provider got what was asked, as far as the receipt shows
+// it, and more with a transcript.
+func (q asked) verify(r receipt.Receipt, t *receipt.Transcript) error {
+	named := q.Seed != nil && r.Seed.Origin == receipt.Named && r.Seed.Value == uint64(*q.Seed)
+	drawn := q.Seed == nil && r.Seed.Origin == receipt.Drawn && r.Seed.Nonce == q.nonce
+	if !named && !drawn {
+		return fmt.Errorf("%w: seed", ErrReceipt)
+	}
+	switch {
+	case q.Temperature != nil && r.Sampling.Temperature != float32(*q.Temperature):
+		return fmt.Errorf("%w: sampling.temperature", ErrReceipt)
+	case r.Sampling.MaxTokens > q.MaxTokens:
+		return fmt.Errorf("%w: sampling.max_tokens", ErrReceipt)
+	case !q.Transcript:
+		return nil
+	case t == nil:
+		return fmt.Errorf("%w: the gateway gave no transcript", ErrReceipt)
+	}
+	if err := t.Verify(r); err != nil {
+		return fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	var sent struct {
+		Messages []Message `json:"messages"`
+	}
+	if err := json.Unmarshal([]byte(t.Request), &sent); err != nil || !slices.Equal(sent.Messages, q.Messages) {
+		return fmt.Errorf("%w: the provider was sent other messages", ErrReceipt)
 	}
 	return nil
 }

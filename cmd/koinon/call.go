@@ -17,7 +17,7 @@ import (
 
 func newCallCommand() *cobra.Command {
 	p := &purse{}
-	var from, gateway, model, maxCost string
+	var from, gateway, model, maxCost, save string
 	var maxTokens uint32
 	cmd := &cobra.Command{
 		Use:   "call MESSAGE",
@@ -27,6 +27,7 @@ cheapest offer it quotes, signs a grant with the escrow's key, pays ticket by
 ticket for what has arrived, and verifies the receipt against the ledger. The
 account needs credit in escrow: koinon wallet deposit '$1' --from NAME.`,
 		Example: `  koinon call "Sing, O goddess," --pay-from bob --max-cost '$0.01'
+  koinon call "hello" --pay-from bob --save answer.json && koinon receipt audit answer.json --gguf model.gguf
   koinon call "hello" --pay-from me --gateway https://gateway.example/v1 --ledger 10.0.0.1:9090`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,8 +53,8 @@ account needs credit in escrow: koinon wallet deposit '$1' --from NAME.`,
 			}
 			if err == nil {
 				err = p.call(cmd, b, ledger, koinonclient.Request{
-					Model: model, Messages: []koinonclient.Message{{Role: "user", Content: args[0]}}, MaxTokens: maxTokens, MaxCost: most,
-				})
+					Model: model, Messages: []koinonclient.Message{{Role: "user", Content: args[0]}}, MaxTokens: maxTokens, MaxCost: most, Transcript: save != "",
+				}, save)
 			}
 			return errors.Join(err, ledger.Close())
 		},
@@ -64,6 +65,7 @@ account needs credit in escrow: koinon wallet deposit '$1' --from NAME.`,
 	flags.StringVar(&gateway, "gateway", "", "gateway's base URL (default $OPENAI_BASE_URL, else that of koinon up)")
 	flags.StringVar(&model, "model", "", "model (default the gateway's first)")
 	flags.StringVar(&maxCost, "max-cost", "0.05", "dollars that the answer may cost at most")
+	flags.StringVar(&save, "save", "", "file for the receipt and what an audit needs: the prompt and the answer's tokens")
 	flags.Uint32Var(&maxTokens, "max-tokens", 200, "longest answer, in tokens")
 	return cmd
 }
@@ -89,8 +91,9 @@ func strangerBuyer(ctx context.Context, ledger *client.Client, key client.Key, g
 	return &koinonclient.Buyer{Gateway: gateway, ChainID: ledger.ChainID(), Payer: key.Address(), Key: signer, Dir: dir}, nil
 }
 
-// call asks, prints the answer as it comes, and checks the provider's key.
-func (p *purse) call(cmd *cobra.Command, b *koinonclient.Buyer, ledger *client.Client, r koinonclient.Request) error {
+// call asks, prints the answer as it comes, saves it to a file, if one is named, and
+// checks the provider's key.
+func (p *purse) call(cmd *cobra.Command, b *koinonclient.Buyer, ledger *client.Client, r koinonclient.Request, save string) error {
 	out := cmd.OutOrStdout()
 	show := func(text string) { fmt.Fprint(out, text) }
 	if p.asJSON {
@@ -99,6 +102,11 @@ func (p *purse) call(cmd *cobra.Command, b *koinonclient.Buyer, ledger *client.C
 	answer, err := b.Chat(cmd.Context(), r, show)
 	if !p.asJSON && answer.Text != "" {
 		fmt.Fprintln(out)
+	}
+	if save != "" && len(answer.Receipt.Signature) > 0 { // a false receipt is worth keeping, too
+		if failed := saveRecord(save, answer.Record()); failed != nil {
+			return errors.Join(err, failed)
+		}
 	}
 	if errors.Is(err, koinonclient.ErrReceipt) {
 		return &exitError{exitInvalid, err}

@@ -27,6 +27,8 @@ const (
 	exitUsage    = 2
 	exitNotFound = 3
 	exitInvalid  = 4
+	// exitInconclusive is for what can be found neither good nor bad.
+	exitInconclusive = 5
 )
 
 // exitError carries the exit code of a failure that means something to a script.
@@ -77,7 +79,8 @@ generative AI together. Begin with a whole network on this machine:
 
   koinon up
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 checked and found invalid.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 checked and found invalid,
+5 could not be judged.
 Every command writes data to standard output and talk to standard error;
 --json makes the data JSON.`,
 		Example: `  koinon up                      # a whole network on loopback

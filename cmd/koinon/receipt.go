@@ -28,15 +28,15 @@ func newReceiptCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReceiptListCommand(), newReceiptShowCommand(), newReceiptVerifyCommand())
+	cmd.AddCommand(newReceiptListCommand(), newReceiptShowCommand(), newReceiptVerifyCommand(), newReceiptAuditCommand())
 	return cmd
 }
 
 // kept is a receipt as a gateway keeps it, with what it thinks of it.
 type kept struct {
-	Valid   bool            `json:"valid"`
-	Problem string          `json:"problem,omitempty"`
-	Receipt receipt.Receipt `json:"receipt"`
+	Valid   bool   `json:"valid"`
+	Problem string `json:"problem,omitempty"`
+	receipt.Record
 }
 
 func newReceiptListCommand() *cobra.Command {
@@ -86,11 +86,15 @@ func newReceiptShowCommand() *cobra.Command {
   koinon receipt show --json ID > answer.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := conn.load(cmd.Context(), args[0])
+			record, err := conn.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			r := record.Receipt
+			switch {
+			case asJSON && record.Transcript != nil:
+				return printJSON(cmd.OutOrStdout(), record)
+			case asJSON:
 				return printJSON(cmd.OutOrStdout(), r)
 			}
 			explainReceipt(cmd.OutOrStdout(), r)
@@ -99,48 +103,7 @@ func newReceiptShowCommand() *cobra.Command {
 		},
 	}
 	conn.flags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the signed receipt as JSON")
-	return cmd
-}
-
-func newReceiptVerifyCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "verify FILE",
-		Short: "Check a receipt, or a list of one grant's receipts, without any network",
-		Long: `Checks form, signature, the arithmetic of the price and, for a list, that the
-receipts form one unbroken chain. Exits 4, saying why, when anything is wrong.
-What it cannot check offline is that the provider's key is registered, and
-that the answer really came from the model: for that the answer is re-run.`,
-		Example: `  koinon receipt show --json ID > answer.json
-  koinon receipt verify answer.json`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			receipts, err := readReceipts(args[0])
-			if err != nil {
-				return err
-			}
-			for i, r := range receipts {
-				if err := r.Verify(); err != nil {
-					return &exitError{exitInvalid, fmt.Errorf("receipt %d of %d is not valid: %w", i+1, len(receipts), err)}
-				}
-			}
-			if len(receipts) > 1 {
-				if err := receipt.VerifyChain(receipts); err != nil {
-					return &exitError{exitInvalid, fmt.Errorf("the receipts are no unbroken chain: %w", err)}
-				}
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]any{"valid": true, "receipts": len(receipts)})
-			}
-			for _, r := range receipts {
-				explainReceipt(cmd.OutOrStdout(), r)
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "valid: signature, form and price hold")
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the signed receipt as JSON, with its transcript where the gateway keeps them")
 	return cmd
 }
 
@@ -233,20 +196,20 @@ func explainSplit(ctx context.Context, w io.Writer, address string, r receipt.Re
 }
 
 // load reads a receipt from a file, or from the gateway by its id.
-func (c *connection) load(ctx context.Context, name string) (receipt.Receipt, error) {
+func (c *connection) load(ctx context.Context, name string) (receipt.Record, error) {
 	if _, err := os.Stat(name); err == nil {
-		receipts, err := readReceipts(name)
+		records, err := readRecords(name)
 		if err != nil {
-			return receipt.Receipt{}, err
+			return receipt.Record{}, err
 		}
-		return receipts[len(receipts)-1], c.resolve()
+		return records[len(records)-1], c.resolve()
 	}
 	if err := c.needGateway(); err != nil {
-		return receipt.Receipt{}, err
+		return receipt.Record{}, err
 	}
 	var k kept
 	err := c.get(ctx, "/receipts/"+url.PathEscape(name), &k)
-	return k.Receipt, err
+	return k.Record, err
 }
 
 // get reads JSON from the gateway.
@@ -275,26 +238,6 @@ func (c *connection) get(ctx context.Context, path string, into any) error {
 		return failure
 	}
 	return json.NewDecoder(response.Body).Decode(into)
-}
-
-// readReceipts reads a file with one receipt or a list of them.
-func readReceipts(file string) ([]receipt.Receipt, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, &exitError{exitNotFound, fmt.Errorf("cannot read the receipt: %w", err)}
-	}
-	var many []receipt.Receipt
-	if err := json.Unmarshal(data, &many); err == nil {
-		if len(many) == 0 {
-			return nil, &exitError{exitInvalid, fmt.Errorf("%s holds no receipt", file)}
-		}
-		return many, nil
-	}
-	var one receipt.Receipt
-	if err := json.Unmarshal(data, &one); err != nil {
-		return nil, &exitError{exitInvalid, fmt.Errorf("%s is no receipt: %w", file, err)}
-	}
-	return []receipt.Receipt{one}, nil
 }
 
 // receiptID is the name under which a gateway keeps a receipt: its hash.

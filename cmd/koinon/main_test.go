@@ -35,11 +35,16 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	records, err := filepath.Abs(filepath.Join("..", "..", "spec", "vectors", "proof"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TRIVIUM", trivium)
+			e.Setenv("RECORDS", records)
 			if err := writeModelFolder(filepath.Join(e.WorkDir, "folder")); err != nil {
 				return err
 			}

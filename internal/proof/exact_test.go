@@ -3,6 +3,8 @@ package proof
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,11 @@ import (
 	"github.com/koinon/koinon/models/trivium"
 	"github.com/koinon/koinon/receipt"
 )
+
+// version is the manifest's digest of the model that ships, as koinon up serves it.
+var version, _ = receipt.ParseDigest("sha256:7ea5bd695263de1498d36aaddbac64f62aa4e5ed3a02d669e6b2108a50414b55")
+
+var update = flag.Bool("update", false, "rewrite the published records")
 
 var key = ed25519.NewKeyFromSeed([]byte(strings.Repeat("k", 32)))
 
@@ -79,7 +86,7 @@ func (s seller) serve(t *testing.T, q inference.Request) (receipt.Receipt, recei
 
 func asks() inference.Request {
 	return inference.Request{
-		Model: receipt.Sum([]byte("trivium")), Prompt: "In the beginning God created the heaven and the earth. And", MaxTokens: 48,
+		Model: version, Prompt: "In the beginning God created the heaven and the earth. And", MaxTokens: 48,
 		Temperature: 0.8, TopP: 0.95, Nonce: receipt.Sum([]byte("nonce")),
 		Shaping: inference.Shaping{MinP: 0.02, PresencePenalty: 0.3, LogitBias: []inference.TokenBias{{Token: 10, Bias: -1}}},
 	}
@@ -230,3 +237,46 @@ func flip(at int) func(*receipt.Receipt, *receipt.Transcript) {
 		r.Commitment = receipt.MerkleRoot(t.Leaves)
 	}
 }
+
+// TestRecords holds the published records, which anyone can audit, to what this
+// audit says of them; `koinon receipt audit` is tested on the same.
+func TestRecords(t *testing.T) {
+	m, twin := models(t)
+	for name, c := range map[string]struct {
+		seller  seller
+		verdict Verdict
+		reason  string
+	}{
+		"honest":    {seller{model: m}, Upheld, "All 48 steps"},
+		"quantised": {seller{model: twin, forge: closed}, Refuted, "the sampler draws"},
+		"hotter":    {seller{model: m, rig: func(r *engine.Request) { r.Sampling.Temperature = 1.4 }, forge: closed}, Refuted, "the sampler draws"},
+		"rounded":   {seller{model: m, forge: flip(30)}, Refuted, "step 30"},
+	} {
+		path := filepath.Join("..", "..", "spec", "vectors", "proof", name+".json")
+		if *update {
+			r, transcript := c.seller.serve(t, asks())
+			data, err := json.MarshalIndent(receipt.Record{Receipt: r, Transcript: &transcript}, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var record receipt.Record
+		if err := json.Unmarshal(data, &record); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Exact(context.Background(), m, record.Receipt, *record.Transcript, 2)
+		if err != nil || got.Verdict != c.verdict || !strings.Contains(got.Reason, c.reason) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+// closed leaves the provider's leaves out.
+func closed(_ *receipt.Receipt, t *receipt.Transcript) { t.Leaves = nil }

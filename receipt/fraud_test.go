@@ -117,6 +117,13 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for i := range seed.Proof {
+		proof := append([]byte(nil), seed.Proof...)
+		proof[i] ^= 1
+		if _, err := ProvenSeed(key, proof, request, nonce); !errors.Is(err, ErrSeed) {
+			t.Fatalf("a proof with another byte %d: %v", i, err)
+		}
+	}
 	if err := seed.Verify(key, Sum([]byte("another request"))); !errors.Is(err, ErrSeed) {
 		t.Errorf("of another request: %v", err)
 	}

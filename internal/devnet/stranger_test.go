@@ -15,7 +15,11 @@ import (
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	buyer "github.com/koinon/koinon/client"
 	"github.com/koinon/koinon/internal/devnet"
+	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/proof"
+	"github.com/koinon/koinon/models/trivium"
+	"github.com/koinon/koinon/receipt"
 )
 
 // stranger is Bob, of whom the gateway has never heard.
@@ -74,17 +78,31 @@ func TestAStrangerPaysForItself(t *testing.T) {
 		t.Fatalf("%s: %+v, %v", response.Status, q, err)
 	}
 
+	weights, err := trivium.Install(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := engine.Load(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var paid, owed uint64
 	for i := range 3 {
 		var printed strings.Builder
 		answer, err := b.Chat(ctx, buyer.Request{
 			Model: n.Models[0].Name, Messages: []buyer.Message{{Role: "user", Content: "In the beginning"}}, MaxTokens: 60, MaxCost: 10_000,
+			Transcript: true,
 		}, func(text string) { printed.WriteString(text) })
 		if err != nil {
 			t.Fatalf("answer %d: %v", i, err)
 		}
 		if r := answer.Receipt; r.Payer != b.Payer || r.CompletionTokens == 0 || answer.Text == "" || printed.String() != answer.Text {
 			t.Fatalf("answer %d: %+v", i, answer)
+		}
+		// What it was sold is what the model computes, with a seed that it had a part in.
+		found, err := proof.Exact(ctx, model, answer.Receipt, *answer.Transcript, 2)
+		if err != nil || found.Verdict != proof.Upheld || answer.Receipt.Seed.Origin != receipt.Drawn {
+			t.Errorf("answer %d: %+v, %v; the seed is %s", i, found, err, answer.Receipt.Seed.Origin)
 		}
 		paid, owed = answer.Paid, owed+answer.Cost
 		if value := q.Accepts[0].Extra.TicketValue; paid < owed || paid >= owed+value {

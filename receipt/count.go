@@ -13,9 +13,39 @@ import (
 // Whoever could make one for another number could find inputs of SHA-256's
 // compression for an output that is given.
 type CountProof struct {
-	State Digest // after all whole blocks of 16 tokens
-	Tail  []byte // of the last 0 to 15 tokens, 4 bytes each
-	Count uint64 // tokens
+	State Digest `json:"state"` // after all whole blocks of 16 tokens
+	Tail  []byte `json:"tail"`  // of the last 0 to 15 tokens, 4 bytes each
+	Count uint64 `json:"count"` // tokens
+}
+
+// Counts are proofs of how many tokens a receipt's digests are of: what convicts
+// one that counts more.
+type Counts struct {
+	Prompt *CountProof `json:"prompt,omitempty"`
+	Answer *CountProof `json:"answer,omitempty"`
+}
+
+// Convict makes the proofs that a receipt counts more tokens than there are, if it
+// does and its own digests show it; nil if not.
+func Convict(r Receipt, prompt, answer []int32) *Counts {
+	var c Counts
+	for _, part := range []struct {
+		ids    []int32
+		digest Digest
+		stated uint64
+		proof  **CountProof
+	}{{prompt, r.PromptDigest, r.PromptTokens, &c.Prompt}, {answer, r.OutputDigest, r.CompletionTokens, &c.Answer}} {
+		if part.stated <= uint64(len(part.ids)) || part.digest != TokensDigest(part.ids) {
+			continue
+		}
+		if p, err := ProveCount(part.ids); err == nil {
+			*part.proof = &p
+		}
+	}
+	if r.OverCounts(c.Prompt, c.Answer) != nil {
+		return nil
+	}
+	return &c
 }
 
 // Errors of counts.

@@ -55,8 +55,12 @@ func TestOverCounting(t *testing.T) {
 			t.Fatalf("%d tokens: %v", len(ids), err)
 		}
 		err = r.OverCounts(nil, &proof)
-		if over := stated > uint64(len(ids)); over != (err == nil) || !over && !errors.Is(err, ErrNotOverCounted) {
+		over := stated > uint64(len(ids))
+		if over != (err == nil) || !over && !errors.Is(err, ErrNotOverCounted) {
 			t.Fatalf("%d stated of %d: %v", stated, len(ids), err)
+		}
+		if counts := Convict(r, nil, ids); over != (counts != nil) {
+			t.Fatalf("%d stated of %d: convicted by %v", stated, len(ids), counts)
 		}
 		proof.Count += rapid.Uint64Range(1, 1<<41).Draw(t, "more")
 		if err := r.OverCounts(nil, &proof); !errors.Is(err, ErrCount) {

@@ -21,6 +21,8 @@ type Transcript struct {
 type Record struct {
 	Receipt    Receipt     `json:"receipt"`
 	Transcript *Transcript `json:"transcript,omitempty"`
+	// Counts convict a receipt that counts too many tokens.
+	Counts *Counts `json:"over_counted,omitempty"`
 }
 
 // ErrTranscript is returned for a transcript that is not of the receipt's answer.

@@ -442,6 +442,9 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 		Price: a.offer.price, Ticket: ticket.Index, Failed: failed,
 	}.Check(r)
 	if err != nil {
+		if a.request.Embed == nil {
+			stored.Counts = receipt.Convict(r, a.call.prompt, a.output)
+		}
 		return stored, r, err
 	}
 	if err = a.known.Check(r); err != nil && !errors.Is(err, receipts.ErrFalse) {

@@ -505,6 +505,32 @@ func TestFalseReceipt(t *testing.T) {
 	}
 }
 
+// TestOverCounting: a receipt that counts more tokens than came is refused, and kept
+// with what convicts it on the ledger, where its own digest shows it.
+func TestOverCounting(t *testing.T) {
+	for name, forge := range map[string]func(*receipt.Receipt){
+		"answer": func(r *receipt.Receipt) { r.CompletionTokens += 3 },
+		"prompt": func(r *receipt.Receipt) { r.PromptTokens += 3 },
+	} {
+		p := newScripted(t, "p", receipt.Price{}, "words")
+		p.forge = forge
+		h := newHarness(t, p)
+		h.chat(hello + "}")
+		kept := h.receipts()
+		if len(kept) != 1 || kept[0].Problem == "" || kept[0].Counts == nil {
+			t.Fatalf("%s: the evidence: %+v", name, kept)
+		}
+		var record receipt.Record
+		shown := h.do("GET", "/v1/receipts/"+kept[0].ID.Hex(), h.key, "")
+		if err := json.Unmarshal([]byte(shown.body), &record); err != nil {
+			t.Fatal(err)
+		}
+		if err := record.Receipt.OverCounts(record.Counts.Prompt, record.Counts.Answer); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestBudgetRaces(t *testing.T) {
 	p := newScripted(t, "p", testPrice, "0123456789")
 	h := newHarness(t, p)

@@ -24,6 +24,8 @@ type receiptView struct {
 	Receipt  json.RawMessage `json:"receipt"`
 	// Transcript is there for the key that paid, where the gateway keeps them.
 	Transcript *receipt.Transcript `json:"transcript,omitempty"`
+	// Counts prove on the ledger that the receipt counts too many tokens.
+	Counts *receipt.Counts `json:"over_counted,omitempty"`
 }
 
 func view(r store.Receipt) receiptView {
@@ -33,7 +35,7 @@ func view(r store.Receipt) receiptView {
 	}
 	return receiptView{
 		ID: r.ID.String(), Object: "receipt", Request: r.Request, Valid: r.Problem == "", Problem: r.Problem,
-		Received: r.Received.UnixMilli(), Receipt: body,
+		Received: r.Received.UnixMilli(), Receipt: body, Counts: r.Counts,
 	}
 }
 

@@ -25,31 +25,37 @@ type Receipt struct {
 	Body     []byte // JSON, as the provider wrote it
 	// Transcript is nil unless the gateway keeps them.
 	Transcript *receipt.Transcript
+	// Counts convict a receipt that counts too many tokens; nil of others.
+	Counts *receipt.Counts
 }
 
 // insertReceipt leaves a receipt that is stored already as it is.
-const insertReceipt = `INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body, transcript)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+const insertReceipt = `INSERT INTO receipts (id, key, request, grant_id, sequence, provider, problem, received, body, transcript, counts)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 
 func (r *Receipt) insert(statement *sql.Stmt) error {
 	sequence, err := amount(r.Sequence)
 	if err != nil {
 		return err
 	}
-	var transcript []byte // NULL for none
+	var transcript, counts []byte // NULL for none
 	if r.Transcript != nil {
-		if transcript, err = json.Marshal(r.Transcript); err != nil {
-			return fmt.Errorf("storing a transcript: %w", err)
-		}
+		transcript, err = json.Marshal(r.Transcript)
 	}
-	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body), transcript)
+	if r.Counts != nil && err == nil {
+		counts, err = json.Marshal(r.Counts)
+	}
+	if err != nil {
+		return fmt.Errorf("storing what goes with a receipt: %w", err)
+	}
+	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body), transcript, counts)
 	if err != nil {
 		return fmt.Errorf("storing a receipt: %w", err)
 	}
 	return nil
 }
 
-const receiptColumns = `seen, id, key, request, grant_id, sequence, provider, problem, received, body, transcript`
+const receiptColumns = `seen, id, key, request, grant_id, sequence, provider, problem, received, body, transcript, counts`
 
 // Receipt returns one receipt, or [ErrNotFound].
 func (s *Store) Receipt(ctx context.Context, id receipt.Digest) (Receipt, error) {
@@ -109,12 +115,15 @@ func collect(rows *sql.Rows) (receipts []Receipt, last int64, err error) {
 }
 
 func scanReceipt(row scanner) (r Receipt, seen int64, err error) {
-	var id, grant, transcript []byte
+	var id, grant, transcript, counts []byte
 	var received int64
 	var body string
-	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &body, &transcript)
+	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &body, &transcript, &counts)
 	if err == nil && transcript != nil {
 		err = json.Unmarshal(transcript, &r.Transcript)
+	}
+	if err == nil && counts != nil {
+		err = json.Unmarshal(counts, &r.Counts)
 	}
 	if err != nil {
 		return Receipt{}, 0, fmt.Errorf("reading a receipt: %w", err)

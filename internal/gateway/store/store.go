@@ -196,6 +196,8 @@ CREATE TABLE answers (
 CREATE INDEX answers_by_age ON answers (begun);
 `, `
 ALTER TABLE receipts ADD COLUMN transcript BLOB; -- JSON; NULL unless transcripts are kept
+`, `
+ALTER TABLE receipts ADD COLUMN counts BLOB; -- JSON; NULL unless they convict the receipt
 `}
 
 // migrate brings the layout up to date, one transaction a step.

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute softfloat simulate-router simulate-audit e2e fuzz clean
+.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -54,6 +54,9 @@ bench-router: ## One choice among 100,000 offers: time and allocations.
 
 e2e: ## A real Ollama sells through a network of processes; builds it at first.
 	./scripts/e2e.sh
+
+nat: ## Two peers behind routers of their own, in network namespaces; needs root.
+	./scripts/nat.sh
 
 bench-ledger: ## What a ledger of one validator sustains, Block-STM on and off.
 	$(GO) run ./cmd/benchledger $(ARGS)

@@ -25,7 +25,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
 )
@@ -139,10 +138,10 @@ func New(c Config) (*Host, error) {
 	}
 	inner, err := libp2p.New(append([]libp2p.Option{
 		libp2p.Identity(identity), libp2p.NoListenAddrs, // see listen
-		// Two processes that share a port would each get half of the peers.
+		// Two processes that share a port would each get half of the peers. QUIC dials
+		// from the port that it listens on without that, as punching holes needs.
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.QUICReuse(quicreuse.NewConnManager, quicreuse.DisableReuseport()),
 		libp2p.ConnectionManager(connections), libp2p.ResourceManager(resources),
 		libp2p.ConnectionGater(gater{admit: c.Admit}),
 		libp2p.WithDialTimeout(c.DialTimeout), libp2p.UserAgent("koinon"),

@@ -52,6 +52,14 @@ softfloat: ## The ledger's arithmetic against the processor's, 200 million pairs
 bench-router: ## One choice among 100,000 offers: time and allocations.
 	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route
 
+.PHONY: bench-proof calibrate
+bench-proof: ## What verifying an answer costs beside generating it, and bytes on the wire.
+	$(GO) run ./cmd/benchproof $(ARGS)
+
+calibrate: ## What the statistical class detects: TEXTS="a.txt b.txt" trains its models at first; ARGS=--quick for a look.
+	npm ci --prefix internal/engine/testdata/llamacpp --ignore-scripts --omit=optional --no-audit --no-fund
+	$(GO) run ./cmd/calibrate $(addprefix --text ,$(TEXTS)) $(ARGS)
+
 e2e: ## A real Ollama sells through a network of processes; builds it at first.
 	./scripts/e2e.sh
 

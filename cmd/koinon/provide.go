@@ -82,6 +82,7 @@ func (o *provideOptions) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.Upstream, "upstream", "", "base URL of an engine that runs already and serves OpenAI's API")
 	flags.StringVar(&o.Weights, "weights", "", "with --upstream, the GGUF file that the engine serves (default what Ollama and llama.cpp say)")
 	flags.StringVar(&o.UpstreamKey, "upstream-key", "", "API key of that engine")
+	flags.BoolVar(&o.UpstreamSeeded, "upstream-seeded", false, "that engine is vLLM with the logits processor of deploy/vllm")
 	flags.IntVar(&o.Context, "context", 0, "with --upstream, most tokens of prompt and answer (default what the engine says)")
 	flags.StringVar(&o.Name, "name", "", "model's name (default the file's)")
 	flags.StringVar(&o.Version, "model-version", "", "model's version (default 1, or 1-statistical with --upstream)")

@@ -67,6 +67,7 @@ checkpoint beside the model; the same command continues from there.`,
 	f, a := cmd.Flags(), &config.Architecture
 	f.StringArrayVar(&config.Texts, "text", nil, "UTF-8 text to learn from; repeat for more")
 	f.StringVar(&config.Out, "out", "", "GGUF file to write")
+	f.StringVar(&config.Start, "start", "", "model to train further, of format F32: its vocabulary and shape, but for --context, are kept")
 	f.StringVar(&config.Name, "name", "", "model's name (default that of the file)")
 	f.StringVar(&config.License, "license", "CC0-1.0", "SPDX identifier of the weights' licence")
 	f.StringVar(&config.Format, "format", "Q8_0", "how matrices are stored: Q8_0, F16 or F32")

@@ -167,8 +167,8 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 		Class: p.out.Model.Class, Request: s.digest,
 		PromptTokens: uint64(len(s.prompt)), CachedTokens: uint64(s.cached), CompletionTokens: uint64(n),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: s.output(n),
-		Commitment: s.commitment(n),
-		Sampling:   s.request.Sampling(p.out.Engine.Sampler(), uint32(s.limit)), Seed: s.seed,
+		Commitment: s.commitment(n), Logprobs: s.logprobs(n),
+		Sampling: s.request.Sampling(p.out.Engine.Sampler(), uint32(s.limit)), Seed: s.seed,
 		FinishReason: finish, Price: s.price, Cost: cost,
 		Started: s.started.UnixMilli(), FirstToken: s.first.UnixMilli(), Finished: finished.UnixMilli(),
 	}, p.out.Key)

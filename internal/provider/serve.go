@@ -12,6 +12,7 @@ import (
 
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/proof/logprobs"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -36,6 +37,7 @@ type session struct {
 
 	tokens  []int32
 	leaves  []receipt.Digest
+	chances []logprobs.Step // what the engine says of each token; of class statistical
 	started time.Time
 	first   time.Time
 	acked   chan error // nil when the gateway acknowledged the end, else why not
@@ -362,6 +364,9 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 		s.p.tally.token(s.p.now())
 		s.tokens = append(s.tokens, t.ID)
 		s.leaves = append(s.leaves, t.Leaf)
+		if s.p.out.Model.Class == receipt.Statistical {
+			s.chances = append(s.chances, chance(t))
+		}
 		return sending.add(step{t, cached, owed})
 	})
 }

@@ -29,7 +29,12 @@ type external struct {
 func (e external) ContextLength() int { return e.context }
 
 // Sampler implements [Engine].
-func (e external) Sampler() string { return receipt.Foreign }
+func (e external) Sampler() string {
+	if e.engine.SeedSynchronised() {
+		return receipt.Gumbel
+	}
+	return receipt.Foreign
+}
 
 // Prompt makes the tokens that the engine will read, and refuses a prompt that
 // it would read otherwise.

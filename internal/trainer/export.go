@@ -74,23 +74,31 @@ func (r *run) file(kind gguf.Type) *gguf.Writer {
 	w.Bool("tokenizer.ggml.add_bos_token", false)
 	w.Text("tokenizer.chat_template", chatTemplate)
 
-	matrix := func(name string, values []float32, in, out int) {
+	r.w.named(a, func(name string, values []float32, in, out int) {
+		if out == 0 {
+			w.Tensor(name, gguf.F32, values, uint64(in))
+			return
+		}
 		w.Tensor(name, kind, values, uint64(in), uint64(out))
-	}
-	norm := func(name string, values []float32) { w.Tensor(name, gguf.F32, values, uint64(a.Dim)) }
-	matrix("token_embd.weight", r.w.embedding, a.Dim, a.Vocab)
-	norm("output_norm.weight", r.w.norm)
-	for i, l := range r.w.layers {
-		block := fmt.Sprintf("blk.%d.", i)
-		norm(block+"attn_norm.weight", l.attnNorm)
-		matrix(block+"attn_q.weight", l.q, a.Dim, a.Dim)
-		matrix(block+"attn_k.weight", l.k, a.Dim, a.kvDim())
-		matrix(block+"attn_v.weight", l.v, a.Dim, a.kvDim())
-		matrix(block+"attn_output.weight", l.o, a.Dim, a.Dim)
-		norm(block+"ffn_norm.weight", l.ffnNorm)
-		matrix(block+"ffn_gate.weight", l.gate, a.Dim, a.Hidden)
-		matrix(block+"ffn_up.weight", l.up, a.Dim, a.Hidden)
-		matrix(block+"ffn_down.weight", l.down, a.Hidden, a.Dim)
-	}
+	})
 	return w
+}
+
+// named shows every tensor by its name in GGUF, with its inner and outer
+// dimension; norms have no outer one.
+func (w *weights) named(a Architecture, show func(name string, values []float32, in, out int)) {
+	show("token_embd.weight", w.embedding, a.Dim, a.Vocab)
+	show("output_norm.weight", w.norm, a.Dim, 0)
+	for i, l := range w.layers {
+		block := fmt.Sprintf("blk.%d.", i)
+		show(block+"attn_norm.weight", l.attnNorm, a.Dim, 0)
+		show(block+"attn_q.weight", l.q, a.Dim, a.Dim)
+		show(block+"attn_k.weight", l.k, a.Dim, a.kvDim())
+		show(block+"attn_v.weight", l.v, a.Dim, a.kvDim())
+		show(block+"attn_output.weight", l.o, a.Dim, a.Dim)
+		show(block+"ffn_norm.weight", l.ffnNorm, a.Dim, 0)
+		show(block+"ffn_gate.weight", l.gate, a.Dim, a.Hidden)
+		show(block+"ffn_up.weight", l.up, a.Dim, a.Hidden)
+		show(block+"ffn_down.weight", l.down, a.Hidden, a.Dim)
+	}
 }

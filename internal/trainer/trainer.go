@@ -30,6 +30,10 @@ type Config struct {
 	Name string
 	// License is an SPDX identifier for the weights (default CC0-1.0).
 	License string
+	// Start is a GGUF file that Run wrote with Format F32, whose weights and
+	// vocabulary the run begins with: it is trained further. Architecture is then
+	// the file's, but for Context. Empty: random weights, and a vocabulary of Texts.
+	Start string
 	// Format is how matrices are stored: Q8_0 (the default), F16 or F32.
 	Format string
 	// Architecture's zero fields have defaults for about 3 million parameters.
@@ -187,6 +191,11 @@ func (r *run) lastStep() int {
 }
 
 func newRun(c Config) (*run, error) {
+	start, err := openStart(c.Start)
+	if err != nil {
+		return nil, err
+	}
+	start.shape(&c.Architecture)
 	c.setDefaults()
 	if err := c.Architecture.validate(); err != nil {
 		return nil, err
@@ -205,10 +214,12 @@ func newRun(c Config) (*run, error) {
 		return nil, err
 	}
 	r := &run{Config: c, works: works}
-	if r.id, err = r.identity(); err != nil {
+	if r.id, err = r.identity(start.digest()); err != nil {
 		return nil, err
 	}
-	if r.tokenizer, err = learnVocabulary(works, c.Architecture.Vocab); err != nil {
+	if start != nil {
+		r.tokenizer = start.vocabulary
+	} else if r.tokenizer, err = learnVocabulary(works, c.Architecture.Vocab); err != nil {
 		return nil, err
 	}
 	if r.encoder, err = tokenizer.New(r.tokenizer); err != nil {
@@ -222,20 +233,25 @@ func newRun(c Config) (*run, error) {
 	r.w, r.optimizer.decayed = newWeights(a)
 	r.grad, _ = newWeights(a)
 	r.w.initialise(a, rand.New(r.source))
+	if err := start.read(r.w, a); err != nil {
+		return nil, err
+	}
 	r.optimizer.first, r.optimizer.second = make([]float32, len(r.w.all)), make([]float32, len(r.w.all))
 	r.optimizer.workers = c.Threads
 	r.decoder = newDecoder(a, r.w, r.grad, c.Batch, a.Context, c.Threads)
 	return r, nil
 }
 
-// identity digests all that decides a run's outcome.
-func (r *run) identity() (string, error) {
+// identity digests all that decides a run's outcome; start is the digest of the
+// weights that it begins with, empty for random ones.
+func (r *run) identity(start string) (string, error) {
 	settings, err := json.Marshal([]any{r.Architecture, r.Batch, r.Steps, r.Rate, r.Seed})
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
 	sum.Write(settings)
+	sum.Write([]byte(start))
 	for _, w := range r.works {
 		fmt.Fprintf(sum, "%d %d ", len(w.train), len(w.held))
 		sum.Write([]byte(w.train))

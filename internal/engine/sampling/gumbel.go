@@ -88,12 +88,11 @@ func (s *Sampler) loudest(keys []uint64, step uint64) (id int32, most float32) {
 	return id, most
 }
 
-// tooQuiet says that a word's noise is below what is wanted: as −ln(−ln u) is
-// at most −ln(1−u), it is so if 1−u is above e to the −wanted. The slack is far
-// above what rounding does to either side.
+// tooQuiet says that a word's noise is below what is wanted, without taking a
+// logarithm: −ln(−ln u) is at most −ln(1−u), and 1−u has as many leading zeros as
+// the word has ones, so that it is at least ½ to that power and one more.
 func tooQuiet(word uint32, wanted float32) bool {
-	const slack = 0.01
-	return float32(^word)/(1<<32) > tensor.Exp(slack-wanted)
+	return float32(bits.LeadingZeros32(^word)+1)*math.Ln2 < wanted
 }
 
 // Margin says how far a token was from being drawn by Gumbel's noise, or at

@@ -178,3 +178,15 @@ func noiseOf(v noiseVector) []string {
 	}
 	return list
 }
+
+// What is too quiet is so for certain, whatever the word.
+func TestTooQuietIsABound(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.OneOf(rapid.Uint32(), rapid.Custom(func(t *rapid.T) uint32 {
+			return ^(math.MaxUint32 >> rapid.IntRange(0, 32).Draw(t, "ones"))
+		})).Draw(t, "word")
+		if g := gumbel(word); tooQuiet(word, g) {
+			t.Fatalf("noise of %g is too quiet for itself", g)
+		}
+	})
+}

@@ -228,6 +228,19 @@ func openAIBody(e *Engine, r Request, prompt any) any {
 	return body
 }
 
+// synchronises says whether a request is drawn by Gumbel's noise; at temperature 0
+// there is no need of it.
+func (e *Engine) synchronises(r Request) bool {
+	return e.config.SeedSynchronised && r.Sampling.Temperature > 0
+}
+
+// cut names what vLLM would do to logits that have their noise already.
+func cut(r Request) string {
+	p := r.Sampling
+	return first(p.TopP != 1, "top_p with seed-synchronised sampling", p.TopK != 0, "top_k with seed-synchronised sampling",
+		p.MinP != 0, "min_p with seed-synchronised sampling", orOne(p.RepetitionPenalty) != 1, "repetition_penalty with seed-synchronised sampling")
+}
+
 // vllmBody adds what only vLLM has: token ids, and sampling beyond OpenAI's.
 func vllmBody(e *Engine, r Request, prompt any) any {
 	body := openAIBody(e, r, prompt).(map[string]any)
@@ -235,6 +248,10 @@ func vllmBody(e *Engine, r Request, prompt any) any {
 	body["top_k"], body["min_p"], body["repetition_penalty"] = p.TopK, p.MinP, orOne(p.RepetitionPenalty)
 	body["return_token_ids"], body["return_tokens_as_token_ids"] = true, true
 	body["logprobs"] = r.TopLogprobs // 0 is the drawn token alone
+	if e.synchronises(r) {           // deploy/vllm takes it from here; a seed as text keeps its 64 bits
+		body["temperature"] = 0
+		body["vllm_xargs"] = map[string]any{"koinon_seed": strconv.FormatUint(p.Seed, 10), "koinon_temperature": p.Temperature}
+	}
 	return body
 }
 

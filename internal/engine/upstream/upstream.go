@@ -50,6 +50,9 @@ type Config struct {
 	Context int
 	// Slots is the number of answers at once, Queue how many more may wait.
 	Slots, Queue int
+	// SeedSynchronised says that it draws by Gumbel's noise where it is asked to:
+	// vLLM with the logits processor of deploy/vllm.
+	SeedSynchronised bool
 	// Stall is the longest silence of the engine within an answer, and before
 	// its first token. Default 2m.
 	Stall time.Duration
@@ -88,11 +91,17 @@ func Dial(ctx context.Context, c Config) (*Engine, error) {
 	if err := e.detect(ctx); err != nil {
 		return nil, err
 	}
+	if c.SeedSynchronised && e.Kind() != vllm.name {
+		return nil, fmt.Errorf("%w: %s has no logits processor that draws seed-synchronised; vLLM can", ErrUnsupported, e.Kind())
+	}
 	return e, nil
 }
 
 // Kind names the engine: "ollama", "llama.cpp", "vllm" or "openai".
 func (e *Engine) Kind() string { return e.dialect.name }
+
+// SeedSynchronised says whether answers are drawn by Gumbel's noise.
+func (e *Engine) SeedSynchronised() bool { return e.config.SeedSynchronised }
 
 // ContextLength is the most tokens of prompt and answer, 0 if nobody says.
 func (e *Engine) ContextLength() int { return e.context }
@@ -131,7 +140,11 @@ type TopLogprob struct {
 // Check says whether the engine can do what a request asks. Refusal:
 // [ErrUnsupported].
 func (e *Engine) Check(r Request) error {
-	if reason := e.dialect.refuses(r); reason != "" {
+	reason := e.dialect.refuses(r)
+	if reason == "" && e.synchronises(r) {
+		reason = cut(r)
+	}
+	if reason != "" {
 		return fmt.Errorf("%w: %s takes no %s", ErrUnsupported, e.dialect.name, reason)
 	}
 	return nil

@@ -368,3 +368,49 @@ func FuzzEvents(f *testing.F) {
 		}
 	})
 }
+
+// vLLM with the logits processor of deploy/vllm is asked for the largest of the
+// noisy logits, with the whole seed; what it would do to logits after the noise is
+// refused, and an engine without the processor cannot be dialled so.
+func TestSeedSynchronised(t *testing.T) {
+	var asked map[string]any
+	s := script{about: asVLLM, answer: func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, "data: {\"choices\":[{\"text\":\"x\",\"token_ids\":[1],\"finish_reason\":\"length\"}]}\n\n")
+	}}
+	e := dial(t, s, Config{SeedSynchronised: true})
+	r := Request{Prompt: []int32{1}, MaxTokens: 1, Sampling: sampling.Params{Temperature: 0.5, TopP: 1, Seed: 1<<64 - 1}}
+	ask := func() {
+		t.Helper()
+		if _, err := e.Generate(t.Context(), vocabulary(t), r, func(Token) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	extra, _ := asked["vllm_xargs"].(map[string]any)
+	if asked["temperature"] != 0.0 || extra["koinon_seed"] != "18446744073709551615" || extra["koinon_temperature"] != 0.5 {
+		t.Errorf("asked %v", asked)
+	}
+	for name, change := range map[string]func(*sampling.Params){
+		"top_p": func(p *sampling.Params) { p.TopP = 0.9 }, "top_k": func(p *sampling.Params) { p.TopK = 4 },
+		"min_p": func(p *sampling.Params) { p.MinP = 0.1 }, "repetition_penalty": func(p *sampling.Params) { p.RepetitionPenalty = 1.1 },
+	} {
+		other := r
+		change(&other.Sampling)
+		if err := e.Check(other); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r.Sampling.Temperature, asked = 0, nil
+	ask()
+	if asked["vllm_xargs"] != nil {
+		t.Errorf("at temperature 0 it asks for noise: %v", asked)
+	}
+	server := httptest.NewServer(script{about: asLlamaCPP})
+	defer server.Close()
+	if _, err := Dial(t.Context(), Config{URL: server.URL, Model: "bard", SeedSynchronised: true}); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("llama.cpp is dialled as seed-synchronised: %v", err)
+	}
+}

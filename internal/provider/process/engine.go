@@ -62,7 +62,7 @@ func loaded(c Config, path string) (provider.Engine, error) {
 func external(ctx context.Context, c Config, version describe, log *slog.Logger) (provider.Model, provider.Engine, error) {
 	fail := func(err error) (provider.Model, provider.Engine, error) { return provider.Model{}, nil, err }
 	e, err := upstream.Dial(ctx, upstream.Config{
-		URL: c.Upstream, Model: c.Model, APIKey: c.UpstreamKey, Context: c.Context, Slots: c.Slots, Queue: c.Queue, Stall: c.UpstreamStall,
+		URL: c.Upstream, Model: c.Model, APIKey: c.UpstreamKey, Context: c.Context, Slots: c.Slots, Queue: c.Queue, Stall: c.UpstreamStall, SeedSynchronised: c.UpstreamSeeded,
 	})
 	if err != nil {
 		return fail(err)

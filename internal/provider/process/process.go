@@ -66,6 +66,9 @@ type Config struct {
 	Upstream string `yaml:"upstream"`
 	// UpstreamKey is that engine's API key, if it wants one.
 	UpstreamKey string `yaml:"upstream_key"`
+	// UpstreamSeeded says that the engine is vLLM with the logits processor of
+	// deploy/vllm, so that its answers can be judged above temperature 0.
+	UpstreamSeeded bool `yaml:"upstream_seeded"`
 	// UpstreamStall is the longest silence of that engine. Default 2m.
 	UpstreamStall time.Duration `yaml:"upstream_stall"`
 	// Context bounds prompt and answer together, in tokens, at an engine that runs

@@ -1,0 +1,92 @@
+package statistical
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/koinon/koinon/internal/mechanism/eprocess"
+)
+
+// Scores are in range whatever was measured, and no single token counts for more
+// than its share.
+func TestScoresAreBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := Profile{Method: rapid.SampledFrom([]Method{Margin, Likelihood}).Draw(t, "method"), Cap: rapid.Float32Range(1e-3, 20).Draw(t, "cap")}
+		values := rapid.SliceOfN(rapid.OneOf(rapid.Float32Range(-50, 50), rapid.Just(float32(math.Inf(1))), rapid.Just(float32(0))), 1, 50).Draw(t, "values")
+		s := p.Score(values)
+		if s.Millionth > Unit || s.Tokens != len(values) {
+			t.Fatalf("%+v", s)
+		}
+		at := rapid.IntRange(0, len(values)-1).Draw(t, "at")
+		values[at] = float32(math.Inf(1))
+		if more := p.Score(values).Millionth; more < s.Millionth || more > s.Millionth+Unit/uint64(len(values))+2 {
+			t.Fatalf("one token took the score of %d from %d to %d", len(values), s.Millionth, more)
+		}
+	})
+}
+
+// noisy makes answers whose tokens differ at a rate that varies by answer.
+func noisy(rng *rand.Rand, answers int, rate float64) [][]float32 {
+	list := make([][]float32, answers)
+	for i := range list {
+		own := rate * 2 * rng.Float64()
+		list[i] = make([]float32, 100)
+		for k := range list[i] {
+			if rng.Float64() < own {
+				list[i][k] = float32(rng.ExpFloat64() * 0.01)
+			}
+		}
+	}
+	return list
+}
+
+// A profile calibrated on some honest answers bounds the mean of others, and an
+// e-process with it convicts who differs ten times as often, and soon.
+func TestCalibrationBoundsTheMean(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, rate := range []float64{0, 0.001, 0.01, 0.05} {
+		p, err := Calibrate(Profile{Method: Margin, Most: 1}, noisy(rng, 200, rate))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mean, _ := p.moments(noisy(rng, 2000, rate)); mean*Unit > float64(p.Mean) {
+			t.Errorf("at a rate of %g the mean is %g, calibrated %d millionths", rate, mean, p.Mean)
+		}
+		cheat := noisy(rng, 200, 10*rate+0.02)
+		p = p.Tune(cheat)
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		var e eprocess.Evidence
+		for audits := 0; !e.Reaches(eprocess.Slash); audits++ {
+			if audits == 100 {
+				t.Fatalf("at a rate of %g, 100 audits of a cheat leave 2^%d", rate, e.Log2())
+			}
+			if e, err = eprocess.Add(e, eprocess.Profile{Mean: p.Mean, Bet: p.Bet}, p.Score(cheat[audits]).Millionth); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Too little to calibrate on, or an engine that cannot be told from nonsense, is
+// refused.
+func TestCalibrationRefuses(t *testing.T) {
+	never := make([]float32, 500)
+	for i := range never {
+		never[i] = float32(math.Inf(1))
+	}
+	impossible := make([][]float32, 20)
+	for i := range impossible {
+		impossible[i] = never
+	}
+	for name, honest := range map[string][][]float32{"nothing": nil, "little": {{0, 0}, {0}}, "nonsense": impossible} {
+		if _, err := Calibrate(Profile{Method: Margin}, honest); !errors.Is(err, ErrProfile) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

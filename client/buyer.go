@@ -53,6 +53,7 @@ type Request struct {
 	Temperature *float64 // nil for the gateway's default
 	Seed        *int64   // nil for one that is drawn with the provider
 	MaxCost     uint64   // the most to pay, in ucredit; 0 for any price
+	Provider    string   // whose offer to take; empty for the cheapest
 	// Transcript asks for what an audit of the answer needs. It holds the prompt.
 	Transcript bool
 }
@@ -150,7 +151,7 @@ func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer
 	if err != nil {
 		return Answer{}, err
 	}
-	offer, amount, err := q.cheapest(b.ChainID, r.MaxCost)
+	offer, amount, err := q.cheapest(b.ChainID, r.Provider, r.MaxCost)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -60,14 +60,15 @@ func parseQuote(body []byte) (q Quote, err error) {
 	return q, nil
 }
 
-// cheapest is the offer that this buyer can accept and that costs least.
-func (q Quote) cheapest(chainID string, most uint64) (Offer, uint64, error) {
+// cheapest is the offer, of a provider if one is named, that this buyer can accept
+// and that costs least.
+func (q Quote) cheapest(chainID, provider string, most uint64) (Offer, uint64, error) {
 	var best Offer
 	var least uint64
 	found := false
 	for _, o := range q.Accepts {
 		amount, err := strconv.ParseUint(o.MaxAmount, 10, 64)
-		if err != nil || o.Scheme != Scheme || o.Network != chainID || o.Extra.check() != nil {
+		if err != nil || o.Scheme != Scheme || o.Network != chainID || provider != "" && o.PayTo != provider || o.Extra.check() != nil {
 			continue
 		}
 		// The amount must be what the price makes of it, or the price is a lie.

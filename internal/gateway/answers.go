@@ -71,6 +71,8 @@ func (j *job) settle(answers ...answer) {
 	var cost uint64
 	for _, a := range answers {
 		cost += a.cost
+		m.promptTokens.Observe(float64(a.usage.prompt))
+		m.answerTokens.Observe(float64(a.usage.completion))
 		m.tokens.WithLabelValues("prompt").Add(float64(a.usage.prompt))
 		m.tokens.WithLabelValues("cached").Add(float64(a.usage.cached))
 		m.tokens.WithLabelValues("completion").Add(float64(a.usage.completion))

@@ -22,6 +22,7 @@ type offer struct {
 	provider string
 	peer     Peer
 	price    receipt.Price
+	audit    float64 // audit record, as [route.Offer] has it
 	lane     *route.Lane
 }
 
@@ -51,6 +52,7 @@ type directory struct {
 	ledger  Ledger
 	peers   *peerBook
 	now     func() time.Time
+	scores  scores
 	current atomic.Pointer[market]
 }
 
@@ -68,6 +70,11 @@ func (d *directory) poll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading offers: %w", err)
 	}
+	selling := map[string]bool{}
+	for _, o := range offers {
+		selling[o.Provider] = true
+	}
+	d.scores.read(ctx, d.ledger, selling, d.now())
 	m := d.market(versions, providers, offers)
 	d.current.Store(m)
 	d.peers.keep(m)
@@ -94,10 +101,10 @@ func (d *directory) market(versions []modelv1.Version, providers []providerv1.Pr
 		}
 		lane, price := d.peers.lane(o.Provider, digest), inference.PriceOf(&o)
 		v.offers = append(v.offers, offer{
-			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs}, price: price, lane: lane,
+			provider: o.Provider, peer: Peer{Key: p.PublicKey, Addrs: p.Addrs}, price: price, audit: d.scores.of(o.Provider), lane: lane,
 		})
 		choices[v] = append(choices[v], route.Offer{
-			Lane: lane, Price: price, MaxContext: o.MaxContext, Slots: o.Slots, Region: p.Region, Audit: route.Unaudited,
+			Lane: lane, Price: price, MaxContext: o.MaxContext, Slots: o.Slots, Region: p.Region, Audit: d.scores.of(o.Provider),
 		})
 	}
 	for _, v := range m.versions {

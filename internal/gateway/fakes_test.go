@@ -20,6 +20,7 @@ import (
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/engine/toolcall"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -73,6 +74,7 @@ type testLedger struct {
 	class   modelv1.VerificationClass // exact unless set
 	escrow  escrowv1.Escrow
 	balance uint64
+	audited map[string]float64 // records of providers that have one
 	down    bool
 }
 
@@ -115,6 +117,15 @@ func (l *testLedger) Offers(context.Context) ([]providerv1.Offer, error) {
 		all = append(all, providerv1.Offer{Provider: p.address, ModelDigest: testModel.String(), InputPrice: p.price.Input, OutputPrice: p.price.Output, CachedInputPrice: p.price.CachedInput, Slots: 64})
 	}
 	return all, nil
+}
+
+func (l *testLedger) Audited(_ context.Context, provider string) (float64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if score, ok := l.audited[provider]; ok {
+		return score, nil
+	}
+	return route.Unaudited, nil
 }
 
 func (l *testLedger) Escrow(context.Context) (escrowv1.Escrow, error) {

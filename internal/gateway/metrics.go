@@ -5,18 +5,20 @@ import "github.com/prometheus/client_golang/prometheus"
 // metrics are the gateway's own; each gateway has a registry of its own, so
 // that several can live in one process.
 type metrics struct {
-	registry   *prometheus.Registry
-	requests   *prometheus.CounterVec
-	seconds    *prometheus.HistogramVec
-	firstToken prometheus.Histogram
-	inFlight   prometheus.Gauge
-	tokens     *prometheus.CounterVec
-	charged    prometheus.Counter
-	tickets    prometheus.Counter
-	receipts   *prometheus.CounterVec
-	failures   *prometheus.CounterVec
-	heartbeats *prometheus.CounterVec
-	hedges     *prometheus.CounterVec
+	registry                   *prometheus.Registry
+	requests                   *prometheus.CounterVec
+	seconds                    *prometheus.HistogramVec
+	firstToken                 prometheus.Histogram
+	inFlight                   prometheus.Gauge
+	tokens                     *prometheus.CounterVec
+	charged                    prometheus.Counter
+	tickets                    prometheus.Counter
+	receipts                   *prometheus.CounterVec
+	failures                   *prometheus.CounterVec
+	heartbeats                 *prometheus.CounterVec
+	hedges                     *prometheus.CounterVec
+	promptTokens, answerTokens prometheus.Histogram
+
 	live       prometheus.Gauge
 	polled     prometheus.Gauge
 	pollErrors prometheus.Counter
@@ -33,6 +35,11 @@ func newMetrics() *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help})
 	}
+	lengths := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(8, 2, 13),
+		})
+	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counters("requests_total", "HTTP requests by route and status.", "route", "status"),
@@ -42,7 +49,11 @@ func newMetrics() *metrics {
 		firstToken: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "koinon", Subsystem: "gateway", Name: "first_token_seconds", Help: "Time from asking a provider to its first token.", Buckets: latency,
 		}),
-		inFlight:   gauge("in_flight_requests", "HTTP requests being answered."),
+		inFlight: gauge("in_flight_requests", "HTTP requests being answered."),
+		// Which lengths are common is public, so that auditors' prompts are as long.
+		promptTokens: lengths("prompt_tokens", "Lengths of prompts, in tokens."),
+		answerTokens: lengths("answer_tokens", "Lengths of answers, in tokens."),
+
 		tokens:     counters("tokens_total", "Tokens of answers, by kind.", "kind"),
 		charged:    counter("charged_ucredit_total", "What API keys were charged."),
 		tickets:    counter("tickets_total", "Reveals sent to providers."),
@@ -54,7 +65,7 @@ func newMetrics() *metrics {
 		polled:     gauge("ledger_polled_timestamp_seconds", "When the ledger was last read."),
 		pollErrors: counter("ledger_errors_total", "Failed readings of the ledger."),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.firstToken, m.inFlight, m.tokens, m.charged,
+	m.registry.MustRegister(m.requests, m.seconds, m.firstToken, m.promptTokens, m.answerTokens, m.inFlight, m.tokens, m.charged,
 		m.tickets, m.receipts, m.failures, m.heartbeats, m.hedges, m.live, m.polled, m.pollErrors)
 	return m
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
+	"github.com/koinon/koinon/internal/route"
 )
 
 // listModels serves GET /v1/models: each version that the ledger knows, under
@@ -49,6 +50,9 @@ func (g *Gateway) describe(id string, v *version) openai.Model {
 	for _, o := range v.offers {
 		if !o.lane.Usable(now) {
 			continue
+		}
+		if best := model.Koinon.AuditScore; o.audit != route.Unaudited && (best == nil || o.audit > *best) {
+			model.Koinon.AuditScore = &o.audit
 		}
 		p := openai.Price(o.price)
 		if best := model.Koinon.Price; best == nil || p.Input+p.Output < best.Input+best.Output {

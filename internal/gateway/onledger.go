@@ -10,6 +10,8 @@ import (
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/mechanism/court"
+	"github.com/koinon/koinon/internal/route"
 )
 
 // OnLedger is the ledger as an account sees it over gRPC.
@@ -32,6 +34,17 @@ func (l onLedger) Providers(ctx context.Context) ([]providerv1.Provider, error) 
 
 func (l onLedger) Offers(ctx context.Context) ([]providerv1.Offer, error) {
 	return l.client.Offers(ctx, "", "")
+}
+
+func (l onLedger) Audited(ctx context.Context, provider string) (float64, error) {
+	record, rate, err := l.client.AuditRecord(ctx, provider)
+	if err != nil {
+		return route.Unaudited, err
+	}
+	if record.Clean == 0 && record.Frauds == 0 && !record.Withheld {
+		return route.Unaudited, nil
+	}
+	return 1 - float64(min(rate, court.Million))/court.Million, nil
 }
 
 func (l onLedger) Escrow(ctx context.Context) (escrowv1.Escrow, error) {

@@ -21,6 +21,9 @@ type Ledger interface {
 	Versions(context.Context) ([]modelv1.Version, error)
 	Providers(context.Context) ([]providerv1.Provider, error)
 	Offers(context.Context) ([]providerv1.Offer, error)
+	// Audited is a provider's audit record: which part of its answers, between 0
+	// and 1, need no audit any more, or [route.Unaudited] if it had none.
+	Audited(ctx context.Context, provider string) (float64, error)
 	// Payer is the account that pays: its address.
 	Payer() string
 	// Escrow is the payer's; a payer who never deposited has an empty one.

@@ -188,6 +188,9 @@ type ModelDetail struct {
 	Providers     int    `json:"providers"` // that can be reached now
 	// Price is the cheapest of theirs; absent if there is none.
 	Price *Price `json:"price,omitempty"`
+	// AuditScore is the best audit record among them, between 0 and 1, which
+	// min_audit_score bounds; absent if none of them was audited.
+	AuditScore *float64 `json:"audit_score,omitempty"`
 }
 
 // Price is in ucredit, millionths of a dollar, for 1,000,000 tokens.

@@ -206,6 +206,8 @@ func (r Receipt) validate() error {
 		return bad("price.cached_input")
 	case r.CompletionTokens > uint64(r.Sampling.MaxTokens):
 		return bad("completion_tokens")
+	case r.CompletionTokens > 0 && (r.Commitment.IsZero() || r.Commitment == MerkleRoot(nil)): // to no step
+		return bad("commitment")
 	case !r.Sampling.valid():
 		return bad("sampling")
 	case uint64(r.Sampling.Resumed) > r.PromptTokens:

@@ -108,6 +108,28 @@ func TestEveryFieldIsSigned(t *testing.T) {
 	walk("", nil, reflect.TypeFor[Receipt]())
 }
 
+// TestFormOfReceipts signs what no receipt may state.
+func TestFormOfReceipts(t *testing.T) {
+	for name, spoil := range map[string]func(*Receipt){
+		"steps committed to by nothing":   func(r *Receipt) { r.Commitment = Digest{} },
+		"steps committed to as none":      func(r *Receipt) { r.Commitment = MerkleRoot(nil) },
+		"log-probabilities of no form":    func(r *Receipt) { r.Logprobs.Form = "" },
+		"more resumed than the prompt":    func(r *Receipt) { r.Sampling.Resumed = 413 },
+		"a sampler that nobody knows":     func(r *Receipt) { r.Sampling.Kind = "dice" },
+		"a penalty that is no number":     func(r *Receipt) { r.Sampling.PresencePenalty = float32(math.NaN()) },
+		"a seed of no origin":             func(r *Receipt) { r.Seed.Origin = "" },
+		"a named seed with a proof":       func(r *Receipt) { r.Seed.Origin = Named },
+		"more tokens than were allowed":   func(r *Receipt) { r.Sampling.MaxTokens = 2 },
+		"more cached than the prompt has": func(r *Receipt) { r.CachedTokens = 413 },
+	} {
+		r := sampleReceipt()
+		spoil(&r)
+		if err := r.Sign(providerKey).Verify(); err == nil {
+			t.Errorf("a receipt with %s verifies", name)
+		}
+	}
+}
+
 func TestGrantSignature(t *testing.T) {
 	public := payerKey.Public().(ed25519.PublicKey)
 	signed := sampleGrant().Sign(payerKey)

@@ -161,7 +161,7 @@ func TestHedging(t *testing.T) {
 	h.restart(func(c *Config) { c.Hedge = true })
 	waits := h.gateway.peers.waits(testModel)
 	for range 30 {
-		waits.Note(20 * time.Millisecond)
+		waits.Note(200 * time.Millisecond)
 	}
 	if r := h.chat(hello + `}`); field(t, r.body, "choices.0.message.content") != "first" {
 		t.Fatalf("%d %s", r.status, r.body)

@@ -637,7 +637,7 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 		Provider: s.p.address, Payer: testPayer, App: a.grant.App, Model: testModel, Class: receipt.Exact,
 		Request: receipt.Sum(s.open.Request), PromptTokens: uint64(len(s.prompt)), CachedTokens: s.cached, CompletionTokens: uint64(len(output)),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
-		Sampling: s.request.Sampling(receipt.Categorical, s.request.MaxTokens), Seed: s.seed,
+		Commitment: receipt.Sum([]byte("the steps")), Sampling: s.request.Sampling(receipt.Categorical, s.request.MaxTokens), Seed: s.seed,
 		FinishReason: finish, Price: s.p.price, Cost: cost, Owed: a.owed, Ticket: a.meter.Revealed(),
 		Started: 1, FirstToken: 2, Finished: 3,
 	}

@@ -32,7 +32,7 @@ func honest(s Seen) receipt.Receipt {
 		Payer: s.Payer, App: s.App, Model: s.Model, Class: s.Class, Request: s.Request,
 		PromptTokens: uint64(len(s.Prompt)), CachedTokens: s.Cached, CompletionTokens: uint64(len(s.Output)),
 		PromptDigest: receipt.TokensDigest(s.Prompt), OutputDigest: receipt.TokensDigest(s.Output),
-		Sampling: s.Sampling, Seed: s.Seed, FinishReason: "length", Price: s.Price, Cost: cost, Owed: cost, Ticket: s.Ticket,
+		Commitment: receipt.Sum([]byte("the steps")), Sampling: s.Sampling, Seed: s.Seed, FinishReason: "length", Price: s.Price, Cost: cost, Owed: cost, Ticket: s.Ticket,
 		Started: 1, FirstToken: 2, Finished: 3,
 	}.Sign(key)
 }

@@ -228,7 +228,7 @@ func (f *forward) fold(layer int, spans []span) {
 	for _, s := range spans {
 		end := s.first + len(s.tokens)
 		for row := end - s.folded; row < end; row++ {
-			f.folds[row*len(f.layers)+layer] = tensor.FoldOf(f.x[row*f.dim:][:f.dim]).Joined()
+			f.folds[row*len(f.layers)+layer] = tensor.Fold(f.x[row*f.dim:][:f.dim])
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/internal/tensor/block"
+	"github.com/koinon/koinon/receipt"
 )
 
 // Pace times the decoder alone, on texts of arbitrary tokens that it continues
@@ -21,6 +22,7 @@ type Pace struct {
 	tokens  []int32 // scratch
 	spans   []span
 	rows    []int
+	bits    [][]byte // of each text's logits
 }
 
 // Spent is a number of tokens, of all texts together, and what they took.
@@ -102,8 +104,10 @@ func (p *Pace) run(n int, predict bool) error {
 	}
 	logits := p.forward.predict(p.rows)
 	if p.Committing {
+		p.bits = append(p.bits, make([][]byte, len(p.rows)-len(p.bits))...)
 		tensor.Parallel(len(p.rows), p.forward.workers, func(i int) {
-			leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], logits[i*size:][:size], p.forward.folded(p.rows[i]))
+			p.bits[i] = bitsOf(p.bits[i], logits[i*size:][:size])
+			receipt.Leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], receipt.Sum(p.bits[i]), p.forward.folded(p.rows[i]))
 		})
 	}
 	return nil

@@ -59,7 +59,7 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 func (a *answer) digest(c forced, leaves []receipt.Digest, given []int32, first int) {
 	tensor.Parallel(min(len(c.rows), len(given)-first), c.workers, func(i int) {
 		position := uint64(a.request.Resumed + first + i)
-		leaves[first+i] = leaf(position, given[first+i], c.logits(i), c.fold(i))
+		leaves[first+i] = receipt.Leaf(position, given[first+i], receipt.Sum(bitsOf(nil, c.logits(i))), c.fold(i))
 	})
 }
 

@@ -28,6 +28,7 @@ type answer struct {
 	history history
 	cached  int     // tokens of the prompt that other answers had computed
 	pending []int32 // to be computed before the next token is drawn
+	buffer  []byte  // of a step's logits
 }
 
 // step is a token, or how the answer ended.
@@ -192,12 +193,6 @@ func (e *Engine) draw(batch []part, spans []span) {
 	})
 }
 
-// leaf commits to a step by folds of its logits and of the layers that led to them,
-// which nobody can tell who did not compute them.
-func leaf(step uint64, token int32, logits []float32, layers receipt.Digest) receipt.Digest {
-	return receipt.Leaf(step, token, tensor.FoldOf(logits).Wide(), layers)
-}
-
 // next draws a token from its logits, to which layers with this fold led, and says
 // what is to be computed after it.
 func (a *answer) next(m *Model, logits []float32, fold receipt.Digest) {
@@ -219,7 +214,8 @@ func (a *answer) next(m *Model, logits []float32, fold receipt.Digest) {
 	if a.step == 0 {
 		token.Cached = a.cached
 	}
-	token.Leaf = leaf(a.position(), id, logits, fold)
+	a.buffer = bitsOf(a.buffer, logits)
+	token.Leaf = receipt.Leaf(a.position(), id, receipt.Sum(a.buffer), fold)
 	a.steps <- step{token: token}
 	a.step++
 	switch {

@@ -1,6 +1,11 @@
 package engine
 
-import "github.com/koinon/koinon/internal/tensor"
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/koinon/koinon/internal/tensor"
+)
 
 // prefillChunk is how many tokens of prompts are computed at once; it does not
 // change a bit of the result.
@@ -63,10 +68,9 @@ func logProbabilities(logits []float32, want []int32) []float32 {
 
 // bitsOf lists the logits' bits, little-endian, for their digest.
 func bitsOf(dst []byte, logits []float32) []byte {
-	dst = dst[:0]
-	for _, v := range logits {
-		b := tensor.CanonicalBits(v)
-		dst = append(dst, byte(b), byte(b>>8), byte(b>>16), byte(b>>24))
+	dst = slices.Grow(dst[:0], 4*len(logits))[:4*len(logits)]
+	for i, v := range logits {
+		binary.LittleEndian.PutUint32(dst[4*i:], tensor.CanonicalBits(v))
 	}
 	return dst
 }

@@ -18,11 +18,9 @@ type elementwise struct {
 	// round rounds 32 elements times a factor to integers of at most 127, ties to
 	// even, stores four at each step bytes, and returns the sums of both halves.
 	round func(q []int8, step int, x []float32, factor float32) (first, second int32)
-	// fold takes a multiple of 32 elements into a fold.
-	fold func(f *Fold, x []float32)
 }
 
-var portableElements = elementwise{scaleOne, lessOne, addOne, normOne, gateOne, topOne, magnitudeOne, roundOne, foldOne}
+var portableElements = elementwise{scaleOne, lessOne, addOne, normOne, gateOne, topOne, magnitudeOne, roundOne}
 
 func scaleOne(x []float32, s float32) {
 	for i := range x {

@@ -10,7 +10,7 @@ import (
 
 // elements256 are the operations in AVX2; what is left over at the end, fewer than
 // eight, is done one by one.
-var elements256 = elementwise{scale256All, less256, add256, norm256, gate256, top256, magnitude256, roundOne, takeFold256}
+var elements256 = elementwise{scale256All, less256, add256, norm256, gate256, top256, magnitude256, roundOne}
 
 // elements512 differ where AVX-512 has an instruction of its own.
 func elements512() elementwise {
@@ -107,26 +107,6 @@ func magnitude256(x []float32) uint32 {
 		best = max(best, uint32(v))
 	}
 	return best
-}
-
-//go:norace
-func takeFold256(f *Fold, x []float32) {
-	prime, quiet := archsimd.BroadcastUint32x8(foldPrime32), archsimd.BroadcastUint32x8(quietNaN)
-	take := func(h archsimd.Uint32x8, x []float32) archsimd.Uint32x8 {
-		v := load8(x)
-		return h.Xor(quiet.Merge(v.AsUint32x8(), v.NotEqual(v))).Mul(prime)
-	}
-	lanes := (*[4][8]uint32)(unsafe.Pointer(f))
-	a, b := archsimd.LoadUint32x8(&lanes[0]), archsimd.LoadUint32x8(&lanes[1])
-	c, d := archsimd.LoadUint32x8(&lanes[2]), archsimd.LoadUint32x8(&lanes[3])
-	for ; len(x) >= foldLanes; x = x[foldLanes:] {
-		a, b, c, d = take(a, x), take(b, x[8:]), take(c, x[16:]), take(d, x[24:])
-	}
-	a.Store(&lanes[0])
-	b.Store(&lanes[1])
-	c.Store(&lanes[2])
-	d.Store(&lanes[3])
-	archsimd.ClearAVXUpperBits()
 }
 
 // round512 touches nothing but vectors until it clears them: what the compiler

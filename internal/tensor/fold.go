@@ -1,80 +1,67 @@
 package tensor
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
-// foldLanes are the accumulators of a [Fold]: as many as keep wide vectors busy.
-const foldLanes = 32
+// foldPrime is odd, so that no change of one element alone keeps a fold: of
+// splitmix64's constants (Steele, Lea and Flood, 2014).
+const foldPrime = 0xbf58476d1ce4e5b9
 
-// Odd numbers, so that no change of one element, or of one lane, alone keeps a
-// fold: the first of xxHash's (Collet, 2012), and one of splitmix64's (Steele, Lea
-// and Flood, 2014).
-const (
-	foldPrime32 = 0x9e3779b1
-	foldPrime64 = 0xbf58476d1ce4e5b9
-)
-
-// quietNaN are the bits that every NaN counts as in digests: which one an
-// operation gives is the processor's choice.
-const quietNaN = 0x7fc00000
-
-// Fold is a cheap digest of a vector's bits. Of its 32 lanes, lane j begins at j and
-// takes the elements j, j+32, j+64, …, each by h = (h XOR bits) · 0x9e3779b1 modulo
-// 2³². Every NaN has the bits 0x7fc00000.
+// Fold is a cheap digest of a vector's bits. Elements go in pairs, the second's
+// bits above the first's, a last one alone with 0. Of four lanes, lane j begins at
+// j and takes the pairs j, j+4, j+8, …, each by h = (h XOR pair) · foldPrime modulo
+// 2⁶⁴; the first lane then takes the other three in the same way. It tells where
+// two runs part. It binds nobody: a cryptographic digest beside it does.
 //
-// Whoever has not computed the vector cannot tell its fold, and that is what it is
-// for: it is compared with what another computed. Whoever has computed it can make
-// other vectors of the same fold, so that it names none.
-type Fold [foldLanes]uint32
-
-// FoldOf folds a vector.
-func FoldOf(x []float32) (f Fold) {
-	for j := range f {
-		f[j] = uint32(j)
+// Every NaN counts as [QuietNaN]: which one an operation gives is the processor's
+// choice.
+func Fold(x []float32) uint64 {
+	h := [4]uint64{0, 1, 2, 3}
+	whole := len(x) / 8 * 8
+	if !foldNumbers(&h, x[:whole]) {
+		h = [4]uint64{0, 1, 2, 3}
+		whole = 0
 	}
-	whole := len(x) / foldLanes * foldLanes
-	kernels[active].elements.fold(&f, x[:whole])
-	foldOne(&f, x[whole:])
-	return f
-}
-
-// Joined is the fold in 64 bits: the lanes in pairs, the second's bits above the
-// first's, each taken by h = (h XOR pair) · 0xbf58476d1ce4e5b9 modulo 2⁶⁴, from 0.
-func (f Fold) Joined() uint64 { return join(f[:]) }
-
-// Wide is the fold in 256 bits: what each eight lanes give when they are joined
-// alone, 8 bytes each, little-endian.
-func (f Fold) Wide() (wide [32]byte) {
-	for i := range 4 {
-		binary.LittleEndian.PutUint64(wide[8*i:], join(f[8*i:8*i+8]))
-	}
-	return wide
-}
-
-func join(lanes []uint32) (h uint64) {
-	for i := 0; i < len(lanes); i += 2 {
-		h = (h ^ (uint64(lanes[i]) | uint64(lanes[i+1])<<32)) * foldPrime64
-	}
-	return h
-}
-
-func foldOne(f *Fold, x []float32) {
-	for ; len(x) >= foldLanes; x = x[foldLanes:] {
-		for i, v := range (*[foldLanes]float32)(x) {
-			f[i] = (f[i] ^ CanonicalBits(v)) * foldPrime32
+	for i := whole; i < len(x); i += 2 {
+		second := float32(0)
+		if i+1 < len(x) {
+			second = x[i+1]
 		}
+		lane := &h[i/2%4]
+		*lane = (*lane ^ (uint64(CanonicalBits(x[i])) | uint64(CanonicalBits(second))<<32)) * foldPrime
 	}
-	for i, v := range x {
-		f[i] = (f[i] ^ CanonicalBits(v)) * foldPrime32
+	for _, lane := range h[1:] {
+		h[0] = (h[0] ^ lane) * foldPrime
 	}
+	return h[0]
 }
+
+// foldNumbers folds eight elements at a time; false if one of them is no number.
+func foldNumbers(h *[4]uint64, x []float32) bool {
+	// In a pair's halves: what magnitudes have, and infinity's with a bit above that
+	// is lent to a larger one, as NaN's are.
+	const magnitudes, guarded, guards = 0x7fffffff_7fffffff, 0xff800000_ff800000, 0x80000000_80000000
+	h0, h1, h2, h3, kept := h[0], h[1], h[2], h[3], uint64(guards)
+	for ; len(x) >= 8; x = x[8:] {
+		b := (*[8]float32)(x)
+		p0, p1, p2, p3 := pair(b[0], b[1]), pair(b[2], b[3]), pair(b[4], b[5]), pair(b[6], b[7])
+		kept &= (guarded - p0&magnitudes) & (guarded - p1&magnitudes) & (guarded - p2&magnitudes) & (guarded - p3&magnitudes)
+		h0, h1, h2, h3 = (h0^p0)*foldPrime, (h1^p1)*foldPrime, (h2^p2)*foldPrime, (h3^p3)*foldPrime
+	}
+	*h = [4]uint64{h0, h1, h2, h3}
+	return kept == guards
+}
+
+func pair(a, b float32) uint64 {
+	return uint64(math.Float32bits(a)) | uint64(math.Float32bits(b))<<32
+}
+
+// QuietNaN are the bits that every NaN counts as in digests.
+const QuietNaN = 0x7fc00000
 
 // CanonicalBits are a number's bits as digests have them.
 func CanonicalBits(v float32) uint32 {
 	if v != v {
-		return quietNaN
+		return QuietNaN
 	}
 	return math.Float32bits(v)
 }

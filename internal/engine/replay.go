@@ -10,8 +10,9 @@ import (
 
 // Replay is what an answer must have been, token by token of what was given.
 type Replay struct {
-	// Leaves commit to the steps, with the tokens that were given.
-	Leaves []receipt.Digest
+	// Leaves commit to the steps, with the tokens that were given. Logits and Folds
+	// are the digests of logits and layers that they are made of.
+	Leaves, Logits, Folds []receipt.Digest
 	// Drawn are the tokens that the sampler takes after those given before; −1
 	// where it takes none.
 	Drawn []int32
@@ -42,10 +43,11 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 	if len(given) == a.limit {
 		text = text[:len(text)-1] // nothing is drawn after the last
 	}
-	p := Replay{Over: -1, Leaves: make([]receipt.Digest, len(given))}
+	n := len(given)
+	p := Replay{Over: -1, Leaves: make([]receipt.Digest, n), Logits: make([]receipt.Digest, n), Folds: make([]receipt.Digest, n)}
 	err = m.force(text, len(r.Prompt)-1, threads, func(c forced) error {
 		first := c.position - (len(r.Prompt) - 1)
-		a.digest(c, p.Leaves, given, first)
+		p.digest(c, given, first, a.request.Resumed)
 		for i := range c.rows {
 			p.step(a, m, given, first+i, c.logits(i))
 		}
@@ -56,10 +58,11 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 
 // digest makes the leaves of a chunk, whose first row is of the step that follows
 // so many given tokens.
-func (a *answer) digest(c forced, leaves []receipt.Digest, given []int32, first int) {
+func (p *Replay) digest(c forced, given []int32, first, resumed int) {
 	tensor.Parallel(min(len(c.rows), len(given)-first), c.workers, func(i int) {
-		position := uint64(a.request.Resumed + first + i)
-		leaves[first+i] = receipt.Leaf(position, given[first+i], receipt.Sum(bitsOf(nil, c.logits(i))), c.fold(i))
+		at := first + i
+		p.Logits[at], p.Folds[at] = receipt.Sum(bitsOf(nil, c.logits(i))), c.fold(i)
+		p.Leaves[at] = receipt.Leaf(uint64(resumed+at), given[at], p.Logits[at], p.Folds[at])
 	})
 }
 

@@ -159,6 +159,9 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 	if s.metered != nil {
 		s.book.complete(s.metered)
 	}
+	if err := s.keepEvidence(n); err != nil {
+		return nil, err
+	}
 	finished := p.now()
 	if s.first.IsZero() {
 		s.first = finished

@@ -62,6 +62,14 @@ type Config struct {
 	// ucredit. Default 5,000,000.
 	RedeemAbove uint64 `yaml:"redeem_above"`
 
+	// KeepEvidence is how long requests and answers are kept, sealed with the
+	// provider's key, to answer accusations: at least as long as anybody may
+	// accuse. Default 168h.
+	KeepEvidence time.Duration `yaml:"keep_evidence"`
+	// MaxEvidence bounds them, in bytes; beyond it the oldest are dropped, and
+	// accusations about those cannot be answered. Default 1 GiB.
+	MaxEvidence uint64 `yaml:"max_evidence"`
+
 	// OpenTimeout bounds the wait for a stream's first frame. Default 10s.
 	OpenTimeout time.Duration `yaml:"open_timeout"`
 	// PaymentTimeout bounds the wait for a ticket, while a slot is held, and for
@@ -92,6 +100,8 @@ func (c Config) withDefaults() Config {
 	orAmount(&c.MaxTicketValue, 20_000)
 	orAmount(&c.MinGrant, 1_000)
 	orAmount(&c.RedeemAbove, 5_000_000)
+	orAmount(&c.MaxEvidence, 1<<30)
+	orTime(&c.KeepEvidence, 7*24*time.Hour)
 	orTime(&c.ExpiryMargin, 2*time.Minute)
 	orTime(&c.RedeemEvery, time.Hour)
 	orTime(&c.OpenTimeout, 10*time.Second)
@@ -143,7 +153,7 @@ func (c Config) Validate() error {
 		return wrong("max_ticket_value %d is below the price of one token, %d: raise it", d.MaxTicketValue, token)
 	}
 	for name, t := range map[string]time.Duration{
-		"expiry_margin": d.ExpiryMargin, "redeem_every": d.RedeemEvery, "open_timeout": d.OpenTimeout,
+		"keep_evidence": d.KeepEvidence, "expiry_margin": d.ExpiryMargin, "redeem_every": d.RedeemEvery, "open_timeout": d.OpenTimeout,
 		"payment_timeout": d.PaymentTimeout, "write_timeout": d.WriteTimeout,
 		"activation_timeout": d.ActivationTimeout, "drain_timeout": d.DrainTimeout,
 	} {

@@ -116,6 +116,9 @@ type Token struct {
 	Top     []TopLogprob
 	// Leaf commits to the step's logits and token.
 	Leaf receipt.Digest
+	// Said is the digest of logits in it, of an engine that cannot compute them
+	// again; zero if it can.
+	Said receipt.Digest
 	// Cached, in the first token alone, is how many of the prompt's tokens were
 	// computed for the same scope before.
 	Cached int

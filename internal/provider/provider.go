@@ -11,6 +11,7 @@ package provider
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ type Provider struct {
 	config  Config
 	out     Outside
 	store   *store
+	seal    cipher.AEAD // of evidence
 	metrics *metrics
 	tally   tally
 	pulse   pulse
@@ -93,13 +95,17 @@ func New(config Config, out Outside) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	seal, err := sealer(out.Key)
+	if err != nil {
+		return nil, err
+	}
 	s, err := openStore(config.Home)
 	if err != nil {
 		return nil, err
 	}
 	base, stop := context.WithCancelCause(context.Background())
 	p := &Provider{
-		config: config, out: out, store: s, metrics: m, now: time.Now,
+		config: config, out: out, store: s, seal: seal, metrics: m, now: time.Now,
 		log:      out.Log.With("provider", out.Ledger.Address()),
 		exposure: newExposure(config.InitialExposure),
 		streams:  make(chan struct{}, config.MaxStreams),
@@ -186,6 +192,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	loops.Go(func() { p.standingLoop(work) })
 	loops.Go(func() { p.beatLoop(work) })
 	loops.Go(func() { p.followAddrs(work) })
+	loops.Go(func() { p.forgetLoop(work) })
 	var fatal error
 	select {
 	case <-ctx.Done():

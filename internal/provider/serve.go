@@ -24,7 +24,8 @@ type session struct {
 	log    *slog.Logger
 
 	request inference.Request
-	digest  receipt.Digest // of the request's bytes
+	raw     []byte         // the request's bytes, for evidence
+	digest  receipt.Digest // of them
 	seed    receipt.Seed
 	prompt  []int32
 	texts   [][]int32 // to be embedded; the prompt is all of them
@@ -37,7 +38,8 @@ type session struct {
 
 	tokens  []int32
 	leaves  []receipt.Digest
-	chances []logprobs.Step // what the engine says of each token; of class statistical
+	chances []logprobs.Step  // what the engine says of each token; of class statistical
+	said    []receipt.Digest // of each token, or none; see [Evidence]
 	started time.Time
 	first   time.Time
 	acked   chan error // nil when the gateway acknowledged the end, else why not
@@ -158,7 +160,7 @@ func (s *session) accept(open *inferencev1.Open) error {
 	if s.request, err = inference.ParseRequest(open.Request); err != nil {
 		return inference.Errorf(inference.CodeInvalidRequest, "%v", err)
 	}
-	s.digest = receipt.Sum(open.Request)
+	s.raw, s.digest = open.Request, receipt.Sum(open.Request)
 	if s.request.Model != p.out.Model.Digest {
 		return inference.Errorf(inference.CodeModelNotFound, "this provider serves %s", p.out.Model.Digest)
 	}
@@ -366,6 +368,9 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 		s.leaves = append(s.leaves, t.Leaf)
 		if s.p.out.Model.Class == receipt.Statistical {
 			s.chances = append(s.chances, chance(t))
+		}
+		if !t.Said.IsZero() {
+			s.said = append(s.said, t.Said)
 		}
 		return sending.add(step{t, cached, owed})
 	})

@@ -136,7 +136,7 @@ func openStore(home string) (*store, error) {
 	}
 	if err == nil {
 		writing.SetMaxOpenConns(1)
-		_, err = writing.Exec(schema)
+		_, err = writing.Exec(schema + evidenceSchema)
 	}
 	if err != nil {
 		lock.Close()

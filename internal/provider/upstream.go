@@ -65,7 +65,7 @@ func (e external) Check(q inference.Request) error {
 
 func (e external) Generate(ctx context.Context, job Job, emit func(Token) error) (string, error) {
 	finish, err := e.engine.Generate(ctx, e.pieces, asked(job.Request, job.Prompt, job.MaxTokens), func(t upstream.Token) error {
-		token := Token{ID: t.ID, Logprob: t.Logprob, Leaf: t.Leaf}
+		token := Token{ID: t.ID, Logprob: t.Logprob, Leaf: t.Leaf, Said: t.Said}
 		for _, top := range t.Top {
 			token.Top = append(token.Top, TopLogprob(top))
 		}

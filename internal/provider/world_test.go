@@ -393,6 +393,15 @@ func (w *world) verify(buyers ...*buyer) {
 			if err := r.Verify(); err != nil {
 				w.t.Error(err)
 			}
+			if r.CompletionTokens == 0 {
+				continue
+			}
+			// Of every answer there is what an accusation would ask for.
+			if e, err := w.provider.Evidence(context.Background(), r); err != nil {
+				w.t.Error(err)
+			} else if err := e.Verify(r); err != nil {
+				w.t.Error(err)
+			}
 		}
 	}
 	if w.chain.paid > revealed {

@@ -122,7 +122,8 @@ func (a *answer) token(t Token) error {
 		t.Logprob = 0
 	}
 	t.Top = t.Top[:min(len(t.Top), a.request.TopLogprobs)]
-	t.Leaf = receipt.Leaf(uint64(a.count), t.ID, said(t), receipt.Digest{})
+	t.Said = said(t)
+	t.Leaf = receipt.Leaf(uint64(a.count), t.ID, t.Said, receipt.Digest{})
 	if err := a.emit(t); err != nil {
 		return err
 	}

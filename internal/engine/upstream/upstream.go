@@ -127,8 +127,9 @@ type Token struct {
 	ID      int32
 	Logprob float32 // 0 if the engine does not say
 	Top     []TopLogprob
-	// Leaf commits to the step and what the engine said of it.
-	Leaf receipt.Digest
+	// Leaf commits to the step and what the engine said of it, of which Said is the
+	// digest.
+	Leaf, Said receipt.Digest
 }
 
 // TopLogprob is an alternative that a step might have drawn.

@@ -1,8 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func newAuditCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -11,6 +9,6 @@ func newAuditCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAuditPlanCommand())
+	cmd.AddCommand(newAuditRunCommand(), newAuditStatusCommand(), newAuditListCommand(), newAuditPlanCommand())
 	return cmd
 }

@@ -83,7 +83,7 @@ var areas = []area{
 	{"internal/gateway", services, server},
 	{"internal/trainer", services, server},
 	{"internal/standalone", services, server},
-	{"internal/auditor", services, server},
+	{"internal/auditor", append([]string{"client"}, services...), append([]string{"filippo.io/age", "github.com/oasisprotocol/curve25519-voi"}, server...)},
 	{"internal/indexer", services, server},
 	{"internal/issuer", services, append([]string{"github.com/stripe/stripe-go"}, server...)},
 	{"internal/web", []string{"receipt", "internal/indexer"}, nil},

@@ -87,8 +87,26 @@ func Open(home string) (*Store, error) {
 	return &Store{db: db, lock: lock}, nil
 }
 
+// Read opens an auditor's database to look at it, though it may be at work.
+func Read(home string) (*Store, error) {
+	file := filepath.Join(home, "auditor.db")
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("opening the auditor's database: %w", err)
+	}
+	db, err := sql.Open("sqlite", "file:"+file+"?mode=ro&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return nil, fmt.Errorf("opening the auditor's database in %s: %w", home, err)
+	}
+	return &Store{db: db}, nil
+}
+
 // Close releases the database.
-func (s *Store) Close() error { return errors.Join(s.db.Close(), s.lock.Close()) }
+func (s *Store) Close() error {
+	if s.lock == nil {
+		return s.db.Close()
+	}
+	return errors.Join(s.db.Close(), s.lock.Close())
+}
 
 // Keep writes a purchase before anything is done about it.
 func (s *Store) Keep(ctx context.Context, p Purchase) error {

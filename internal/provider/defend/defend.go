@@ -41,7 +41,7 @@ type Evidence func(ctx context.Context, r receipt.Receipt) (provider.Evidence, e
 type Defence struct {
 	ledger   Ledger
 	evidence Evidence
-	weights  party.Weights
+	weights  func(context.Context) (party.Weights, error)
 	threads  int
 	log      *slog.Logger
 	answers  map[uint64]*party.Answer // of open cases
@@ -49,7 +49,7 @@ type Defence struct {
 
 // New is a defence with the weights that the provider serves, which are not
 // needed for the statistical class.
-func New(l Ledger, e Evidence, w party.Weights, threads int, log *slog.Logger) *Defence {
+func New(l Ledger, e Evidence, w func(context.Context) (party.Weights, error), threads int, log *slog.Logger) *Defence {
 	return &Defence{ledger: l, evidence: e, weights: w, threads: threads, log: log, answers: map[uint64]*party.Answer{}}
 }
 
@@ -168,7 +168,11 @@ func (d *Defence) recompute(ctx context.Context, c *auditv1.Case) (*party.Answer
 	if err != nil {
 		return nil, err
 	}
-	a, err := party.Recompute(ctx, d.weights, r, e.Transcript, d.threads)
+	w, err := d.weights(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := party.Recompute(ctx, w, r, e.Transcript, d.threads)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -89,6 +90,11 @@ func (a *Account) Grant(ctx context.Context, id string) (escrowv1.ActiveGrant, e
 // EscrowParams reads x/escrow's parameters.
 func (a *Account) EscrowParams(ctx context.Context) (escrowv1.Params, error) {
 	return a.client.EscrowParams(ctx)
+}
+
+// Cases lists the open cases in which an account has a part.
+func (a *Account) Cases(ctx context.Context, address string) ([]auditv1.Case, error) {
+	return a.client.Cases(ctx, address)
 }
 
 // found names the absence of an entry as a provider does.

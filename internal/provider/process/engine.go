@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/rows"
 	"github.com/koinon/koinon/internal/engine/upstream"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
+	"github.com/koinon/koinon/internal/proof/party"
 	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/weights"
 	"github.com/koinon/koinon/receipt"
@@ -19,8 +22,34 @@ import (
 // describe makes a file a model version.
 type describe func(path string, card weights.Card) (weights.Manifest, receipt.Digest, error)
 
+// goods are what a provider sells with.
+type goods struct {
+	model  provider.Model
+	engine provider.Engine
+	// loaded and path are the reference engine's model and its file, by which
+	// answers are defended; nil and empty for another engine.
+	loaded *engine.Model
+	path   string
+}
+
+// weights are the model with its rows, whose digests take time and memory: they
+// are made when the first accusation needs them.
+func (g goods) weights() func(context.Context) (party.Weights, error) {
+	var once sync.Once
+	var w party.Weights
+	var err error
+	return func(context.Context) (party.Weights, error) {
+		once.Do(func() {
+			if w.Model = g.loaded; g.loaded != nil {
+				w.Rows, err = rows.Open(g.path)
+			}
+		})
+		return w, err
+	}
+}
+
 // obtain makes the weights be here, and an engine that serves them.
-func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (provider.Model, provider.Engine, error) {
+func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights.Store, swarm *weights.Swarm, log *slog.Logger) (goods, error) {
 	publish := func(path string, card weights.Card) (weights.Manifest, receipt.Digest, error) {
 		return store.Publish(ctx, path, card)
 	}
@@ -32,35 +61,34 @@ func obtain(ctx context.Context, c Config, ledger *client.Client, store *weights
 	}
 	path, model, err := fetched(ctx, c, ledger, swarm, log)
 	if err != nil {
-		return model, nil, err
+		return goods{}, err
 	}
-	engine, err := loaded(c, path)
-	return model, engine, err
+	return loaded(c, model, path)
 }
 
 // own serves a file with the reference engine.
-func own(c Config, version describe) (provider.Model, provider.Engine, error) {
+func own(c Config, version describe) (goods, error) {
 	m, digest, err := version(c.Weights, weights.Card{Name: c.Name, Version: c.Version, License: c.License, Class: receipt.Exact})
 	if err != nil {
-		return provider.Model{}, nil, err
+		return goods{}, err
 	}
-	engine, err := loaded(c, c.Weights)
-	return modelOf(m, digest), engine, err
+	return loaded(c, modelOf(m, digest), c.Weights)
 }
 
 // loaded is the reference engine with a file.
-func loaded(c Config, path string) (provider.Engine, error) {
+func loaded(c Config, model provider.Model, path string) (goods, error) {
 	m, err := engine.Load(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot load the weights: %w", err)
+		return goods{}, fmt.Errorf("cannot load the weights: %w", err)
 	}
-	return provider.Reference(engine.New(m, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads})), nil
+	e := provider.Reference(engine.New(m, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads}))
+	return goods{model, e, m, path}, nil
 }
 
 // external finds an engine that runs already, the file that it serves, and
 // whether the two belong together.
-func external(ctx context.Context, c Config, version describe, log *slog.Logger) (provider.Model, provider.Engine, error) {
-	fail := func(err error) (provider.Model, provider.Engine, error) { return provider.Model{}, nil, err }
+func external(ctx context.Context, c Config, version describe, log *slog.Logger) (goods, error) {
+	fail := func(err error) (goods, error) { return goods{}, err }
 	e, err := upstream.Dial(ctx, upstream.Config{
 		URL: c.Upstream, Model: c.Model, APIKey: c.UpstreamKey, Context: c.Context, Slots: c.Slots, Queue: c.Queue, Stall: c.UpstreamStall, SeedSynchronised: c.UpstreamSeeded,
 	})
@@ -90,7 +118,7 @@ func external(ctx context.Context, c Config, version describe, log *slog.Logger)
 	if err := e.Probe(ctx, upstream.NewPieces(vocabulary), vocabulary.Prompt("One, two, three, four.")); err != nil {
 		return fail(err)
 	}
-	return modelOf(m, digest), provider.Upstream(e, vocabulary, length), nil
+	return goods{model: modelOf(m, digest), engine: provider.Upstream(e, vocabulary, length)}, nil
 }
 
 // fetched makes a registered version's weights be here.

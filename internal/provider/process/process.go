@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -23,6 +24,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/internal/provider/defend"
 	"github.com/koinon/koinon/internal/provider/onledger"
 	"github.com/koinon/koinon/internal/provider/schedule"
 	"github.com/koinon/koinon/internal/weights"
@@ -157,14 +159,14 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
 
-	model, engine, err := obtain(ctx, c, ledger, store, swarm, log)
+	g, err := obtain(ctx, c, ledger, store, swarm, log)
 	if err != nil {
 		return err
 	}
-	if c.Price, err = priced(ctx, c, ledger, key.Address(), model, engine, log); err != nil {
+	if c.Price, err = priced(ctx, c, ledger, key.Address(), g.model, g.engine, log); err != nil {
 		return err
 	}
-	return serve(ctx, c, log, host, ledger, key, identity, model, engine, ready)
+	return serve(ctx, c, log, host, ledger, key, identity, g, ready)
 }
 
 // accountFile is where the provider's account is, or will be.
@@ -179,8 +181,11 @@ func account(ctx context.Context, c Config) (*client.Client, client.Key, error) 
 	return ledger, key, err
 }
 
+// accusations is how often the court is asked for them.
+const accusations = 5 * time.Second
+
 func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledger *client.Client, key client.Key,
-	identity ed25519.PrivateKey, model provider.Model, engine provider.Engine, ready func(Info),
+	identity ed25519.PrivateKey, g goods, ready func(Info),
 ) (err error) {
 	registry := c.MetricsRegistry
 	if registry == nil {
@@ -194,8 +199,8 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	}
 	defer func() { err = errors.Join(err, topic.Close()) }()
 	p, err := provider.New(c.Config, provider.Outside{
-		Ledger: onledger.New(ledger, key), Model: model, Key: identity, Addrs: host.Addrs, Log: log, Metrics: registry,
-		Engine: engine, Gossip: topic.Publish, Version: c.Program,
+		Ledger: onledger.New(ledger, key), Model: g.model, Key: identity, Addrs: host.Addrs, Log: log, Metrics: registry,
+		Engine: g.engine, Gossip: topic.Publish, Version: c.Program,
 	})
 	if err != nil {
 		return err
@@ -204,7 +209,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	host.Handle(inference.Protocol, func(s p2p.Stream, _ ed25519.PublicKey) { p.Handle(s) })
 	defer host.Unhandle(inference.Protocol)
 	o := &operator{provider: p, ledger: ledger, now: time.Now, about: Status{
-		Address: key.Address(), Model: model.Name + "@" + model.Version, Digest: model.Digest.String(), Price: c.Price,
+		Address: key.Address(), Model: g.model.Name + "@" + g.model.Version, Digest: g.model.Digest.String(), Price: c.Price,
 	}}
 	if o.hours, err = schedule.Parse(c.Schedule); err != nil {
 		return err
@@ -217,8 +222,13 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	if !host.AwaitAddr(ctx, 10*time.Second) {
 		log.Warn("this provider has no address where others reach it yet: no relay keeps a place for it, and it listens nowhere")
 	}
+	// Accusations are answered while it drains, too: their deadlines do not wait.
+	defence := defend.New(onledger.New(ledger, key), p.Evidence, g.weights(), c.Threads, log)
+	var defending sync.WaitGroup
+	defending.Go(func() { defence.Run(talk, accusations) })
+	defer func() { hush(); defending.Wait() }()
 	if ready != nil {
-		ready(Info{Address: key.Address(), Model: model, Peer: host.Peer(), Price: c.Price, Status: o.status})
+		ready(Info{Address: key.Address(), Model: g.model, Peer: host.Peer(), Price: c.Price, Status: o.status})
 	}
 	if err := awaitBond(ctx, c, ledger, key.Address(), log); err != nil {
 		return err

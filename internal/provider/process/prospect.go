@@ -181,13 +181,12 @@ func Forecast(ctx context.Context, c Config, log *slog.Logger) (Prospect, error)
 		m, err := weights.Describe(path, card)
 		return m, m.Digest(), err
 	}
-	var model provider.Model
-	var e provider.Engine
+	var g goods
 	switch {
 	case c.Upstream != "":
-		model, e, err = external(ctx, c, version, log)
+		g, err = external(ctx, c, version, log)
 	case c.Weights != "":
-		model, e, err = own(c, version)
+		g, err = own(c, version)
 	default:
 		err = fmt.Errorf("%w: a forecast needs the GGUF file, or upstream", provider.ErrConfig)
 	}
@@ -203,7 +202,7 @@ func Forecast(ctx context.Context, c Config, log *slog.Logger) (Prospect, error)
 		}
 		self = key.Address()
 	}
-	return prospect(ctx, c, ledger, self, model, e)
+	return prospect(ctx, c, ledger, self, g.model, g.engine)
 }
 
 func exists(path string) bool {

@@ -11,7 +11,7 @@ import (
 	mechanism "github.com/koinon/koinon/internal/mechanism/court"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("rewrite", false, "write testdata anew")
 
 // caught says that the cheats were convicted and nothing is open.
 func (w *world) caught() bool {
@@ -95,6 +95,6 @@ func TestTranscript(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("the transcript has changed; run with -update and read the difference:\n%s", got)
+		t.Errorf("the transcript has changed; run with -rewrite and read the difference:\n%s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package court
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -28,6 +29,8 @@ var price = receipt.Price{Input: 1_000_000, CachedInput: 1_000_000, Output: 4_00
 type seller struct {
 	w       *world
 	name    string
+	address string // name, if empty
+	court   defend.Ledger
 	key     ed25519.PrivateKey
 	weights party.Weights // that it computes with
 	cut     int           // tokens of a prompt that it does not read
@@ -56,13 +59,13 @@ func (s *seller) sells() bool { return !s.out && s.w.now >= s.jailed }
 
 // start takes its defence up, as a new process does.
 func (s *seller) start() {
-	s.defence = defend.New(view{s.w, s.name}, func(_ context.Context, r receipt.Receipt) (provider.Evidence, error) {
+	s.defence = defend.New(s.court, func(_ context.Context, r receipt.Receipt) (provider.Evidence, error) {
 		e, ok := s.kept[r.Hash()]
 		if !ok {
 			return e, provider.ErrNoEvidence
 		}
 		return e, nil
-	}, s.weights, 1, slog.New(slog.DiscardHandler))
+	}, func(context.Context) (party.Weights, error) { return s.weights, nil }, 1, slog.New(slog.DiscardHandler))
 }
 
 // sell answers a request, signs the receipt and keeps the evidence.
@@ -102,8 +105,8 @@ func (s *seller) sell(ctx context.Context, payer, prompt string, limit int) (rec
 	c := &s.chain
 	c.sequence, c.owed = c.sequence+1, c.owed+cost
 	r := receipt.Receipt{
-		Version: receipt.Version, ChainID: "koinon-court", Grant: receipt.Sum([]byte(s.name)), Sequence: c.sequence, Previous: c.previous,
-		Provider: s.name, Payer: payer, Model: s.w.model, Class: receipt.Exact, Request: receipt.Sum(raw),
+		Version: receipt.Version, ChainID: s.w.chain, Grant: receipt.Sum([]byte(s.name)), Sequence: c.sequence, Previous: c.previous,
+		Provider: cmp.Or(s.address, s.name), Payer: payer, Model: s.w.model, Class: receipt.Exact, Request: receipt.Sum(raw),
 		PromptTokens: uint64(len(whole)), CompletionTokens: uint64(len(output)),
 		PromptDigest: receipt.TokensDigest(whole), OutputDigest: receipt.TokensDigest(output), Commitment: receipt.MerkleRoot(leaves),
 		Sampling: q.Sampling(receipt.Categorical, uint32(limit)), Seed: seed, FinishReason: end.Finish,
@@ -124,14 +127,13 @@ func (s *seller) step(ctx context.Context) error {
 	if s.cut == 0 {
 		return s.defence.Step(ctx)
 	}
-	court := view{s.w, s.name}
-	cases, err := court.Cases(ctx, s.name)
+	cases, err := s.court.Cases(ctx, s.court.Address())
 	if err != nil {
 		return err
 	}
 	for _, c := range cases {
-		if c.Provider == s.name {
-			if err := s.bluff(ctx, court, &c); err != nil {
+		if c.Provider == s.court.Address() {
+			if err := s.bluff(ctx, &c); err != nil {
 				return err
 			}
 		}
@@ -139,7 +141,7 @@ func (s *seller) step(ctx context.Context) error {
 	return nil
 }
 
-func (s *seller) bluff(ctx context.Context, court view, c *auditv1.Case) error {
+func (s *seller) bluff(ctx context.Context, c *auditv1.Case) error {
 	opening := c.State == auditv1.CaseState_CASE_STATE_OPENING
 	if !opening && (c.State != auditv1.CaseState_CASE_STATE_PLAYING || !c.AccusedTurn) {
 		return nil
@@ -169,9 +171,9 @@ func (s *seller) bluff(ctx context.Context, court view, c *auditv1.Case) error {
 		if err != nil {
 			return err
 		}
-		return court.Send(ctx, &auditv1.MsgPlay{Player: s.name, CaseId: c.Id, Move: move.Bytes()})
+		return s.court.Send(ctx, &auditv1.MsgPlay{Player: c.Provider, CaseId: c.Id, Move: move.Bytes()})
 	}
-	msg := &auditv1.MsgOpenLeaves{Provider: s.name, CaseId: c.Id}
+	msg := &auditv1.MsgOpenLeaves{Provider: c.Provider, CaseId: c.Id}
 	for _, at := range c.Positions {
 		path, err := receipt.Prove(replay.Leaves, int(at))
 		if err != nil {
@@ -183,7 +185,7 @@ func (s *seller) bluff(ctx context.Context, court view, c *auditv1.Case) error {
 		}
 		msg.Openings = append(msg.Openings, o)
 	}
-	return court.Send(ctx, msg)
+	return s.court.Send(ctx, msg)
 }
 
 // recompute is the answer from as much of the prompt as was read.

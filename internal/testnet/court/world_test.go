@@ -37,6 +37,7 @@ type world struct {
 	seed   uint64
 	drawn  uint64 // digests
 
+	chain   string
 	model   receipt.Digest
 	sellers []*seller
 	sitters []*sitter
@@ -73,7 +74,7 @@ type cast struct {
 func newWorld(t testing.TB, seed uint64, c cast) *world {
 	bard, twin := weights(t)
 	w := &world{
-		t: t, chance: rand.New(rand.NewPCG(seed, 5)), seed: seed, model: receipt.Sum([]byte("bard@1")),
+		t: t, chance: rand.New(rand.NewPCG(seed, 5)), seed: seed, chain: "koinon-court", model: receipt.Sum([]byte("bard@1")),
 		engines: map[*engine.Model]*engine.Engine{}, params: mechanism.Default(), penalty: penalty.Default(),
 		files: map[uint64]*file{}, fund: 1_000_000_000, credit: map[string]uint64{}, koin: map[string]uint64{}, crashes: c.crashes,
 	}
@@ -84,6 +85,7 @@ func newWorld(t testing.TB, seed uint64, c cast) *world {
 		{name: "honest-1", weights: bard}, {name: "quantiser", weights: twin}, {name: "honest-2", weights: bard},
 		{name: "truncator", weights: bard, cut: 5}, {name: "honest-3", weights: bard},
 	} {
+		s.court = view{w, s.name}
 		s.w, s.bond, s.kept = w, 500_000_000, map[receipt.Digest]provider.Evidence{}
 		private := sha256.Sum256([]byte(s.name))
 		s.key = ed25519.NewKeyFromSeed(private[:])

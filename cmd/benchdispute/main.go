@@ -77,7 +77,7 @@ Progress goes to standard error. Exit codes: 0 measured, 1 failed, 2 wrong usage
 	f.IntVar(&o.prompt, "prompt-tokens", 64, "tokens of the prompt")
 	f.IntVar(&o.answer, "answer-tokens", 256, "tokens of the answer")
 	f.IntSliceVar(&o.lengths, "lengths", []int{64, 256, 1024, 4096}, "tokens of the answers that are replayed")
-	f.IntVar(&o.threads, "threads", 2, "threads")
+	f.IntVar(&o.threads, "threads", 1, "threads; more wait for each other, which counts as processor time")
 	f.IntVar(&o.rounds, "rounds", 5, "times that each number is computed; the least counts")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	return cmd

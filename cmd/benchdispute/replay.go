@@ -8,14 +8,15 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
-	"time"
 
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/rows"
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/engine/trace"
+	"github.com/koinon/koinon/internal/machine"
 	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/receipt"
 )
@@ -83,9 +84,9 @@ func (o options) replays(ctx context.Context, path string) (list []replayed, err
 }
 
 // replay generates answers of so many tokens and checks them, in turns.
-func (o options) replay(ctx context.Context, c *trace.Case, n int) (replayed, error) {
+func (o options) replay(ctx context.Context, c *trace.Case, n int) (v replayed, err error) {
 	m := c.Model
-	v := replayed{Generating: math.Inf(1), Replaying: math.Inf(1)}
+	v = replayed{Generating: math.Inf(1), Replaying: math.Inf(1)}
 	for round := range o.rounds {
 		r := engine.Request{MaxTokens: n, Sampling: sampling.Params{Temperature: 0.8, TopP: 0.95, Seed: uint64(round), Bias: never(m)}}
 		for i := range o.prompt { // another one each time, so that nothing is cached
@@ -93,21 +94,25 @@ func (o options) replay(ctx context.Context, c *trace.Case, n int) (replayed, er
 		}
 		var output []int32
 		var leaves []receipt.Digest
-		began := time.Now()
-		_, err := engine.New(m, engine.Options{Threads: o.threads}).Generate(ctx, r, func(t engine.Token) error {
-			output, leaves = append(output, t.ID), append(leaves, t.Leaf)
-			return nil
+		generating, err := spent(func() error {
+			_, err := engine.New(m, engine.Options{Threads: o.threads}).Generate(ctx, r, func(t engine.Token) error {
+				output, leaves = append(output, t.ID), append(leaves, t.Leaf)
+				return nil
+			})
+			return err
 		})
 		if err != nil {
 			return v, err
 		}
-		v.Generating, v.Tokens = min(v.Generating, time.Since(began).Seconds()), len(output)
-		began = time.Now()
-		again, err := m.Replay(ctx, r, output, o.threads)
+		var again engine.Replay
+		replaying, err := spent(func() (err error) {
+			again, err = m.Replay(ctx, r, output, o.threads)
+			return err
+		})
 		if err != nil {
 			return v, err
 		}
-		v.Replaying = min(v.Replaying, time.Since(began).Seconds())
+		v.Generating, v.Replaying, v.Tokens = min(v.Generating, generating), min(v.Replaying, replaying), len(output)
 		if !slices.Equal(again.Leaves, leaves) || !slices.Equal(again.Drawn, output) {
 			return v, errors.New("an honest answer is not replayed: the engine does not agree with itself")
 		}
@@ -117,22 +122,35 @@ func (o options) replay(ctx context.Context, c *trace.Case, n int) (replayed, er
 			}
 		}
 	}
-	v.Committing = committing(m, n)
-	return v, nil
+	v.Committing, err = committing(m, n)
+	return v, err
 }
 
 // open lays an answer's last step open.
 func open(c *trace.Case, r engine.Request, output []int32, leaves []receipt.Digest) (float64, error) {
 	c.Prompt, c.Output, c.Bias, c.Receipt = r.Prompt, output, r.Sampling.Bias, receiptOf(r, output, leaves)
-	began := time.Now()
-	t, err := trace.New(c, uint64(len(output)-1))
+	return spent(func() error {
+		t, err := trace.New(c, uint64(len(output)-1))
+		if err == nil && t.Leaf() != leaves[len(leaves)-1] {
+			err = errors.New("the trace of an honest answer has another leaf")
+		}
+		return err
+	})
+}
+
+// spent is the processor time that this process takes for something, in seconds: it
+// means the same on a busy machine.
+func spent(do func() error) (float64, error) {
+	runtime.GC() // what was before is not counted
+	before, err := machine.ProcessTime(os.Getpid())
 	if err != nil {
 		return 0, err
 	}
-	if t.Leaf() != leaves[len(leaves)-1] {
-		return 0, errors.New("the trace of an honest answer has another leaf")
+	if err := do(); err != nil {
+		return 0, err
 	}
-	return time.Since(began).Seconds(), nil
+	after, err := machine.ProcessTime(os.Getpid())
+	return (after - before).Seconds(), err
 }
 
 // never keeps an answer from ending early.
@@ -147,16 +165,17 @@ func never(m *engine.Model) (list []sampling.Bias) {
 
 // committing is the time that the leaves of so many steps take by themselves: the
 // digest of the logits, and the folds.
-func committing(m *engine.Model, n int) float64 {
+func committing(m *engine.Model, n int) (float64, error) {
 	d := m.Decoder()
 	logits, state := make([]byte, 4*m.Size()), make([]float32, d.Dim)
 	folds := make([]uint64, len(d.Layers))
-	began := time.Now()
-	for step := range n {
-		for i := range folds {
-			folds[i] = tensor.Fold(state)
+	return spent(func() error {
+		for step := range n {
+			for i := range folds {
+				folds[i] = tensor.Fold(state)
+			}
+			receipt.Leaf(uint64(step), 0, receipt.Sum(logits), receipt.Fold(folds))
 		}
-		receipt.Leaf(uint64(step), 0, receipt.Sum(logits), receipt.Fold(folds))
-	}
-	return time.Since(began).Seconds()
+		return nil
+	})
 }

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -52,7 +52,6 @@ softfloat: ## The ledger's arithmetic against the processor's, 200 million pairs
 bench-router: ## One choice among 100,000 offers: time and allocations.
 	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route
 
-.PHONY: bench-proof calibrate
 bench-proof: ## What verifying an answer costs beside generating it, and bytes on the wire.
 	$(GO) run ./cmd/benchproof $(ARGS)
 

@@ -168,7 +168,9 @@ func (x *experiment) calibrate(honest []scenario, look func(scenario) ([][]float
 		others = honest
 	}
 	var kinds [][][]float32
+	var engines []string
 	for _, c := range others {
+		engines = append(engines, c.name)
 		values, err := look(c)
 		if err != nil {
 			return err
@@ -177,7 +179,7 @@ func (x *experiment) calibrate(honest []scenario, look func(scenario) ([][]float
 	}
 	var err error
 	x.Profile, err = statistical.Calibrate(statistical.Profile{
-		Model: x.base, Quantisation: x.format.String(), Engine: "llama.cpp b8390", Hardware: machine.This().CPU,
+		Model: x.base, Quantisation: x.format.String(), Engine: strings.Join(engines, "; "), Hardware: machine.This().CPU,
 		Method: x.Method, Least: x.Temperature, Most: x.Temperature,
 	}, kinds...)
 	return err

@@ -306,8 +306,16 @@ func TestSilenceIsNoDefence(t *testing.T) {
 	refuse(t, "tombstoned", w.Send(peter, &providerv1.MsgUnjail{Provider: peter.Address}), provider.ErrTombstoned)
 }
 
+func digests(list []receipt.Digest) [][]byte {
+	var data [][]byte
+	for _, d := range list {
+		data = append(data, d[:])
+	}
+	return data
+}
+
 // earn lets peter redeem so many ucredit of alice's, of which 70 % are his.
-func (w world) earn(amount uint64) {
+func (w world) earn(amount uint64) receipt.Digest {
 	w.t.Helper()
 	w.Must(alice, &escrowv1.MsgDeposit{Payer: alice.Address, Amount: 10_000_000, GrantKey: alice.Public()})
 	chain := receipt.NewChain(sha256.Sum256([]byte("chain")), 100)
@@ -325,6 +333,32 @@ func (w world) earn(amount uint64) {
 	root := receipt.Sum(nil)
 	w.Must(peter, &escrowv1.MsgRedeem{Provider: peter.Address, Redemptions: []escrowv1.Redemption{
 		{Id: s.ID().Hex(), Index: 10, Ticket: ticket[:], Receipts: 1, ReceiptsRoot: root[:]}}})
+	return s.ID()
+}
+
+// Pay for a grant about which there is a case waits for it, and is paid after an
+// acquittal.
+func TestPayWaitsForTheCase(t *testing.T) {
+	w := newWorld(t)
+	grant := w.earn(1_000)
+	before := w.Balance(peter.Address, "ucredit")
+	c := w.open(w.answer(receipt.Exact, func(r *receipt.Receipt) { r.Grant = grant }))
+	commitment := court.Commitment(c.Id, 0, c.Seats[0].Auditor, rerun(c), salt)
+	w.Must(named(c.Seats[0].Auditor), &auditv1.MsgCommit{Auditor: c.Seats[0].Auditor, CaseId: c.Id, Commitment: commitment[:]})
+	w.Block(50 * time.Second)
+	w.Must(peter, w.openings(c))
+	w.Block(50 * time.Second) // its pay would have matured
+	if got := w.Balance(peter.Address, "ucredit"); got != before {
+		t.Fatalf("paid %d while the case is open", got-before)
+	}
+	v := rerun(c)
+	w.Must(named(c.Seats[0].Auditor), &auditv1.MsgReveal{Auditor: c.Seats[0].Auditor, CaseId: c.Id, Salt: salt[:],
+		Vote: auditv1.Vote{Root: v.Root[:], Leaves: digests(v.Leaves)}})
+	w.Block(20 * time.Second)
+	w.Block(200 * time.Second)
+	if got := w.Balance(peter.Address, "ucredit") - before; got != 700+params().DisputeBond/2 {
+		t.Errorf("got %d after it", got)
+	}
 }
 
 // A bond bounds what its provider can have in active grants.

@@ -162,7 +162,12 @@ func (k *Keeper) settle(ctx context.Context, h *hearing, e court.Effects) error 
 			record.Clean /= 2
 		}
 	}
-	if err := errors.Join(k.records.Set(ctx, h.Provider, record), k.sealed.Remove(ctx, h.ID)); err != nil {
+	r, err := decode(h.stored.Receipt)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(k.records.Set(ctx, h.Provider, record), k.sealed.Remove(ctx, h.ID), k.earnings.Dispute(ctx, r.Grant.Hex(), h.ID, false))
+	if err != nil {
 		return err
 	}
 	if err := k.withhold(ctx, h.Provider, evidenceOf(record.Watch).Reaches(eprocess.Withhold)); err != nil {

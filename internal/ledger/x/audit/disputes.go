@@ -96,7 +96,7 @@ func (m messages) OpenDispute(ctx context.Context, msg *auditv1.MsgOpenDispute) 
 	s := auditv1.Case{Id: id, Receipt: msg.Receipt, Provider: r.Provider, Accuser: msg.Accuser, Payer: r.Payer, Exact: c.Exact, ClaimedRoot: msg.ClaimedRoot}
 	update(&s, c)
 	hash := r.Hash()
-	if err := errors.Join(m.store(ctx, auditv1.Case{}, s), m.byReceipt.Set(ctx, hash[:], id)); err != nil {
+	if err := errors.Join(m.store(ctx, auditv1.Case{}, s), m.byReceipt.Set(ctx, hash[:], id), m.earnings.Dispute(ctx, r.Grant.Hex(), id, true)); err != nil {
 		return nil, err
 	}
 	return &auditv1.MsgOpenDisputeResponse{CaseId: id}, emit(ctx,

@@ -73,6 +73,8 @@ type Earnings interface {
 	Forfeit(ctx context.Context, provider string) (ucredit uint64, err error)
 	// Withhold keeps them from maturing, or lets them.
 	Withhold(ctx context.Context, provider string, withheld bool) error
+	// Dispute keeps those of one grant from maturing while a case is open.
+	Dispute(ctx context.Context, grant string, id uint64, open bool) error
 }
 
 // Signals are what curators staked on providers.

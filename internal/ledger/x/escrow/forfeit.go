@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"cosmossdk.io/collections"
 
@@ -25,16 +26,41 @@ func (k *Keeper) Withhold(ctx context.Context, provider string, withheld bool) e
 	return k.withheld.Remove(ctx, provider)
 }
 
+// Dispute keeps a provider's pay for one grant from maturing while a case about
+// one of its receipts is open.
+func (k *Keeper) Dispute(ctx context.Context, grant string, id uint64, open bool) error {
+	key := collections.Join(grant, id)
+	if open {
+		return k.disputed.Set(ctx, key)
+	}
+	return k.disputed.Remove(ctx, key)
+}
+
+// waits says whether a provider's pay may not mature now: it is withheld, or what
+// it is for is disputed.
+func (k *Keeper) waits(ctx context.Context, p escrowv1.Payout) (bool, error) {
+	wait, err := k.withheld.Has(ctx, p.Provider)
+	if err != nil || wait {
+		return wait, err
+	}
+	grant, _, _ := strings.Cut(p.Source, "/")
+	err = k.disputed.Walk(ctx, collections.NewPrefixedPairRange[string, uint64](grant), func(collections.Pair[string, uint64]) (bool, error) {
+		wait = true
+		return true, nil
+	})
+	return wait, err
+}
+
 // leastHold is how long pay that is withheld waits before it is looked at again,
 // in seconds.
 const leastHold = 60
 
-// postpone puts pay that is withheld off by another challenge window.
+// postpone puts pay that has to wait off by another challenge window.
 func (k *Keeper) postpone(ctx context.Context, p escrowv1.Payout) (bool, error) {
 	if p.Role != escrowv1.Role_ROLE_PROVIDER {
 		return false, nil
 	}
-	wait, err := k.withheld.Has(ctx, p.Provider)
+	wait, err := k.waits(ctx, p)
 	if err != nil || !wait {
 		return false, err
 	}

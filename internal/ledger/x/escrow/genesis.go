@@ -63,6 +63,11 @@ func (k *Keeper) initGenesis(ctx context.Context, state escrowv1.GenesisState) e
 			return err
 		}
 	}
+	for _, d := range state.Disputed {
+		if err := k.Dispute(ctx, d.Grant, d.CaseId, true); err != nil {
+			return err
+		}
+	}
 	if err := k.initIssued(ctx, state); err != nil {
 		return err
 	}
@@ -108,6 +113,10 @@ func (k *Keeper) exportGenesis(ctx context.Context) (*escrowv1.GenesisState, err
 		collect(ctx, k.entries, &s.Entries), collect(ctx, k.cashOuts, &s.CashOuts),
 		k.withheld.Walk(ctx, nil, func(provider string) (bool, error) {
 			s.Withheld = append(s.Withheld, provider)
+			return false, nil
+		}),
+		k.disputed.Walk(ctx, nil, func(key collections.Pair[string, uint64]) (bool, error) {
+			s.Disputed = append(s.Disputed, escrowv1.Disputed{Grant: key.K1(), CaseId: key.K2()})
 			return false, nil
 		}))
 }

@@ -105,8 +105,9 @@ type Keeper struct {
 	cashOuts    collections.Map[collections.Pair[string, uint64], escrowv1.CashOut] // by issuer and id
 	nextCashOut collections.Sequence
 
-	withheld  collections.KeySet[string]      // providers whose pay does not mature
-	exposures collections.Map[string, uint64] // ucredit in active grants, by provider
+	withheld  collections.KeySet[string]                           // providers whose pay does not mature
+	disputed  collections.KeySet[collections.Pair[string, uint64]] // grants, with the cases that their pay waits for
+	exposures collections.Map[string, uint64]                      // ucredit in active grants, by provider
 }
 
 // NewKeeper makes the module's keeper; account is the module's own, authority
@@ -135,6 +136,7 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 			collections.PairKeyCodec(collections.StringKey, collections.Uint64Key), codec.CollValue[escrowv1.CashOut](cdc)),
 		nextCashOut: collections.NewSequence(b, collections.NewPrefix(12), "next_cash_out"),
 		withheld:    collections.NewKeySet(b, collections.NewPrefix(13), "withheld", collections.StringKey),
+		disputed:    collections.NewKeySet(b, collections.NewPrefix(15), "disputed", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key)),
 		exposures:   collections.NewMap(b, collections.NewPrefix(14), "exposures", collections.StringKey, collections.Uint64Value),
 	}
 	var err error

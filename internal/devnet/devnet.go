@@ -37,6 +37,9 @@ type Config struct {
 	BlockTime time.Duration
 	// GatewayAddr, RPCAddr, RESTAddr and GRPCAddr are host:port.
 	GatewayAddr, RPCAddr, RESTAddr, GRPCAddr string
+	// ChallengeEpoch is how often providers are challenged to show that they run
+	// the model; 0 for ten minutes.
+	ChallengeEpoch time.Duration
 	// Public lets the gateway serve whoever pays, without a key.
 	Public bool
 	// Version is the program's.
@@ -167,7 +170,7 @@ func (n *Network) startLedger(ctx context.Context) (map[string]client.Key, error
 	}
 	home := filepath.Join(c.Home, "node")
 	if !node.Initialised(home) {
-		if err := initLedger(home, accounts); err != nil {
+		if err := initLedger(home, accounts, n.config.challengeEpoch()); err != nil {
 			return nil, err
 		}
 	}
@@ -199,6 +202,7 @@ func (n *Network) startProviders(ctx context.Context, accounts map[string]client
 			Config: provider.Config{
 				Home: filepath.Join(n.config.Home, name), Moniker: name, Bond: 100_000_000, Price: prices[i%len(prices)],
 				Policy: policy(accounts), RedeemEvery: time.Minute, Slots: 4,
+				ChallengeEvery: n.config.challengeEpoch() / 40,
 			},
 			Ledger: n.GRPC, KeyFile: keyFile(n.config.Home, name), Name: trivium.Name, Version: "1", Threads: 1,
 			Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -21,6 +22,7 @@ import (
 	ledgerapp "github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
+	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -79,7 +81,7 @@ const (
 
 // initLedger writes the genesis: KOIN for those who provide, credit for those
 // who buy.
-func initLedger(home string, accounts map[string]client.Key) error {
+func initLedger(home string, accounts map[string]client.Key, epoch time.Duration) error {
 	consensusKey, _, err := node.Keys(home)
 	if err != nil {
 		return err
@@ -99,6 +101,7 @@ func initLedger(home string, accounts map[string]client.Key) error {
 			MaxGrantSeconds: 7 * 24 * 3600, FreeTxsPerWindow: 20, FreeWindowBlocks: 600,
 		},
 		Provider:     &providerv1.Params{MinBond: 10 * koin, UnbondingSeconds: 120, MaxOffersPerProvider: 256},
+		Challenge:    challenges(epoch),
 		VotingPeriod: 2 * time.Minute,
 	}
 	for _, name := range names(maxProviders) {
@@ -110,6 +113,27 @@ func initLedger(home string, accounts map[string]client.Key) error {
 		c.Accounts = append(c.Accounts, a)
 	}
 	return node.Init(home, chainID, c, time.Now().UTC())
+}
+
+// defaultChallengeEpoch is how often a devnet challenges its providers.
+const defaultChallengeEpoch = 10 * time.Minute
+
+func (c Config) challengeEpoch() time.Duration {
+	if c.ChallengeEpoch == 0 {
+		return defaultChallengeEpoch
+	}
+	return c.ChallengeEpoch
+}
+
+// challenges are the parameters of an epoch's challenge: a fifth of it to commit,
+// and one to reveal.
+func challenges(epoch time.Duration) *challengev1.Params {
+	params := challenge.DefaultGenesis().Params
+	params.EpochSeconds = int64(epoch / time.Second)
+	params.CommitSeconds = max(1, params.EpochSeconds/5)
+	params.RevealSeconds = params.CommitSeconds
+	params.VerdictSeconds = 6 * params.EpochSeconds
+	return &params
 }
 
 // prices differ, so that the gateway has something to choose.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -263,6 +264,9 @@ func (c *chain) Grant(_ context.Context, id string) (escrowv1.ActiveGrant, error
 		Redeemed: g.Redeemed, LastTicket: g.LastTicket[:], Receipts: g.Receipts,
 	}, err
 }
+
+// Duties: this ledger challenges nobody; package duty is tested on its own.
+func (c *chain) Duties(context.Context) ([]challengev1.Duty, error) { return nil, nil }
 
 func (c *chain) EscrowParams(context.Context) (escrowv1.Params, error) {
 	if c.down {

@@ -80,6 +80,9 @@ type Config struct {
 	// ActivationTimeout bounds how long a request waits for its grant's
 	// activation when it has used the initial exposure. Default 20s.
 	ActivationTimeout time.Duration `yaml:"activation_timeout"`
+	// ChallengeEvery is how often the ledger is asked for epoch challenges to
+	// answer. Default 10s.
+	ChallengeEvery time.Duration `yaml:"challenge_every"`
 	// DrainTimeout bounds the wait for running requests at shutdown. Default 20s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
@@ -108,6 +111,7 @@ func (c Config) withDefaults() Config {
 	orTime(&c.PaymentTimeout, 10*time.Second)
 	orTime(&c.WriteTimeout, 10*time.Second)
 	orTime(&c.ActivationTimeout, 20*time.Second)
+	orTime(&c.ChallengeEvery, defaultChallengeEvery)
 	orTime(&c.DrainTimeout, 20*time.Second)
 	return c
 }
@@ -155,7 +159,7 @@ func (c Config) Validate() error {
 	for name, t := range map[string]time.Duration{
 		"keep_evidence": d.KeepEvidence, "expiry_margin": d.ExpiryMargin, "redeem_every": d.RedeemEvery, "open_timeout": d.OpenTimeout,
 		"payment_timeout": d.PaymentTimeout, "write_timeout": d.WriteTimeout,
-		"activation_timeout": d.ActivationTimeout, "drain_timeout": d.DrainTimeout,
+		"challenge_every": d.ChallengeEvery, "activation_timeout": d.ActivationTimeout, "drain_timeout": d.DrainTimeout,
 	} {
 		if t < 0 {
 			return wrong("%s is negative", name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -44,6 +45,8 @@ type Ledger interface {
 	Escrow(ctx context.Context, payer string) (escrowv1.Escrow, error)
 	Grant(ctx context.Context, id string) (escrowv1.ActiveGrant, error)
 	EscrowParams(ctx context.Context) (escrowv1.Params, error)
+	// Duties lists the epoch challenges that the account has to answer.
+	Duties(ctx context.Context) ([]challengev1.Duty, error)
 }
 
 // Stream is one libp2p stream, or what behaves like it.

@@ -193,6 +193,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	loops.Go(func() { p.beatLoop(work) })
 	loops.Go(func() { p.followAddrs(work) })
 	loops.Go(func() { p.forgetLoop(work) })
+	loops.Go(func() { p.dutyLoop(work) })
 	var fatal error
 	select {
 	case <-ctx.Done():

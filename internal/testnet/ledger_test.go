@@ -12,6 +12,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -278,6 +279,9 @@ func (s seat) Grant(_ context.Context, id string) (escrowv1.ActiveGrant, error) 
 		Redeemed: g.Redeemed, LastTicket: g.LastTicket[:], Receipts: g.Receipts,
 	}, nil
 }
+
+// Duties: this ledger challenges nobody.
+func (s seat) Duties(context.Context) ([]challengev1.Duty, error) { return nil, nil }
 
 func (s seat) EscrowParams(_ context.Context) (escrowv1.Params, error) {
 	s.mu.Lock()

@@ -21,10 +21,12 @@ import (
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	beaconv1 "github.com/koinon/koinon/api/koinon/beacon/v1"
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
+	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
@@ -57,6 +59,8 @@ type GenesisConfig struct {
 	Beacon *beaconv1.Params
 	// Audit are the court's; nil for the defaults.
 	Audit *auditv1.Params
+	// Challenge are those of the epoch challenge; nil for the defaults.
+	Challenge *challengev1.Params
 	// VotingPeriod is governance's; zero for the default.
 	VotingPeriod time.Duration
 }
@@ -92,6 +96,9 @@ func (app *App) NewGenesis(c GenesisConfig) (Genesis, error) {
 		auditState := audit.DefaultGenesis()
 		auditState.Params = *c.Audit
 		genesis[audit.ModuleName] = app.Codec.MustMarshalJSON(auditState)
+	}
+	if c.Challenge != nil {
+		genesis[challenge.ModuleName] = app.Codec.MustMarshalJSON(&challengev1.GenesisState{Params: *c.Challenge})
 	}
 
 	mint := minttypes.DefaultGenesisState()

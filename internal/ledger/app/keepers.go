@@ -39,6 +39,7 @@ import (
 
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
+	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
@@ -50,7 +51,7 @@ var storeKeys = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
-	beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName,
+	beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -66,6 +67,7 @@ var accounts = map[string][]string{
 	curation.ModuleName:            nil,
 	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
 	audit.ModuleName:               {authtypes.Burner},
+	challenge.ModuleName:           nil,
 }
 
 // Keepers are the modules' stores.
@@ -91,6 +93,8 @@ type Keepers struct {
 	Curation *curation.Keeper
 	Escrow   *escrow.Keeper
 	Audit    *audit.Keeper
+
+	Challenge *challenge.Keeper
 }
 
 // Authority is the account that governance acts as.
@@ -135,6 +139,8 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 		k.Bank, k.Distribution, k.Model, k.Provider, k.Curation, authority)
 	k.Audit = audit.NewKeeper(e.Codec, service(keys[audit.ModuleName]), addresses, authtypes.NewModuleAddress(audit.ModuleName),
 		k.Bank, k.Beacon, k.Model, k.Provider, k.Escrow, k.Curation, authority)
+	k.Challenge = challenge.NewKeeper(e.Codec, service(keys[challenge.ModuleName]),
+		authtypes.NewModuleAddress(challenge.ModuleName).String(), k.Beacon, k.Model, k.Provider, k.Audit, authority)
 	return k
 }
 

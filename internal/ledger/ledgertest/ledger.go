@@ -27,6 +27,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
 
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -117,7 +118,10 @@ func New(tb TB, accounts []Account, change func(*app.GenesisConfig)) *Ledger {
 			WithdrawDelaySeconds: 60, ChallengeWindowSeconds: 100, RedeemGraceSeconds: 30, MaxTickets: 1 << 16,
 			MaxGrantSeconds: 3600, FreeTxsPerWindow: 1000, FreeWindowBlocks: 10,
 		},
-		Provider:     &providerv1.Params{MinBond: 1000, UnbondingSeconds: 200, MaxOffersPerProvider: 3},
+		Provider: &providerv1.Params{MinBond: 1000, UnbondingSeconds: 200, MaxOffersPerProvider: 3},
+		Challenge: &challengev1.Params{ // for no epoch, unless a test sets one
+			CommitSeconds: 10, RevealSeconds: 20, VerdictSeconds: 20, Blocks: 2, Tokens: 8, Steps: 2, ExcuseEpochs: 3,
+		},
 		VotingPeriod: VotingPeriod,
 	}
 	for _, a := range append([]Account{issuer}, accounts...) {
@@ -287,6 +291,9 @@ func (l *Ledger) Check() {
 	}
 	if books, err := l.App.Audit.Invariants(ctx); err != nil || !books.Holds {
 		l.tb.Fatalf("height %d: audit: %+v, %v", l.Height, books, err)
+	}
+	if err := l.App.Challenge.CheckBooks(ctx); err != nil {
+		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}
 	if err := l.App.Curation.CheckBooks(ctx); err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -95,6 +96,11 @@ func (a *Account) EscrowParams(ctx context.Context) (escrowv1.Params, error) {
 // Cases lists the open cases in which an account has a part.
 func (a *Account) Cases(ctx context.Context, address string) ([]auditv1.Case, error) {
 	return a.client.Cases(ctx, address)
+}
+
+// Duties lists the epoch challenges that the account has to answer.
+func (a *Account) Duties(ctx context.Context) ([]challengev1.Duty, error) {
+	return a.client.Duties(ctx, a.Address())
 }
 
 // found names the absence of an entry as a provider does.

@@ -1,0 +1,41 @@
+package provider
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/provider/duty"
+	"github.com/koinon/koinon/receipt"
+)
+
+// dutyLoop answers the epoch challenges of the model version.
+func (p *Provider) dutyLoop(ctx context.Context) {
+	if p.out.Model.Class != receipt.Exact {
+		return
+	}
+	folder := filepath.Join(p.config.Home, "challenges")
+	duty.New(folder, p.out.Model.Digest, p.out.Ledger, challenged{p.out.Engine}, p.out.Key, p.log).Run(ctx, p.config.ChallengeEvery)
+}
+
+// challenged runs the model for a challenge as for any request.
+type challenged struct{ engine Engine }
+
+// Answer implements duty.Engine.
+func (c challenged) Answer(ctx context.Context, prompt []int32, steps int) (tokens []int32, root receipt.Digest, err error) {
+	var leaves []receipt.Digest
+	job := Job{
+		Request: inference.Request{TopP: 1}, Prompt: prompt, MaxTokens: steps,
+		Scope: receipt.TokensDigest(prompt), // nobody's but this challenge's
+	}
+	_, err = c.engine.Generate(ctx, job, func(t Token) error {
+		tokens, leaves = append(tokens, t.ID), append(leaves, t.Leaf)
+		return nil
+	})
+	return tokens, receipt.MerkleRoot(leaves), err
+}
+
+// defaultChallengeEvery leaves many rounds in the shortest stage of a public
+// network, ten minutes.
+const defaultChallengeEvery = 10 * time.Second

@@ -20,6 +20,7 @@ import (
 	"github.com/koinon/koinon/internal/mechanism/escrow"
 	"github.com/koinon/koinon/internal/mechanism/split"
 	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -106,6 +107,9 @@ func (d desk) Offers(_ context.Context) ([]providerv1.Offer, error) {
 	defer d.mu.Unlock()
 	return slices.Collect(maps.Values(d.offers)), nil
 }
+
+// Audited: this ledger audits nobody.
+func (d desk) Audited(context.Context, string) (float64, error) { return route.Unaudited, nil }
 
 func (d desk) Escrow(_ context.Context) (escrowv1.Escrow, error) {
 	d.mu.Lock()

@@ -88,7 +88,11 @@ func (j *Judge) scored(ctx context.Context, w party.Weights, r receipt.Receipt, 
 	case ctx.Err() != nil:
 		return court.Vote{}, ctx.Err()
 	case err != nil:
-		return court.Vote{Reason: court.Engine}, nil
+		reason, final := reasonOf(err)
+		if !final {
+			return court.Vote{}, fmt.Errorf("scoring an answer: %w", err)
+		}
+		return court.Vote{Reason: reason}, nil
 	}
 	return court.Vote{Scores: scores}, nil
 }

@@ -60,6 +60,12 @@ func (l *library) find(ctx context.Context, digest receipt.Digest) (party.Weight
 	return l.known[name], nil
 }
 
+// version is a [judge.Versions].
+func (l *library) version(ctx context.Context, digest receipt.Digest) (name, quantisation string, err error) {
+	v, err := l.ledger.Version(ctx, digest.String())
+	return v.Name, v.Quantization, err
+}
+
 // used puts a model last in line to be dropped, and drops the first if there are
 // too many.
 func (l *library) used(name string) {

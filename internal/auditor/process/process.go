@@ -27,6 +27,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/proof/party"
+	"github.com/koinon/koinon/internal/proof/statistical"
 	"github.com/koinon/koinon/internal/weights"
 )
 
@@ -137,10 +138,14 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	if err != nil {
 		return err
 	}
+	profiles, err := statistical.Measured()
+	if err != nil {
+		return err
+	}
 	models := &library{ledger: ledger, swarm: swarm, known: map[string]party.Weights{}}
 	defer models.close()
 	a := auditor.New(auditor.Outside{
-		Ledger: onledger.New(ledger, account), Shop: buys, Judge: judge.New(models.find, nil, c.Threads), Store: kept,
+		Ledger: onledger.New(ledger, account), Shop: buys, Judge: judge.New(models.find, judge.Scores(profiles, models.version, c.Threads), c.Threads), Store: kept,
 		Key: keys.age, VRF: keys.vrf, Log: log, Now: time.Now,
 	})
 	if ready != nil {

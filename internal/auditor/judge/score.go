@@ -1,0 +1,92 @@
+package judge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/koinon/koinon/internal/engine/sampling"
+	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/mechanism/court"
+	"github.com/koinon/koinon/internal/proof/party"
+	"github.com/koinon/koinon/internal/proof/statistical"
+	"github.com/koinon/koinon/internal/reference"
+	"github.com/koinon/koinon/receipt"
+)
+
+// Versions says which model a version's digest is, as profiles name it, and its
+// quantisation.
+type Versions func(ctx context.Context, digest receipt.Digest) (name, quantisation string, err error)
+
+// Scores is a [Scorer] by measured profiles. Where the draw was agreed, at
+// temperature 0 or by Gumbel's noise, it looks at margins; elsewhere at likelihood.
+func Scores(profiles []statistical.Profile, versions Versions, threads int) Scorer {
+	return func(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) ([]uint32, error) {
+		job, err := jobOf(w, r, t)
+		if err != nil {
+			return nil, err
+		}
+		name, quantisation, err := versions(ctx, r.Model)
+		if err != nil {
+			return nil, err
+		}
+		method := statistical.Likelihood
+		if job.Sampling.Temperature == 0 || job.Sampling.Kind == sampling.Gumbel {
+			method = statistical.Margin
+		}
+		p, err := statistical.Find(profiles, name, quantisation, method, job.Sampling.Temperature)
+		if err != nil {
+			return nil, err
+		}
+		values, err := job.Look(method, w.Model, threads)
+		if err != nil {
+			return nil, err
+		}
+		scores := make([]uint32, len(steps))
+		for i, step := range steps {
+			if step >= uint64(len(values)) {
+				return nil, &statistical.Inconclusive{Reason: statistical.NoAnswer}
+			}
+			one := p.Score(values[step : step+1])
+			scores[i] = uint32(one.Millionth * court.MaxScore / statistical.Unit)
+		}
+		return scores, nil
+	}
+}
+
+// jobOf is an answer as it is scored.
+func jobOf(w party.Weights, r receipt.Receipt, t receipt.Transcript) (statistical.Job, error) {
+	q, err := inference.ParseRequest([]byte(t.Request))
+	if err != nil {
+		return statistical.Job{}, &statistical.Inconclusive{Reason: statistical.DifferentTokens, Err: err}
+	}
+	q.Seed = r.Seed.Value
+	prompt, err := reference.Vocabulary{Vocabulary: w.Model.Vocabulary}.Prompt(q)
+	if err != nil {
+		return statistical.Job{}, &statistical.Inconclusive{Reason: statistical.DifferentTokens, Err: err}
+	}
+	params := reference.Sampling(q)
+	if r.Sampling.Kind == receipt.Gumbel {
+		params.Kind = sampling.Gumbel
+	}
+	return statistical.FromReceipt(r, prompt, t.Output, params)
+}
+
+// reasonOf is why an answer could not be scored, as the court names it; false if
+// the attempt failed for now.
+func reasonOf(err error) (court.Reason, bool) {
+	var i *statistical.Inconclusive
+	if !errors.As(err, &i) {
+		return court.None, false
+	}
+	switch i.Reason {
+	case statistical.DifferentTokens:
+		return court.Unreadable, true
+	case statistical.NoAnswer, statistical.TooLong:
+		return court.Length, true
+	case statistical.UnknownToken:
+		return court.Tokens, true
+	case statistical.UnknownModel, statistical.NotAgreed:
+		return court.Model, true
+	}
+	return court.Engine, true
+}

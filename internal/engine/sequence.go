@@ -1,11 +1,6 @@
 package engine
 
-import (
-	"encoding/binary"
-	"slices"
-
-	"github.com/koinon/koinon/internal/tensor"
-)
+import "github.com/koinon/koinon/internal/tensor"
 
 // prefillChunk is how many tokens of prompts are computed at once; it does not
 // change a bit of the result.
@@ -67,10 +62,4 @@ func logProbabilities(logits []float32, want []int32) []float32 {
 }
 
 // bitsOf lists the logits' bits, little-endian, for their digest.
-func bitsOf(dst []byte, logits []float32) []byte {
-	dst = slices.Grow(dst[:0], 4*len(logits))[:4*len(logits)]
-	for i, v := range logits {
-		binary.LittleEndian.PutUint32(dst[4*i:], tensor.CanonicalBits(v))
-	}
-	return dst
-}
+func bitsOf(dst []byte, logits []float32) []byte { return tensor.AppendBits(dst[:0], logits) }

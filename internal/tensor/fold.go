@@ -1,6 +1,10 @@
 package tensor
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+)
 
 // foldPrime is odd, so that no change of one element alone keeps a fold: of
 // splitmix64's constants (Steele, Lea and Flood, 2014).
@@ -65,3 +69,24 @@ func CanonicalBits(v float32) uint32 {
 	}
 	return math.Float32bits(v)
 }
+
+// AppendBits appends a vector's bits as digests have them, 4 bytes an element,
+// little-endian.
+func AppendBits(dst []byte, x []float32) []byte {
+	if len(x) == 0 {
+		return dst
+	}
+	if little && kernels[active].elements.magnitude(x) <= infinity {
+		return append(dst, unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x))...)
+	}
+	for _, v := range x {
+		dst = binary.LittleEndian.AppendUint32(dst, CanonicalBits(v))
+	}
+	return dst
+}
+
+// infinity are the bits of what is larger than every number.
+const infinity = 0x7f800000
+
+// little says that this machine keeps numbers as digests have them.
+var little = binary.NativeEndian.Uint16([]byte{1, 0}) == 1

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -74,5 +75,33 @@ func BenchmarkFold(b *testing.B) {
 	b.SetBytes(int64(4 * len(x)))
 	for b.Loop() {
 		Fold(x)
+	}
+}
+
+// TestAppendBits: as they are, but for what is no number, in every kernel.
+func TestAppendBits(t *testing.T) {
+	for _, kernel := range Kernels() {
+		restore, err := Use(kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 40 {
+			for odd := range n + 1 {
+				x := make([]float32, n)
+				var want []byte
+				for i := range x {
+					x[i] = float32(i) - 7.5
+					bits := math.Float32bits(x[i])
+					if i == odd {
+						x[i], bits = math.Float32frombits(0xffc00001), 0x7fc00000
+					}
+					want = binary.LittleEndian.AppendUint32(want, bits)
+				}
+				if got := AppendBits([]byte{1}, x); string(got[1:]) != string(want) {
+					t.Fatalf("%s, %d elements, the %dth no number: %x, not %x", kernel, n, odd, got[1:], want)
+				}
+			}
+		}
+		restore()
 	}
 }

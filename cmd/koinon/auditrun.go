@@ -22,7 +22,7 @@ import (
 )
 
 // auditorHome is where an auditor keeps its keys and books by default.
-func auditorHome() string { return filepath.Join(defaultHome(), "auditor") }
+func auditorHome() string { return filepath.Join(filepath.Dir(defaultHome()), "auditor") }
 
 func newAuditRunCommand() *cobra.Command {
 	c := process.Config{Home: auditorHome(), Ledger: "127.0.0.1:9090", Every: 5 * time.Second}

@@ -15,8 +15,9 @@ var update = flag.Bool("rewrite", false, "write testdata anew")
 
 // caught says that the cheats were convicted and nothing is open.
 func (w *world) caught() bool {
-	for _, name := range []string{"quantiser", "truncator"} {
-		if w.seller(name).record.Frauds == 0 {
+	for _, s := range w.sellers {
+		guilty := map[string]uint32{"quantiser": s.record.Frauds, "truncator": s.record.Frauds, "copier": s.record.Absences, "silent": s.record.Absences}
+		if n, cheats := guilty[s.name]; cheats && n == 0 {
 			return false
 		}
 	}
@@ -56,9 +57,10 @@ func (w *world) untouched(t *testing.T) {
 	}
 }
 
-// Of the providers the quantiser and the truncator are convicted and slashed, and
-// nobody honest loses anything, whatever a third of the auditors do, and though
-// everybody may be killed at any moment.
+// Of five providers one serves a quantised twin, one does not read all of a
+// prompt, one copies answers to challenges and one is silent: each is convicted
+// and slashed. Nobody honest loses anything, whatever a third of the auditors do,
+// and though everybody may be killed at any moment.
 func TestCheatsAreConvictedAndNobodyElse(t *testing.T) {
 	seeds := uint64(50)
 	if testing.Short() {
@@ -70,7 +72,7 @@ func TestCheatsAreConvictedAndNobodyElse(t *testing.T) {
 		w := newWorld(t, seed+1, crooks)
 		w.run(context.Background(), 120, w.caught)
 		w.untouched(t)
-		for _, name := range []string{"quantiser", "truncator"} {
+		for _, name := range []string{"quantiser", "truncator", "copier", "silent"} {
 			if s := w.seller(name); s.bond == 500_000_000 || s.jailed == 0 {
 				t.Errorf("seed %d: %s was not punished: bond %d", w.seed, name, s.bond)
 			}

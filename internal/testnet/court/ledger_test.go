@@ -281,8 +281,8 @@ func (w *world) convict(c penalty.Conviction) {
 		w.pay(c.Victim, d.Victim)
 		w.pay(c.Finder, d.Finder)
 		w.fund += d.Rest
-		w.say("%s is convicted of %s: loses %d KOIN and $%d.%06d, jailed %d days%s", s.name, c.Offence, sentence.Fine/1_000_000,
-			forfeited/1_000_000, forfeited%1_000_000, sentence.Jail/86400, map[bool]string{true: ", out for good"}[s.out])
+		w.say("%s is convicted of %s: loses %d KOIN and $%d.%06d, jailed %d hours%s", s.name, c.Offence, sentence.Fine/1_000_000,
+			forfeited/1_000_000, forfeited%1_000_000, sentence.Jail/3600, map[bool]string{true: ", out for good"}[s.out])
 		return
 	}
 	s := w.sitter(c.Provider)

@@ -34,8 +34,10 @@ type seller struct {
 	key     ed25519.PrivateKey
 	weights party.Weights // that it computes with
 	cut     int           // tokens of a prompt that it does not read
-	kept    map[receipt.Digest]provider.Evidence
-	defence *defend.Defence
+	// challenged is what it does then.
+	challenged manner
+	kept       map[receipt.Digest]provider.Evidence
+	defence    *defend.Defence
 
 	bond     uint64 // ukoin
 	record   penalty.Record

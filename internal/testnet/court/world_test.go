@@ -82,8 +82,9 @@ func newWorld(t testing.TB, seed uint64, c cast) *world {
 		w.engines[m] = engine.New(m, engine.Options{Slots: 1, Queue: 4, Threads: 1})
 	}
 	for _, s := range []*seller{
-		{name: "honest-1", weights: bard}, {name: "quantiser", weights: twin}, {name: "honest-2", weights: bard},
-		{name: "truncator", weights: bard, cut: 5}, {name: "honest-3", weights: bard},
+		{name: "honest", weights: bard, challenged: answers}, {name: "quantiser", weights: twin, challenged: answers},
+		{name: "truncator", weights: bard, cut: 5, challenged: answers},
+		{name: "copier", weights: bard, challenged: copies}, {name: "silent", weights: bard, challenged: silent},
 	} {
 		s.court = view{w, s.name}
 		s.w, s.bond, s.kept = w, 500_000_000, map[receipt.Digest]provider.Evidence{}
@@ -198,6 +199,9 @@ func (w *world) run(ctx context.Context, days int, until func() bool) {
 		for _, i := range w.chance.Perm(len(w.sitters) + len(w.sellers)) {
 			w.act(ctx, i)
 			w.check()
+		}
+		if w.now%86400 == 0 {
+			w.challenge(ctx)
 		}
 		if w.now%(6*3600) == 0 {
 			w.shop(ctx)

@@ -113,7 +113,7 @@ func awaitHTTP(ctx context.Context, url string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("Ollama does not answer")
+			return errors.New("no answer from Ollama")
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

@@ -374,25 +374,3 @@ func (s *store) receiptHashes(ctx context.Context, id receipt.Digest) ([]receipt
 	}
 	return out, rows.Err()
 }
-
-// receipts reads a grant's receipts in order.
-func (s *store) receipts(ctx context.Context, id receipt.Digest) ([]receipt.Receipt, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT body FROM receipts WHERE grant_id = ? ORDER BY sequence`, id[:])
-	if err != nil {
-		return nil, fmt.Errorf("reading receipts: %w", err)
-	}
-	defer rows.Close()
-	var out []receipt.Receipt
-	for rows.Next() {
-		var body []byte
-		var r receipt.Receipt
-		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("reading receipts: %w", err)
-		}
-		if err := json.Unmarshal(body, &r); err != nil {
-			return nil, fmt.Errorf("reading a receipt: %w", err)
-		}
-		out = append(out, r)
-	}
-	return out, rows.Err()
-}

@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -428,4 +430,26 @@ func (l *logBook) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// receipts reads a grant's receipts in order.
+func (s *store) receipts(ctx context.Context, id receipt.Digest) ([]receipt.Receipt, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT body FROM receipts WHERE grant_id = ? ORDER BY sequence`, id[:])
+	if err != nil {
+		return nil, fmt.Errorf("reading receipts: %w", err)
+	}
+	defer rows.Close()
+	var out []receipt.Receipt
+	for rows.Next() {
+		var body []byte
+		var r receipt.Receipt
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("reading receipts: %w", err)
+		}
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, fmt.Errorf("reading a receipt: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
 }

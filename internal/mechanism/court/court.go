@@ -149,15 +149,6 @@ type Effects struct {
 	Settled     bool     // the case is closed
 }
 
-func (e *Effects) join(more Effects) {
-	e.FromFund += more.FromFund
-	e.Payments = append(e.Payments, more.Payments...)
-	e.Convictions = append(e.Convictions, more.Convictions...)
-	e.Withhold = e.Withhold || more.Withhold
-	e.Scores, e.Guilt = append(e.Scores, more.Scores...), e.Guilt || more.Guilt
-	e.Settled = e.Settled || more.Settled
-}
-
 // Refusals. The case is then as it was.
 var (
 	ErrState      = errors.New("the case is not in that state")

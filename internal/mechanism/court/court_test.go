@@ -120,6 +120,16 @@ func TestOneHonestAuditorIsEnough(t *testing.T) {
 	}
 }
 
+// join adds what another move led to.
+func (e *Effects) join(more Effects) {
+	e.FromFund += more.FromFund
+	e.Payments = append(e.Payments, more.Payments...)
+	e.Convictions = append(e.Convictions, more.Convictions...)
+	e.Withhold = e.Withhold || more.Withhold
+	e.Scores, e.Guilt = append(e.Scores, more.Scores...), e.Guilt || more.Guilt
+	e.Settled = e.Settled || more.Settled
+}
+
 // statistical plays a stage in which the first liars seats report lie, the
 // others truth, each off by a little.
 func statistical(t *testing.T, c *Case, b Bench, liars int, lie, truth uint32) Effects {

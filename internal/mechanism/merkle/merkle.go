@@ -14,7 +14,7 @@ import (
 )
 
 // ErrProof is returned for a proof that does not lead to the root.
-var ErrProof = errors.New("Merkle proof does not lead to the root")
+var ErrProof = errors.New("proof does not lead to the root")
 
 // Leaf is the node of a tree of one leaf.
 func Leaf(d receipt.Digest) receipt.Digest {

@@ -54,9 +54,7 @@ func (c account) query() auditv1.QueryClient { return auditv1.NewQueryClient(c.n
 
 func (c account) Send(_ context.Context, msgs ...proto.Message) error {
 	list := make([]sdk.Msg, len(msgs))
-	for i, m := range msgs {
-		list[i] = m
-	}
+	copy(list, msgs)
 	if err := c.n.Send(c.a, list...); err != nil {
 		return fmt.Errorf("%w: %T: %w", auditor.ErrRefused, msgs[0], err)
 	}

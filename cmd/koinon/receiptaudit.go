@@ -10,8 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/koinon/koinon/internal/auditor/judge"
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/proof"
+	"github.com/koinon/koinon/internal/proof/party"
+	"github.com/koinon/koinon/internal/proof/statistical"
 	"github.com/koinon/koinon/internal/weights"
 	"github.com/koinon/koinon/receipt"
 )
@@ -43,6 +46,10 @@ func newReceiptAuditCommand() *cobra.Command {
 the model's file, and compares every step with what the provider committed to and
 every token with what the sampler draws. Exits 4 if the answer is refuted, saying
 the first step that differs and why, and 5 if it cannot be judged.
+
+Of the statistical class, whose engines' bits differ, an answer is scored by what
+honest ones were measured to be like (docs/proof.md): it is upheld, or suspicious,
+which exits 5; only many suspicious answers convict.
 
 That MODEL is the version's file is known from its manifest; without --manifest,
 from the file itself where name and license in it are those of the version.`,
@@ -95,9 +102,26 @@ func (a audit) run(ctx context.Context, record receipt.Record, talk io.Writer) (
 		return result, err
 	}
 	began := time.Now()
-	result.Finding, err = proof.Exact(ctx, m, r, *record.Transcript, a.threads)
+	if r.Class == receipt.Statistical {
+		result.Finding, err = a.weigh(m, r, *record.Transcript)
+	} else {
+		result.Finding, err = proof.Exact(ctx, m, r, *record.Transcript, a.threads)
+	}
 	result.Milliseconds = time.Since(began).Milliseconds()
 	return result, err
+}
+
+// weigh scores an answer of the statistical class by the measured profiles.
+func (a audit) weigh(m *engine.Model, r receipt.Receipt, t receipt.Transcript) (proof.Finding, error) {
+	profiles, err := statistical.Measured()
+	if err != nil {
+		return proof.Finding{}, err
+	}
+	is, err := weights.Describe(a.gguf, weights.Card{Version: "1", Class: r.Class})
+	if err != nil {
+		return proof.Finding{}, err
+	}
+	return judge.Weigh(profiles, is.Name, is.Quantization, party.Weights{Model: m}, r, t, a.threads)
 }
 
 // identify says whether the file is known to be that of the receipt's version.

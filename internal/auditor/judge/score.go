@@ -3,10 +3,12 @@ package judge
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/mechanism/court"
+	"github.com/koinon/koinon/internal/proof"
 	"github.com/koinon/koinon/internal/proof/party"
 	"github.com/koinon/koinon/internal/proof/statistical"
 	"github.com/koinon/koinon/internal/reference"
@@ -21,23 +23,11 @@ type Versions func(ctx context.Context, digest receipt.Digest) (name, quantisati
 // temperature 0 or by Gumbel's noise, it looks at margins; elsewhere at likelihood.
 func Scores(profiles []statistical.Profile, versions Versions, threads int) Scorer {
 	return func(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) ([]uint32, error) {
-		job, err := jobOf(w, r, t)
-		if err != nil {
-			return nil, err
-		}
 		name, quantisation, err := versions(ctx, r.Model)
 		if err != nil {
 			return nil, err
 		}
-		method := statistical.Likelihood
-		if job.Sampling.Temperature == 0 || job.Sampling.Kind == sampling.Gumbel {
-			method = statistical.Margin
-		}
-		p, err := statistical.Find(profiles, name, quantisation, method, job.Sampling.Temperature)
-		if err != nil {
-			return nil, err
-		}
-		values, err := job.Look(method, w.Model, threads)
+		values, p, err := look(profiles, name, quantisation, w, r, t, threads)
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +41,57 @@ func Scores(profiles []statistical.Profile, versions Versions, threads int) Scor
 		}
 		return scores, nil
 	}
+}
+
+// look finds the profile that an answer is judged by, and what is looked at of
+// each of its tokens.
+func look(profiles []statistical.Profile, name, quantisation string, w party.Weights, r receipt.Receipt, t receipt.Transcript, threads int) ([]float32, statistical.Profile, error) {
+	job, err := jobOf(w, r, t)
+	if err != nil {
+		return nil, statistical.Profile{}, err
+	}
+	method := statistical.Likelihood
+	if job.Sampling.Temperature == 0 || job.Sampling.Kind == sampling.Gumbel {
+		method = statistical.Margin
+	}
+	p, err := statistical.Find(profiles, name, quantisation, method, job.Sampling.Temperature)
+	if err != nil {
+		return nil, p, err
+	}
+	values, err := job.Look(method, w.Model, threads)
+	return values, p, err
+}
+
+// Weigh is the verdict on one answer of the statistical class, of a model as
+// profiles name it. It is upheld if it scores no more than honest answers do on
+// average. One that scores more is no proof: only many are, and the verdict is
+// inconclusive.
+func Weigh(profiles []statistical.Profile, name, quantisation string, w party.Weights, r receipt.Receipt, t receipt.Transcript, threads int) (proof.Finding, error) {
+	open := func(reason string) (proof.Finding, error) {
+		return proof.Finding{Verdict: proof.Inconclusive, Step: -1, Reason: reason}, nil
+	}
+	if _, err := proof.Consistent(r, t); err != nil {
+		return open(fmt.Sprintf("Nothing is proved by this: %v.", err))
+	}
+	values, p, err := look(profiles, name, quantisation, w, r, t, threads)
+	var undecided *statistical.Inconclusive
+	switch {
+	case errors.As(err, &undecided):
+		return open(fmt.Sprintf("The answer cannot be scored: %v.", err))
+	case err != nil:
+		return proof.Finding{}, err
+	}
+	score := p.Score(values)
+	said := fmt.Sprintf("its %s is %d millionths of the most there can be, of honest answers %d at most on average", p.Method, score.Millionth, p.Mean)
+	if p.Method == statistical.Margin {
+		said += fmt.Sprintf("; %d of %d tokens are not those that these weights draw", score.Differing, score.Tokens)
+	}
+	if score.Millionth > p.Mean {
+		f, err := open(fmt.Sprintf("The answer is suspicious, which is no proof: %s. Auditors add up many such answers.", said))
+		f.Steps = score.Tokens
+		return f, err
+	}
+	return proof.Finding{Verdict: proof.Upheld, Step: -1, Steps: score.Tokens, Reason: fmt.Sprintf("Nothing speaks against the answer: %s.", said)}, nil
 }
 
 // jobOf is an answer as it is scored.

@@ -2,16 +2,95 @@ package judge
 
 import (
 	"context"
+	"crypto/ed25519"
+	"strings"
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/mechanism/court"
+	"github.com/koinon/koinon/internal/proof"
 	"github.com/koinon/koinon/internal/proof/party"
 	"github.com/koinon/koinon/internal/proof/statistical"
 	"github.com/koinon/koinon/internal/reference"
 	"github.com/koinon/koinon/receipt"
 )
+
+// profiles are of the model that ships.
+var profiles = []statistical.Profile{{
+	Model: "trivium", Quantisation: "Q8_0", Method: statistical.Margin, Cap: 0.01, Mean: 1000, Bet: 1_000_000,
+}}
+
+// greedy is a model's answer to a request at temperature 0.
+func greedy(t *testing.T, m *engine.Model) (raw []byte, q inference.Request, prompt, output []int32) {
+	t.Helper()
+	q = inference.Request{Model: receipt.Sum([]byte("trivium")), Prompt: "the", MaxTokens: 6, TopP: 1}
+	raw, err := q.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if prompt, err = (reference.Vocabulary{Vocabulary: m.Vocabulary}).Prompt(q); err != nil {
+		t.Fatal(err)
+	}
+	request, err := reference.Request(m, q, prompt, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.New(m, engine.Options{Slots: 1, Threads: 1}).Generate(t.Context(), request, func(token engine.Token) error {
+		output = append(output, token.ID)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return raw, q, prompt, output
+}
+
+// One answer of the statistical class is upheld or open, never refuted.
+func TestWeigh(t *testing.T) {
+	m, err := engine.Load("../../../models/trivium/trivium.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, q, prompt, output := greedy(t, m)
+	weigh := func(name string, output []int32, change func(*receipt.Transcript)) proof.Finding {
+		t.Helper()
+		r := receipt.Receipt{
+			Version: receipt.Version, ChainID: "koinon-test", Grant: receipt.Sum([]byte("grant")), Sequence: 1,
+			Provider: "koinon1provider", Payer: "koinon1payer", Model: q.Model, Class: receipt.Statistical, Request: receipt.Sum(raw),
+			PromptTokens: uint64(len(prompt)), PromptDigest: receipt.TokensDigest(prompt),
+			CompletionTokens: uint64(len(output)), OutputDigest: receipt.TokensDigest(output), Commitment: receipt.Sum([]byte("root")),
+			Sampling: q.Sampling(receipt.Categorical, q.MaxTokens), Seed: receipt.NameSeed(q.Seed), FinishReason: "length",
+			Started: 1, FirstToken: 2, Finished: 3,
+		}.Sign(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+		transcript := receipt.Transcript{Request: string(raw), Output: output}
+		if change != nil {
+			change(&transcript)
+		}
+		f, err := Weigh(profiles, name, "Q8_0", party.Weights{Model: m}, r, transcript, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	wrong := append([]int32{}, output...)
+	wrong[2] = (wrong[2] + 1) % int32(m.Size()-1)
+	for _, c := range []struct {
+		what, model string
+		output      []int32
+		change      func(*receipt.Transcript)
+		verdict     proof.Verdict
+		reason      string
+	}{
+		{"honest", "trivium", output, nil, proof.Upheld, "0 of 6 tokens"},
+		{"another token", "trivium", wrong, nil, proof.Inconclusive, "suspicious, which is no proof"},
+		{"a model that nobody measured", "unknown", output, nil, proof.Inconclusive, "cannot be scored"},
+		{"another's transcript", "trivium", output, func(t *receipt.Transcript) { t.Output = wrong }, proof.Inconclusive, "Nothing is proved"},
+	} {
+		if f := weigh(c.model, c.output, c.change); f.Verdict != c.verdict || !strings.Contains(f.Reason, c.reason) {
+			t.Errorf("%s: %s: %s", c.what, f.Verdict, f.Reason)
+		}
+	}
+}
 
 // An honest greedy answer scores nothing, another token scores the most, and
 // what cannot be scored has a reason.
@@ -20,35 +99,13 @@ func TestScoresOfGreedyAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := inference.Request{Model: receipt.Sum([]byte("trivium")), Prompt: "the", MaxTokens: 6, TopP: 1}
-	raw, err := q.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	prompt, err := reference.Vocabulary{Vocabulary: m.Vocabulary}.Prompt(q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, err := reference.Request(m, q, prompt, 6)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var output []int32
-	if _, err := engine.New(m, engine.Options{Slots: 1, Threads: 1}).Generate(t.Context(), request, func(token engine.Token) error {
-		output = append(output, token.ID)
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	raw, _, prompt, output := greedy(t, m)
 	vote := func(name string, output []int32) court.Vote {
 		t.Helper()
 		r := receipt.Receipt{
 			Class: receipt.Statistical, PromptTokens: uint64(len(prompt)), PromptDigest: receipt.TokensDigest(prompt),
 			CompletionTokens: uint64(len(output)), OutputDigest: receipt.TokensDigest(output), FinishReason: "length",
 		}
-		profiles := []statistical.Profile{{
-			Model: "trivium", Quantisation: "Q8_0", Method: statistical.Margin, Cap: 0.01, Mean: 1000, Bet: 1_000_000,
-		}}
 		versions := func(context.Context, receipt.Digest) (string, string, error) { return name, "Q8_0", nil }
 		find := func(context.Context, receipt.Digest) (party.Weights, error) { return party.Weights{Model: m}, nil }
 		v, err := New(find, Scores(profiles, versions, 1), 1).Vote(t.Context(), r, receipt.Transcript{Request: string(raw), Output: output}, []uint64{0, 2})

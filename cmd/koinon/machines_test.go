@@ -383,18 +383,23 @@ func (m *machines) checkMoney(spent uint64) {
 	if err != nil {
 		m.Fatal(err)
 	}
+	audits, err := m.ledger.AuditInvariants(ctx)
+	if err != nil || !audits.Holds {
+		m.Fatalf("the court's books %+v, %v", audits, err)
+	}
 	paid := funds - m.has(ctx, m.buyer.Address) - escrow.Available - escrow.Locked
 	a, b, owner, app := m.has(ctx, m.a.Address), m.has(ctx, m.b.Address), m.has(ctx, m.ownerAddress), m.has(ctx, m.appAddress)
 	var curators uint64 // of the model, the providers and the app; without one, it falls to the treasury when it is due
 	for _, listing := range []string{"model/" + m.a.Digest, "provider/" + m.a.Address, "provider/" + m.b.Address, "app/" + m.appAddress} {
 		curators += m.due(ctx, listing)
 	}
-	sum := fmt.Sprintf("paid %d ucredit: provider A %d, B %d, owner %d, app %d, curators %d, treasury %d", paid, a, b, owner, app, curators, treasury)
+	sum := fmt.Sprintf("paid %d ucredit: provider A %d, B %d, owner %d, app %d, curators %d, auditors %d, treasury %d",
+		paid, a, b, owner, app, curators, audits.Fund, treasury)
 	m.Log(sum)
-	if paid != a+b+owner+app+curators+treasury {
+	if paid != a+b+owner+app+curators+audits.Fund+treasury {
 		m.Errorf("the money does not add up: %s", sum)
 	}
-	if a == 0 || b == 0 || owner == 0 || app == 0 || treasury == 0 {
+	if a == 0 || b == 0 || owner == 0 || app == 0 || audits.Fund == 0 || treasury == 0 {
 		m.Errorf("the split did not reach everybody: %s", sum)
 	}
 	const ticket = 100 // of the gateway; each of the two grants may be overpaid by less

@@ -65,7 +65,7 @@ func TestOneTrialForEachIdentity(t *testing.T) {
 		t.Errorf("minted %d", l.minted)
 	}
 	for reference := range l.entries {
-		if strings.Contains(reference, "ada") || len(reference) > 128 {
+		if strings.Contains(reference, "ada@") || len(reference) > 128 {
 			t.Errorf("the reference %s tells who it was, or is too long", reference)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,13 +94,13 @@ func (l *ledger) Send(_ context.Context, msgs ...proto.Message) (err error) {
 // machine runs no model: its answer follows from the prompt, and to the first
 // prompt it has none.
 type machine struct {
-	runs   int
-	failed error
+	runs int
+	busy atomic.Bool
 }
 
 func (m *machine) Answer(_ context.Context, prompt []int32, steps int) ([]int32, receipt.Digest, error) {
-	if m.failed != nil {
-		return nil, receipt.Digest{}, m.failed
+	if m.busy.Load() {
+		return nil, receipt.Digest{}, errors.New("every slot is taken")
 	}
 	if m.runs++; m.runs == 1 {
 		return nil, receipt.Digest{}, nil
@@ -155,11 +156,12 @@ func TestTheSecretIsStoredFirst(t *testing.T) {
 
 func TestFailuresAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		folder, l, m := t.TempDir(), newLedger(), &machine{failed: errors.New("every slot is taken")}
+		folder, l, m := t.TempDir(), newLedger(), &machine{}
+		m.busy.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		go newAnswerer(folder, l, m).Run(ctx, time.Second)
 		synctest.Wait()
-		m.failed = nil
+		m.busy.Store(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if l.participant.Commitment.IsZero() {

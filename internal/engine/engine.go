@@ -37,6 +37,7 @@ type Engine struct {
 	mu      sync.Mutex
 	waiting []*answer // in the order in which they came
 	looping bool
+	loops   sync.WaitGroup
 	wake    chan struct{} // something changed that the loop waits for
 
 	// The loop's own.
@@ -54,6 +55,10 @@ func New(m *Model, o Options) *Engine {
 		forward: m.newForward(o.Threads), pages: newPages(m, slots*perAnswer),
 	}
 }
+
+// Close waits until nothing is computed any more: the last answer's next token
+// may still be, after the answer ended. Nothing is asked of the engine after it.
+func (e *Engine) Close() { e.loops.Wait() }
 
 // Model is what the engine serves.
 func (e *Engine) Model() *Model { return e.model }

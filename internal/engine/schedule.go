@@ -73,7 +73,7 @@ func (e *Engine) submit(a *answer) {
 	e.waiting = append(e.waiting, a)
 	if !e.looping {
 		e.looping = true
-		go e.loop()
+		e.loops.Go(e.loop)
 	}
 	e.poke()
 }

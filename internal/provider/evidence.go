@@ -98,7 +98,7 @@ func (p *Provider) Evidence(ctx context.Context, r receipt.Receipt) (Evidence, e
 // oldest of what is more than the owner gives room for.
 func (p *Provider) forgetLoop(ctx context.Context) {
 	for {
-		if err := p.forgetEvidence(ctx); err != nil && ctx.Err() == nil {
+		if err := p.forgetEvidence(ctx, p.config.KeepEvidence, p.config.MaxEvidence); err != nil && ctx.Err() == nil {
 			p.log.Warn("old evidence could not be dropped; trying again", "error", err)
 		}
 		select {
@@ -109,17 +109,18 @@ func (p *Provider) forgetLoop(ctx context.Context) {
 	}
 }
 
-func (p *Provider) forgetEvidence(ctx context.Context) error {
-	if err := <-p.store.exec(`DELETE FROM evidence WHERE kept < ?`, p.now().Add(-p.config.KeepEvidence).Unix()); err != nil {
+// forgetEvidence drops what is older than keep, and the oldest beyond most bytes.
+func (p *Provider) forgetEvidence(ctx context.Context, keep time.Duration, most uint64) error {
+	if err := <-p.store.exec(`DELETE FROM evidence WHERE kept < ?`, p.now().Add(-keep).Unix()); err != nil {
 		return err
 	}
 	var oldest sql.NullInt64
 	err := p.store.db.QueryRowContext(ctx, `SELECT MAX(kept) FROM (SELECT kept, SUM(LENGTH(sealed)) OVER (ORDER BY kept DESC) AS held FROM evidence) WHERE held > ?`,
-		p.config.MaxEvidence).Scan(&oldest)
+		most).Scan(&oldest)
 	if err != nil || !oldest.Valid {
 		return err
 	}
 	p.log.Warn("evidence is dropped early, and accusations about it cannot be answered: raise max_evidence",
-		"max_evidence", p.config.MaxEvidence, "until", time.Unix(oldest.Int64, 0))
+		"max_evidence", most, "until", time.Unix(oldest.Int64, 0))
 	return <-p.store.exec(`DELETE FROM evidence WHERE kept <= ?`, oldest.Int64)
 }

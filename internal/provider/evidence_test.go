@@ -54,14 +54,14 @@ func TestEvidenceIsSealedAndForgotten(t *testing.T) {
 		t.Errorf("of another's answer: %v", err)
 	}
 
-	if err := p.forgetEvidence(ctx); err != nil {
+	if err := p.forgetEvidence(ctx, time.Hour, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Evidence(ctx, receipts[0]); err != nil {
 		t.Errorf("forgotten too early: %v", err)
 	}
-	p.config.MaxEvidence = 100 // less than any
-	if err := p.forgetEvidence(ctx); err != nil {
+	const lessThanAny = 100
+	if err := p.forgetEvidence(ctx, time.Hour, lessThanAny); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Evidence(ctx, receipts[0]); !errors.Is(err, ErrNoEvidence) {
@@ -71,8 +71,7 @@ func TestEvidenceIsSealedAndForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.config.MaxEvidence, p.config.KeepEvidence = 1<<20, -time.Hour
-	if err := p.forgetEvidence(ctx); err != nil {
+	if err := p.forgetEvidence(ctx, -time.Hour, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Evidence(ctx, c.receipt); !errors.Is(err, ErrNoEvidence) {

@@ -30,6 +30,7 @@ type goods struct {
 	// answers are defended; nil and empty for another engine.
 	loaded *engine.Model
 	path   string
+	close  func() // waits until the engine computes nothing
 }
 
 // weights are the model with its rows, whose digests take time and memory: they
@@ -81,8 +82,8 @@ func loaded(c Config, model provider.Model, path string) (goods, error) {
 	if err != nil {
 		return goods{}, fmt.Errorf("cannot load the weights: %w", err)
 	}
-	e := provider.Reference(engine.New(m, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads}))
-	return goods{model, e, m, path}, nil
+	e := engine.New(m, engine.Options{Slots: c.Slots, Queue: c.Queue, Threads: c.Threads})
+	return goods{model: model, engine: provider.Reference(e), loaded: m, path: path, close: e.Close}, nil
 }
 
 // external finds an engine that runs already, the file that it serves, and

@@ -193,6 +193,9 @@ func Forecast(ctx context.Context, c Config, log *slog.Logger) (Prospect, error)
 	if err != nil {
 		return Prospect{}, err
 	}
+	if g.close != nil {
+		defer g.close()
+	}
 	log.Info("measuring the engine's speed, which takes some seconds", "slots", c.Slots, "threads", c.Threads)
 	self := ""
 	if file := accountFile(c); exists(file) { // its own offer is no market

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load court platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -27,6 +27,9 @@ test: ## Every test; Node's npm adds the clients written in JavaScript.
 
 load: ## 1,000 streams of one payer at 50 providers; a ledger that stalls for a minute.
 	KOINON_LOAD=1 $(GO) test -count=1 -v -timeout 9m ./internal/testnet
+
+court: ## Five providers in processes of their own, of which four cheat, and auditors who convict them: a minute.
+	KOINON_COURT=$(CURDIR)/cmd/koinon/testdata/court.txt $(GO) test -count=1 -v -timeout 9m -run FourOfFive ./cmd/koinon
 
 platforms: ## The published vectors on amd64, arm64 and WebAssembly.
 	./scripts/platforms.sh

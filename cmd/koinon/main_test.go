@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"koinon": main})
+	testscript.Main(m, map[string]func(){"koinon": main, "cheat": cheat})
 }
 
 // TestScripts runs testdata/*.txtar: what a user types, and what comes back.

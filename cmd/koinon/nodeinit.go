@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/devnet"
 	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
@@ -26,6 +27,8 @@ type newLedger struct {
 	home, chainID string
 	koin, credit  uint64 // whole ones
 	whitelist     []string
+	fund          uint64 // whole dollars, of the founder's
+	justice       devnet.Justice
 }
 
 // unit is how many micro-units make one KOIN or one credit.
@@ -46,7 +49,7 @@ more credit. Others join with a copy of the genesis; the founder sends them what
 they need, as in the examples. A genesis that is there is never replaced.`,
 		Example: `  koinon node init --chain-id koinon-friends-1
   koinon node init --whitelist koinon1…,koinon1…    # members only
-  koinon node init --whitelist koinon1…,koinon1…    # members only
+  koinon node init --court-step 1m --audit-epoch 10m --challenge-epoch 10m    # to watch
   koinon node
   koinon tx bank send founder koinon1… 200000000ukoin --home ~/.koinon/node -y     # a provider
   koinon tx bank send founder koinon1… 20000000ucredit --home ~/.koinon/node -y    # a gateway`,
@@ -76,6 +79,8 @@ they need, as in the examples. A genesis that is there is never replaced.`,
 	flags.Uint64Var(&c.koin, "koin", c.koin, "KOIN that the founder has; a hundredth of it on top is the validator's stake")
 	flags.Uint64Var(&c.credit, "credit", c.credit, "credit, in dollars, that the founder has; it may issue a hundred times as much")
 	flags.StringSliceVar(&c.whitelist, "whitelist", nil, "accounts that alone may provide and pay, beside the founder; none: anybody may")
+	flags.Uint64Var(&c.fund, "audit-fund", 0, "credit, in dollars, that auditors are paid of until there are fees")
+	justiceFlags(flags, &c.justice, "1 day", "hours")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -87,6 +92,10 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 		return client.Key{}, "", usageError("--koin %d: give from 100 to %d", c.koin, uint64(most))
 	case c.credit < 1 || c.credit > most/100:
 		return client.Key{}, "", usageError("--credit %d: give from 1 to %d", c.credit, uint64(most/100))
+	case c.fund > most/100:
+		return client.Key{}, "", usageError("--audit-fund %d: give at most %d", c.fund, uint64(most/100))
+	case c.justice.Validate() != nil:
+		return client.Key{}, "", usageError("%w", c.justice.Validate())
 	case c.chainID == "" || len(c.chainID) > 50:
 		return client.Key{}, "", usageError("--chain-id must have from 1 to 50 characters")
 	case node.Initialised(c.home):
@@ -103,7 +112,8 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 	genesis := app.GenesisConfig{
 		Accounts:   []app.Account{{Address: key.Address(), Koin: c.koin * unit, Credit: c.credit * unit}},
 		Validators: []app.Validator{{Operator: key.Address(), ConsensusKey: consensus, Stake: c.koin * unit / 100, Moniker: founder}},
-		Issuer:     escrowv1.Issuer{Address: key.Address(), Name: founder, Cap: 100 * c.credit * unit},
+		Issuer:     escrowv1.Issuer{Address: key.Address(), Name: founder, Cap: 100 * max(c.credit, c.fund) * unit},
+		Audit:      c.justice.Audit(), AuditFund: c.fund * unit, Challenge: c.justice.Challenge(),
 	}
 	if len(c.whitelist) > 0 {
 		params := provider.DefaultGenesis().Params

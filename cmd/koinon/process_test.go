@@ -88,7 +88,13 @@ func (b *bench) run(home string, args ...string) string {
 // reads the JSON object that it prints once it is ready.
 func (b *bench) start(name, home string, ready any, args ...string) *role {
 	b.Helper()
-	p := &role{name: name, command: koinon(home, append(args, "--json")...), done: make(chan struct{})}
+	return b.startCommand(name, ready, koinon(home, append(args, "--json")...))
+}
+
+// startCommand starts what is a role, though it need not be koinon's.
+func (b *bench) startCommand(name string, ready any, command *exec.Cmd) *role {
+	b.Helper()
+	p := &role{name: name, command: command, done: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = &p.out, &p.log
 	if err := p.command.Start(); err != nil {
 		b.Fatal(err)
@@ -105,7 +111,7 @@ func (b *bench) start(name, home string, ready any, args ...string) *role {
 			b.Logf("%s wrote:\n%s", name, tail(p.log.String()))
 		}
 	})
-	b.poll(name+" to be ready", func() error { return json.Unmarshal([]byte(p.out.String()), ready) })
+	b.poll(name+" to be ready", func() error { return json.NewDecoder(strings.NewReader(p.out.String())).Decode(ready) })
 	return p
 }
 

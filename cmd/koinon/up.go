@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/devnet"
@@ -19,19 +20,20 @@ import (
 
 func newUpCommand() *cobra.Command {
 	config := devnet.Config{
-		Providers: 3, BlockTime: time.Second, GatewayAddr: "127.0.0.1:8080",
+		Providers: 3, Auditors: 1, BlockTime: time.Second, GatewayAddr: "127.0.0.1:8080",
 		RPCAddr: "127.0.0.1:26657", RESTAddr: "127.0.0.1:1317", GRPCAddr: "127.0.0.1:9090", Version: version,
 	}
 	var fresh, asJSON, verbose bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run a whole network in one process on this machine",
-		Long: `Runs a ledger, providers of the model that ships, and a gateway, all on
-loopback, and prints how to use them. Ctrl-C stops it; the same command resumes.
+		Long: `Runs a ledger, providers of the model that ships, a gateway and an auditor, all
+on loopback, and prints how to use them. Ctrl-C stops it; the same command resumes.
 Its log goes to koinon.log in its home. Every flag can be given as a variable:
 --block-time as KOINON_BLOCK_TIME.`,
 		Example: `  koinon up
   koinon up --fresh --providers 5 --block-time 500ms
+  koinon up --fresh --auditors 3 --audit-epoch 1m    # then: koinon audit status
   koinon up --gateway-addr 127.0.0.1:8081 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,6 +55,8 @@ Its log goes to koinon.log in its home. Every flag can be given as a variable:
 	flags.StringVar(&config.Home, "home", defaultHome(), "where the network's state lives")
 	flags.BoolVar(&fresh, "fresh", false, "start over: remove the state first")
 	flags.IntVar(&config.Providers, "providers", config.Providers, "how many providers")
+	flags.IntVar(&config.Auditors, "auditors", config.Auditors, "how many auditors check what the providers sell; 0 for none")
+	justiceFlags(flags, &config.Justice, "10m", "30s")
 	flags.DurationVar(&config.BlockTime, "block-time", config.BlockTime, "least time between the ledger's blocks")
 	flags.StringVar(&config.GatewayAddr, "gateway-addr", config.GatewayAddr, "gateway's address")
 	flags.StringVar(&config.RPCAddr, "rpc-addr", config.RPCAddr, "ledger's RPC address")
@@ -62,6 +66,13 @@ Its log goes to koinon.log in its home. Every flag can be given as a variable:
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once ready")
 	flags.BoolVar(&verbose, "verbose", false, "log to standard error, too")
 	return cmd
+}
+
+// justiceFlags set how fast a new ledger's audits and courts are.
+func justiceFlags(flags *pflag.FlagSet, j *devnet.Justice, epoch, step string) {
+	flags.DurationVar(&j.ChallengeEpoch, "challenge-epoch", 0, "how often providers must show that they run the model, of a new ledger (default "+epoch+")")
+	flags.DurationVar(&j.AuditEpoch, "audit-epoch", 0, "how often auditors are drawn to buy of providers, of a new ledger (default "+epoch+")")
+	flags.DurationVar(&j.CourtStep, "court-step", 0, "how long whoever must act in court has for it, of a new ledger (default "+step+")")
 }
 
 func up(ctx context.Context, c devnet.Config, asJSON, verbose bool, out, talk io.Writer) error {

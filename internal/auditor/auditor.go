@@ -19,6 +19,7 @@ import (
 	"time"
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/auditor/bench"
 	"github.com/koinon/koinon/internal/auditor/judge"
@@ -37,6 +38,10 @@ type Ledger interface {
 	Offers(ctx context.Context) ([]providerv1.Offer, error)
 	// Rate is the audit rate of a provider, in millionths.
 	Rate(ctx context.Context, provider string) (uint64, error)
+	// Challenges are the epoch challenges that the ledger has not forgotten, and
+	// Participants who had to answer one.
+	Challenges(ctx context.Context) ([]challengev1.Challenge, error)
+	Participants(ctx context.Context, epoch int64, model string) ([]challengev1.Participant, error)
 	// Self is the auditor's own entry.
 	Self(ctx context.Context) (auditv1.Auditor, error)
 }
@@ -64,6 +69,8 @@ type Auditor struct {
 	out   Outside
 	bench *bench.Bench
 	log   *slog.Logger
+	// looked are the disputed epoch challenges whose answers were computed again.
+	looked map[string]bool
 
 	mu     sync.Mutex
 	status Status
@@ -92,25 +99,27 @@ type Status struct {
 func New(out Outside) *Auditor {
 	return &Auditor{
 		out: out, bench: bench.New(out.Ledger, out.Store, out.Judge, out.Key, out.Log), log: out.Log,
-		status: Status{Address: out.Ledger.Address()},
+		looked: map[string]bool{}, status: Status{Address: out.Ledger.Address()},
 	}
 }
 
 // Run works until ctx ends, looking for what to do every so often.
 func (a *Auditor) Run(ctx context.Context, every time.Duration) error {
+	told := ""
 	for {
 		err := a.Step(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		a.note(func(s *Status) {
-			if s.Problem = ""; err != nil {
-				s.Problem = err.Error()
-			}
-		})
+		problem := ""
 		if err != nil {
+			problem = err.Error()
+		}
+		a.note(func(s *Status) { s.Problem = problem })
+		if problem != told && problem != "" {
 			a.log.Warn("some of the work is not done yet; trying again", "error", err)
 		}
+		told = problem
 		select {
 		case <-ctx.Done():
 			return nil
@@ -122,7 +131,7 @@ func (a *Auditor) Run(ctx context.Context, every time.Duration) error {
 // Step does all that is due now. Each part goes on where the one before failed:
 // the court's deadlines do not wait for a shop.
 func (a *Auditor) Step(ctx context.Context) error {
-	return errors.Join(a.bench.Step(ctx), a.shop(ctx), a.check(ctx), a.tell(ctx), a.look(ctx))
+	return errors.Join(a.bench.Step(ctx), a.challenges(ctx), a.shop(ctx), a.check(ctx), a.tell(ctx), a.look(ctx))
 }
 
 // Status is how it is doing now.
@@ -230,8 +239,12 @@ func (a *Auditor) accuse(ctx context.Context, p store.Purchase) error {
 var ErrRefused = errors.New("the ledger refused the transaction")
 
 // report tells of a completed audit. What could not be judged is not reported as
-// good: it is told as a disagreement, which pays the same.
+// good: it is told as a disagreement, which pays the same. What was not bought, an
+// answer to an epoch challenge, is not reported: it has no epoch of audits.
 func (a *Auditor) report(ctx context.Context, p store.Purchase) error {
+	if p.Epoch == 0 {
+		return a.out.Store.Told(ctx, p.Receipt.Hash(), true, false)
+	}
 	epoch, err := a.out.Ledger.Epoch(ctx)
 	if err != nil {
 		return err

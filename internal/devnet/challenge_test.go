@@ -18,7 +18,7 @@ func TestProvidersAnswerChallenges(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := config(t.TempDir())
-	c.ChallengeEpoch = 10 * time.Second
+	c.Justice.ChallengeEpoch = 10 * time.Second
 	n, err := devnet.Start(ctx, c, nil)
 	if err != nil {
 		t.Fatal(err)

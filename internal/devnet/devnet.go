@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	auditorprocess "github.com/koinon/koinon/internal/auditor/process"
 	"github.com/koinon/koinon/internal/gateway"
 	gatewayprocess "github.com/koinon/koinon/internal/gateway/process"
 	"github.com/koinon/koinon/internal/ledger/client"
@@ -31,15 +32,15 @@ import (
 type Config struct {
 	// Home holds all of its state.
 	Home string
-	// Providers is how many sell inference.
-	Providers int
+	// Providers is how many sell inference, Auditors how many check what they sold.
+	Providers, Auditors int
 	// BlockTime is the least time between the ledger's blocks.
 	BlockTime time.Duration
 	// GatewayAddr, RPCAddr, RESTAddr and GRPCAddr are host:port.
 	GatewayAddr, RPCAddr, RESTAddr, GRPCAddr string
-	// ChallengeEpoch is how often providers are challenged to show that they run
-	// the model; 0 for ten minutes.
-	ChallengeEpoch time.Duration
+	// Justice is how fast a new network's audits and courts are. By default an
+	// epoch of either kind is ten minutes, a step in court half a minute.
+	Justice Justice
 	// Public lets the gateway serve whoever pays, without a key.
 	Public bool
 	// Version is the program's.
@@ -98,7 +99,11 @@ func Start(ctx context.Context, c Config, progress func(string)) (_ *Network, er
 	if c.Providers < 1 {
 		return nil, errors.New("a network needs at least one provider")
 	}
-	n := &Network{config: c, failed: make(chan error, c.Providers+1)}
+	c.Justice = c.Justice.withDefaults()
+	if err := c.Justice.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Network{config: c, failed: make(chan error, c.Providers+c.Auditors+1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Stop())
@@ -124,6 +129,7 @@ func Start(ctx context.Context, c Config, progress func(string)) (_ *Network, er
 	if err := n.awaitReady(ctx); err != nil {
 		return nil, err
 	}
+	n.startAuditors(ctx)
 	return n, WriteInfo(c.Home, n.Info)
 }
 
@@ -164,13 +170,13 @@ func Fresh(home string) error {
 
 func (n *Network) startLedger(ctx context.Context) (map[string]client.Key, error) {
 	c := n.config
-	accounts, err := loadAccounts(filepath.Join(c.Home, "accounts"), c.Providers)
+	accounts, err := loadAccounts(filepath.Join(c.Home, "accounts"), c.Providers, c.Auditors)
 	if err != nil {
 		return nil, err
 	}
 	home := filepath.Join(c.Home, "node")
 	if !node.Initialised(home) {
-		if err := initLedger(home, accounts, n.config.challengeEpoch()); err != nil {
+		if err := initLedger(home, accounts, c.Justice); err != nil {
 			return nil, err
 		}
 	}
@@ -181,7 +187,7 @@ func (n *Network) startLedger(ctx context.Context) (map[string]client.Key, error
 		return nil, err
 	}
 	n.RPC, n.REST, n.GRPC, n.ChainID = "http://"+n.node.RPC, "http://"+n.node.REST, n.node.GRPC, n.node.ChainID
-	for _, name := range names(c.Providers) {
+	for _, name := range names(c.Providers, c.Auditors) {
 		key := accounts[name]
 		n.Accounts = append(n.Accounts, Account{name, key.Address(), key.Mnemonic})
 	}
@@ -202,7 +208,7 @@ func (n *Network) startProviders(ctx context.Context, accounts map[string]client
 			Config: provider.Config{
 				Home: filepath.Join(n.config.Home, name), Moniker: name, Bond: 100_000_000, Price: prices[i%len(prices)],
 				Policy: policy(accounts), RedeemEvery: time.Minute, Slots: 4,
-				ChallengeEvery: n.config.challengeEpoch() / 40,
+				ChallengeEvery: n.config.Justice.ChallengeEpoch / 40,
 			},
 			Ledger: n.GRPC, KeyFile: keyFile(n.config.Home, name), Name: trivium.Name, Version: "1", Threads: 1,
 			Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
@@ -270,6 +276,21 @@ func (n *Network) startGateway(ctx context.Context, accounts map[string]client.K
 		return fmt.Errorf("gateway: %w", err)
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// startAuditors starts those who buy of the providers, at the gateway, and check.
+// What they need they wait for.
+func (n *Network) startAuditors(ctx context.Context) {
+	for i := range n.config.Auditors {
+		name := auditorName(i)
+		c := auditorprocess.Config{
+			Home: filepath.Join(n.config.Home, name), Ledger: n.GRPC, KeyFile: keyFile(n.config.Home, name), Gateways: []string{n.Gateway},
+			Threads: 1, Every: min(5*time.Second, n.config.Justice.CourtStep/4), Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"},
+		}
+		n.role(ctx, name, func(ctx context.Context, log *slog.Logger) error {
+			return auditorprocess.Run(ctx, c, log, nil)
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package devnet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -22,7 +22,6 @@ import (
 	ledgerapp "github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
-	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -41,16 +40,24 @@ const (
 // chainID names the ledger.
 const chainID = "koinon-devnet-1"
 
-// maxProviders is how many providers a genesis funds, so that a network may be
-// started with more later.
-const maxProviders = 16
+// maxProviders and maxAuditors are how many of each a genesis funds, so that a
+// network may be started with more later.
+const (
+	maxProviders = 16
+	maxAuditors  = 7
+)
 
 func providerName(i int) string { return fmt.Sprintf("provider-%d", i+1) }
 
-func names(providers int) []string {
+func auditorName(i int) string { return fmt.Sprintf("auditor-%d", i+1) }
+
+func names(providers, auditors int) []string {
 	list := []string{validator, issuer, ada, buyer, app, bob}
 	for i := range providers {
 		list = append(list, providerName(i))
+	}
+	for i := range auditors {
+		list = append(list, auditorName(i))
 	}
 	return list
 }
@@ -58,12 +65,12 @@ func names(providers int) []string {
 func keyFile(home, name string) string { return filepath.Join(home, "accounts", name+".json") }
 
 // loadAccounts reads the accounts' keys, making those that are not there.
-func loadAccounts(folder string, providers int) (map[string]client.Key, error) {
-	if providers > maxProviders {
-		return nil, fmt.Errorf("at most %d providers run in one process, not %d", maxProviders, providers)
+func loadAccounts(folder string, providers, auditors int) (map[string]client.Key, error) {
+	if providers > maxProviders || auditors > maxAuditors {
+		return nil, fmt.Errorf("at most %d providers and %d auditors run in one process, not %d and %d", maxProviders, maxAuditors, providers, auditors)
 	}
 	accounts := map[string]client.Key{}
-	for _, name := range names(maxProviders) {
+	for _, name := range names(maxProviders, maxAuditors) {
 		key, err := client.LoadKey(filepath.Join(folder, name+".json"), name)
 		if err != nil {
 			return nil, err
@@ -81,7 +88,7 @@ const (
 
 // initLedger writes the genesis: KOIN for those who provide, credit for those
 // who buy.
-func initLedger(home string, accounts map[string]client.Key, epoch time.Duration) error {
+func initLedger(home string, accounts map[string]client.Key, justice Justice) error {
 	consensusKey, _, err := node.Keys(home)
 	if err != nil {
 		return err
@@ -101,10 +108,15 @@ func initLedger(home string, accounts map[string]client.Key, epoch time.Duration
 			MaxGrantSeconds: 7 * 24 * 3600, FreeTxsPerWindow: 20, FreeWindowBlocks: 600,
 		},
 		Provider:     &providerv1.Params{MinBond: 10 * koin, UnbondingSeconds: 120, MaxOffersPerProvider: 256},
-		Challenge:    challenges(epoch),
+		Challenge:    justice.Challenge(),
+		Audit:        justice.Audit(),
+		AuditFund:    auditFund,
 		VotingPeriod: 2 * time.Minute,
 	}
-	for _, name := range names(maxProviders) {
+	for i := range maxAuditors {
+		fund[auditorName(i)] = ledgerapp.Account{Koin: 1_000 * koin, Credit: 20 * credit}
+	}
+	for _, name := range names(maxProviders, maxAuditors) {
 		a, ok := fund[name]
 		if !ok {
 			a = ledgerapp.Account{Koin: 1_000 * koin}
@@ -115,25 +127,16 @@ func initLedger(home string, accounts map[string]client.Key, epoch time.Duration
 	return node.Init(home, chainID, c, time.Now().UTC())
 }
 
-// defaultChallengeEpoch is how often a devnet challenges its providers.
-const defaultChallengeEpoch = 10 * time.Minute
+// auditFund is what a devnet's auditors are paid of at first, in ucredit.
+const auditFund = 100_000_000
 
-func (c Config) challengeEpoch() time.Duration {
-	if c.ChallengeEpoch == 0 {
-		return defaultChallengeEpoch
+// withDefaults has a devnet's courts be as slow as one can watch.
+func (j Justice) withDefaults() Justice {
+	return Justice{
+		ChallengeEpoch: cmp.Or(j.ChallengeEpoch, 10*time.Minute),
+		AuditEpoch:     cmp.Or(j.AuditEpoch, 10*time.Minute),
+		CourtStep:      cmp.Or(j.CourtStep, 30*time.Second),
 	}
-	return c.ChallengeEpoch
-}
-
-// challenges are the parameters of an epoch's challenge: a fifth of it to commit,
-// and one to reveal.
-func challenges(epoch time.Duration) *challengev1.Params {
-	params := challenge.DefaultGenesis().Params
-	params.EpochSeconds = int64(epoch / time.Second)
-	params.CommitSeconds = max(1, params.EpochSeconds/5)
-	params.RevealSeconds = params.CommitSeconds
-	params.VerdictSeconds = 6 * params.EpochSeconds
-	return &params
 }
 
 // prices differ, so that the gateway has something to choose.

@@ -21,7 +21,7 @@ var ErrStatement = errors.New("the receipt states what the request did not ask f
 // leaf and every draw. An error says that the audit failed, through no fault of the
 // answer.
 func Exact(ctx context.Context, m *engine.Model, r receipt.Receipt, t receipt.Transcript, threads int) (Finding, error) {
-	q, err := Consistent(r, t)
+	q, err := Asked(r, t)
 	switch {
 	case errors.Is(err, ErrStatement):
 		return found(Refuted, -1, "%v.", err), nil
@@ -34,7 +34,7 @@ func Exact(ctx context.Context, m *engine.Model, r receipt.Receipt, t receipt.Tr
 	case q.Embed != nil:
 		return found(Inconclusive, -1, "Embeddings are not audited by this."), nil
 	}
-	prompt, err := reference.Vocabulary{Vocabulary: m.Vocabulary}.Prompt(q)
+	prompt, err := Prompt(m, r, q)
 	if err != nil {
 		return found(Inconclusive, -1, "The model cannot put the request into tokens: %v.", err), nil
 	}

@@ -15,9 +15,11 @@ func (p *Provider) dutyLoop(ctx context.Context) {
 	if p.out.Model.Class != receipt.Exact {
 		return
 	}
-	folder := filepath.Join(p.config.Home, "challenges")
-	duty.New(folder, p.out.Model.Digest, p.out.Ledger, challenged{p.out.Engine}, p.out.Key, p.log).Run(ctx, p.config.ChallengeEvery)
+	duty.New(p.challenges(), p.out.Model.Digest, p.out.Ledger, challenged{p.out.Engine}, p.out.Key, p.log).Run(ctx, p.config.ChallengeEvery)
 }
+
+// challenges is the folder of what it answered to them.
+func (p *Provider) challenges() string { return filepath.Join(p.config.Home, "challenges") }
 
 // challenged runs the model for a challenge as for any request.
 type challenged struct{ engine Engine }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/koinon/koinon/internal/provider/duty"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -72,7 +73,8 @@ func (s *session) keepEvidence(n int) error {
 		s.digest[:], output[:], s.p.now().Unix(), sealed)
 }
 
-// Evidence is what was kept of an answer that this provider gave, by its receipt.
+// Evidence is what was kept of an answer that this provider gave, by its receipt,
+// or by its statement to an epoch challenge.
 // Refusal: [ErrNoEvidence].
 func (p *Provider) Evidence(ctx context.Context, r receipt.Receipt) (Evidence, error) {
 	var t Evidence
@@ -80,6 +82,9 @@ func (p *Provider) Evidence(ctx context.Context, r receipt.Receipt) (Evidence, e
 	err := p.store.db.QueryRowContext(ctx, `SELECT sealed FROM evidence WHERE request = ? AND output = ?`, r.Request[:], r.OutputDigest[:]).Scan(&sealed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
+		if tokens, err := duty.Said(p.challenges(), r); err == nil {
+			return Evidence{Transcript: receipt.Transcript{Output: tokens}}, nil
+		}
 		return t, fmt.Errorf("%w: receipt %s", ErrNoEvidence, r.Hash().Hex())
 	case err != nil:
 		return t, fmt.Errorf("reading evidence: %w", err)

@@ -19,6 +19,7 @@ import (
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	"github.com/koinon/koinon/internal/mechanism/bisection"
 	"github.com/koinon/koinon/internal/mechanism/court"
+	"github.com/koinon/koinon/internal/proof"
 	"github.com/koinon/koinon/internal/proof/party"
 	"github.com/koinon/koinon/receipt"
 )
@@ -215,7 +216,7 @@ func (b *Bench) sealed(ctx context.Context, c *auditv1.Case) (r receipt.Receipt,
 	if t, err = b.key.Open(data); err != nil {
 		return r, t, err
 	}
-	if err := t.Verify(r); err != nil {
+	if err := proof.Belongs(r, t); err != nil {
 		return r, t, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
 	return r, t, nil

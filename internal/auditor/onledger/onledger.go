@@ -5,10 +5,12 @@ package onledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/cosmos/gogoproto/proto"
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/auditor"
 	"github.com/koinon/koinon/internal/ledger/client"
@@ -67,9 +69,28 @@ func (a *Account) Params(ctx context.Context) (auditv1.Params, error) {
 	return a.client.AuditParams(ctx)
 }
 
-// Offers lists what is sold, and by whom.
+// Offers lists what is sold now, and by whom.
 func (a *Account) Offers(ctx context.Context) ([]providerv1.Offer, error) {
-	return a.client.Offers(ctx, "", "")
+	providers, err := a.client.Providers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sells := map[string]bool{}
+	for _, p := range providers {
+		sells[p.Address] = p.Status == providerv1.Status_STATUS_ACTIVE
+	}
+	offers, err := a.client.Offers(ctx, "", "")
+	return slices.DeleteFunc(offers, func(o providerv1.Offer) bool { return !sells[o.Provider] }), err
+}
+
+// Challenges are the epoch challenges that the ledger has not forgotten.
+func (a *Account) Challenges(ctx context.Context) ([]challengev1.Challenge, error) {
+	return a.client.Challenges(ctx)
+}
+
+// Participants are those who had to answer one.
+func (a *Account) Participants(ctx context.Context, epoch int64, model string) ([]challengev1.Participant, error) {
+	return a.client.Participants(ctx, epoch, model)
 }
 
 // Rate is the audit rate of a provider, in millionths.

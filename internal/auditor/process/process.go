@@ -29,6 +29,7 @@ import (
 	"github.com/koinon/koinon/internal/proof/party"
 	"github.com/koinon/koinon/internal/proof/statistical"
 	"github.com/koinon/koinon/internal/weights"
+	"github.com/koinon/koinon/receipt"
 )
 
 // Config is everything that the owner of an auditor decides. Zero means the
@@ -134,7 +135,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	if err := register(ctx, c, ledger, account, keys, log); err != nil {
 		return err
 	}
-	buys, err := stall(ctx, c, ledger, account, keys)
+	buys, err := newStall(c, ledger, account, keys)
 	if err != nil {
 		return err
 	}
@@ -154,8 +155,16 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	return a.Run(ctx, c.Every)
 }
 
-// stall is where the auditor buys.
-func stall(ctx context.Context, c Config, ledger *client.Client, account client.Key, keys keys) (*shop.Shop, error) {
+// stall is where the auditor buys, with the purse that it keeps filled.
+type stall struct {
+	*shop.Shop
+	purse    uint64 // ucredit
+	ledger   *client.Client
+	account  client.Key
+	grantKey ed25519.PublicKey
+}
+
+func newStall(c Config, ledger *client.Client, account client.Key, keys keys) (*stall, error) {
 	pool, err := prompts.Load(c.Prompts...)
 	if err != nil {
 		return nil, err
@@ -164,33 +173,48 @@ func stall(ctx context.Context, c Config, ledger *client.Client, account client.
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(ctx, c, ledger, account, signer.Public().(ed25519.PublicKey)); err != nil {
-		return nil, err
-	}
-	return shop.New(shop.Config{
+	s, err := shop.New(shop.Config{
 		Gateways: c.Gateways, MaxCost: c.MaxCost, Pool: pool,
 		Buyer: koinonclient.Buyer{ChainID: ledger.ChainID(), Payer: account.Address(), Key: signer, Dir: filepath.Join(c.Home, "grants")},
 	}, keys.secret)
+	return &stall{s, c.Purse, ledger, account, signer.Public().(ed25519.PublicKey)}, err
+}
+
+// errPurse says that there is nothing to buy with. An auditor that cannot buy
+// still sits in court.
+var errPurse = errors.New("no credit to buy with")
+
+// Buy implements [auditor.Shop].
+func (s *stall) Buy(ctx context.Context, provider string, model receipt.Digest) (receipt.Record, error) {
+	if err := s.fill(ctx); err != nil {
+		return receipt.Record{}, err
+	}
+	return s.Shop.Buy(ctx, provider, model)
 }
 
 // fill puts credit into escrow to buy with, as far as the account has it.
-func fill(ctx context.Context, c Config, ledger *client.Client, account client.Key, grantKey ed25519.PublicKey) error {
-	escrow, err := ledger.Escrow(ctx, account.Address())
+func (s *stall) fill(ctx context.Context) error {
+	address := s.account.Address()
+	escrow, err := s.ledger.Escrow(ctx, address)
 	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		return err
 	}
-	if escrow.Available >= c.Purse/2 && bytes.Equal(escrow.GrantKey, grantKey) {
+	known := bytes.Equal(escrow.GrantKey, s.grantKey)
+	if known && escrow.Available >= s.purse/2 {
 		return nil
 	}
-	has, err := ledger.Balance(ctx, account.Address(), credit.Denom)
+	has, err := s.ledger.Balance(ctx, address, credit.Denom)
 	if err != nil {
 		return err
 	}
-	amount := min(has, c.Purse-min(c.Purse, escrow.Available))
-	if amount == 0 && escrow.Available == 0 {
-		return fmt.Errorf("%w: %s has no credit to buy with: send it some dollars, up to %s", ErrConfig, account.Address(), credit.Dollars(c.Purse))
+	amount := min(has, s.purse-min(s.purse, escrow.Available))
+	switch {
+	case amount == 0 && escrow.Available == 0:
+		return fmt.Errorf("%w: send %s some dollars, up to %s; it does its other work meanwhile", errPurse, address, credit.Dollars(s.purse))
+	case amount == 0 && known:
+		return nil
 	}
-	_, err = ledger.Send(ctx, account, &escrowv1.MsgDeposit{Payer: account.Address(), Amount: amount, GrantKey: grantKey})
+	_, err = s.ledger.Send(ctx, s.account, &escrowv1.MsgDeposit{Payer: address, Amount: amount, GrantKey: s.grantKey})
 	return err
 }
 

@@ -57,8 +57,10 @@ type GenesisConfig struct {
 	Provider *providerv1.Params
 	// Beacon are the beacon's; nil for the defaults.
 	Beacon *beaconv1.Params
-	// Audit are the court's; nil for the defaults.
-	Audit *auditv1.Params
+	// Audit are the court's; nil for the defaults. AuditFund is what auditors are
+	// paid of at first, in ucredit, of the issuer's.
+	Audit     *auditv1.Params
+	AuditFund uint64
 	// Challenge are those of the epoch challenge; nil for the defaults.
 	Challenge *challengev1.Params
 	// VotingPeriod is governance's; zero for the default.
@@ -141,8 +143,9 @@ func (app *App) fund(genesis Genesis, c *GenesisConfig) error {
 		}
 		minted = sum
 	}
-	if minted > c.Issuer.Cap {
-		return fmt.Errorf("the accounts have %d ucredit, the issuer may mint %d", minted, c.Issuer.Cap)
+	minted, carry := bits.Add64(minted, c.AuditFund, 0)
+	if carry != 0 || minted > c.Issuer.Cap {
+		return fmt.Errorf("the accounts and the audit fund have %d ucredit, the issuer may mint %d", minted, c.Issuer.Cap)
 	}
 	c.Issuer.Outstanding = minted
 	for _, v := range c.Validators {
@@ -152,6 +155,12 @@ func (app *App) fund(genesis Genesis, c *GenesisConfig) error {
 		Address: authtypes.NewModuleAddress(stakingtypes.BondedPoolName).String(),
 		Coins:   sdk.NewCoins(sdk.NewCoin(provider.BondDenom, staked)),
 	})
+	if c.AuditFund > 0 {
+		balances = append(balances, banktypes.Balance{
+			Address: authtypes.NewModuleAddress(audit.ModuleName).String(),
+			Coins:   sdk.NewCoins(sdk.NewCoin(escrow.CreditDenom, sdkmath.NewIntFromUint64(c.AuditFund))),
+		})
+	}
 	genesis[authtypes.ModuleName] = app.Codec.MustMarshalJSON(authtypes.NewGenesisState(authtypes.DefaultParams(), accounts))
 	state := banktypes.DefaultGenesisState()
 	state.Balances = balances

@@ -12,7 +12,6 @@ import (
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
 
-	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -63,15 +62,6 @@ func (c *Client) Versions(ctx context.Context, name string) ([]modelv1.Version, 
 		r, err := q.Versions(ctx, &modelv1.QueryVersionsRequest{Name: name, Pagination: page})
 		return r.GetVersions(), r.GetPagination(), err
 	})
-}
-
-// Duties returns the epoch challenges that a provider has to answer.
-func (c *Client) Duties(ctx context.Context, provider string) ([]challengev1.Duty, error) {
-	r, err := challengev1.NewQueryClient(c.conn).Open(ctx, &challengev1.QueryOpenRequest{Provider: provider})
-	if err != nil {
-		return nil, asked(err)
-	}
-	return r.Duties, nil
 }
 
 // Provider returns a provider by its address, or ErrNotFound.

@@ -54,14 +54,14 @@ type Opening struct {
 
 // Recompute computes an answer again, in one pass. Refusal: [ErrUnreadable].
 func Recompute(ctx context.Context, w Weights, r receipt.Receipt, t receipt.Transcript, threads int) (*Answer, error) {
-	q, err := proof.Consistent(r, t)
+	q, err := proof.Asked(r, t)
 	if err != nil && !errors.Is(err, proof.ErrStatement) {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if q.Embed != nil {
 		return nil, fmt.Errorf("%w: it is an embedding", ErrUnreadable)
 	}
-	prompt, err := reference.Vocabulary{Vocabulary: w.Model.Vocabulary}.Prompt(q)
+	prompt, err := proof.Prompt(w.Model, r, q)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the prompt: %w", ErrUnreadable, err)
 	}

@@ -203,6 +203,29 @@ func (a *Answerer) reveal(ctx context.Context, c challengev1.Challenge) error {
 	return err
 }
 
+// Said is what this provider answered to the challenge that a statement is about;
+// fs.ErrNotExist if nothing is kept of it.
+func Said(folder string, statement receipt.Receipt) ([]int32, error) {
+	list, err := filepath.Glob(filepath.Join(folder, "*-"+statement.Model.Hex()+".json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range list {
+		var s secret
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = json.Unmarshal(data, &s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if s.Seed == statement.Request {
+			return s.Tokens, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no answer to the challenge of seed %s", fs.ErrNotExist, statement.Request.Hex())
+}
+
 // keep is for how long files stay: longer than any challenge is open.
 const keep = 30 * 24 * time.Hour
 

@@ -225,7 +225,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	// Accusations are answered while it drains, too: their deadlines do not wait.
 	defence := defend.New(onledger.New(ledger, key), p.Evidence, g.weights(), c.Threads, log)
 	var defending sync.WaitGroup
-	defending.Go(func() { defence.Run(talk, accusations) })
+	defending.Go(func() { defence.Run(talk, min(accusations, cmp.Or(c.ChallengeEvery, accusations))) })
 	defer func() { hush(); defending.Wait() }()
 	if ready != nil {
 		ready(Info{Address: key.Address(), Model: g.model, Peer: host.Peer(), Price: c.Price, Status: o.status})

@@ -16,6 +16,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
+	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/auditor"
 	"github.com/koinon/koinon/internal/auditor/bench"
@@ -104,6 +105,16 @@ func (c account) Offers(context.Context) (list []providerv1.Offer, err error) {
 		}
 	}
 	return list, nil
+}
+
+func (c account) Challenges(ctx context.Context) ([]challengev1.Challenge, error) {
+	r, err := challengev1.NewQueryClient(c.n.Conn()).Challenges(ctx, &challengev1.QueryChallengesRequest{})
+	return r.GetChallenges(), err
+}
+
+func (c account) Participants(ctx context.Context, epoch int64, model string) ([]challengev1.Participant, error) {
+	r, err := challengev1.NewQueryClient(c.n.Conn()).Participants(ctx, &challengev1.QueryParticipantsRequest{Epoch: epoch, ModelDigest: model})
+	return r.GetParticipants(), err
 }
 
 // Buy buys like anybody.

@@ -166,7 +166,11 @@ func explainSplit(ctx context.Context, w io.Writer, address string, r receipt.Re
 	if err != nil {
 		return err
 	}
-	parts, err := split.Split(r.Cost, model.PolicyOf(version.Policy),
+	owned, err := ledger.Model(ctx, version.Name)
+	if err != nil {
+		return err
+	}
+	parts, err := split.Split(r.Cost, model.PolicyOf(version, owned.Model.Shared),
 		split.Parties{Provider: r.Provider, App: r.App, Treasury: "treasury", Model: r.Model.String()})
 	if err != nil {
 		return err

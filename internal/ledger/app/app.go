@@ -69,6 +69,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
+	"github.com/koinon/koinon/internal/ledger/x/share"
 )
 
 // Name is the application's name.
@@ -169,6 +170,7 @@ func (app *App) addModules() {
 		ibctm.NewAppModule(k.lightClient(app.Encoding)),
 		beacon.NewAppModule(k.Beacon),
 		model.NewAppModule(k.Model),
+		share.NewAppModule(k.Share),
 		provider.NewAppModule(k.Provider),
 		curation.NewAppModule(k.Curation),
 		escrow.NewAppModule(k.Escrow),
@@ -192,7 +194,7 @@ func (app *App) orderModules() {
 		banktypes.ModuleName, challenge.ModuleName, audit.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
-		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
+		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		ibcexported.ModuleName, transfertypes.ModuleName,
 	}

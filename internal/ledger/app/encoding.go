@@ -36,6 +36,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
+	"github.com/koinon/koinon/internal/ledger/x/share"
 )
 
 // AddressPrefix begins every address; validators and their consensus keys have
@@ -61,7 +62,7 @@ var messageModules = []module.AppModuleBasic{
 	distribution.AppModuleBasic{}, gov.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, authzmodule.AppModuleBasic{},
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
 	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
-	beacon.AppModule{}, model.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{}, challenge.AppModule{},
+	beacon.AppModule{}, model.AppModule{}, share.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{}, challenge.AppModule{},
 }
 
 // Encoding is how messages, transactions and state are written.

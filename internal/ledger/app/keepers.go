@@ -44,6 +44,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
+	"github.com/koinon/koinon/internal/ledger/x/share"
 )
 
 // storeKeys names every module's part of the state.
@@ -51,7 +52,7 @@ var storeKeys = []string{
 	authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey, minttypes.StoreKey,
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
-	beacon.ModuleName, model.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
+	beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -63,6 +64,7 @@ var accounts = map[string][]string{
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
 	transfertypes.ModuleName:       {authtypes.Minter, authtypes.Burner},
+	share.ModuleName:               {authtypes.Minter},
 	provider.ModuleName:            nil,
 	curation.ModuleName:            nil,
 	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
@@ -89,6 +91,7 @@ type Keepers struct {
 
 	Beacon   *beacon.Keeper
 	Model    *model.Keeper
+	Share    *share.Keeper
 	Provider *provider.Keeper
 	Curation *curation.Keeper
 	Escrow   *escrow.Keeper
@@ -130,13 +133,15 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.IBC.SetRouter(porttypes.NewRouter().AddRoute(transfertypes.ModuleName, transfer.NewIBCModule(k.Transfer)))
 
 	k.Beacon = beacon.NewKeeper(e.Codec, service(keys[beacon.ModuleName]), k.Staking, k.Slashing, authority)
-	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses)
+	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses, authority)
+	k.Share = share.NewKeeper(e.Codec, service(keys[share.ModuleName]), addresses, authtypes.NewModuleAddress(share.ModuleName), k.Bank, k.Model)
+	k.Bank.AppendSendRestriction(k.Share.BeforeSend)
 	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
 		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, authority)
 	k.Curation = curation.NewKeeper(e.Codec, service(keys[curation.ModuleName]), addresses, authtypes.NewModuleAddress(curation.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, authority)
 	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
-		k.Bank, k.Distribution, k.Model, k.Provider, k.Curation, authority)
+		k.Bank, k.Distribution, k.Model, k.Share, k.Provider, k.Curation, authority)
 	k.Audit = audit.NewKeeper(e.Codec, service(keys[audit.ModuleName]), addresses, authtypes.NewModuleAddress(audit.ModuleName),
 		k.Bank, k.Beacon, k.Model, k.Provider, k.Escrow, k.Curation, authority)
 	k.Challenge = challenge.NewKeeper(e.Codec, service(keys[challenge.ModuleName]),

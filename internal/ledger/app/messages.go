@@ -47,6 +47,7 @@ var freeMessages = []string{
 	"/koinon.escrow.v1.MsgSwapIn",
 	"/koinon.escrow.v1.MsgSwapOut",
 	"/koinon.escrow.v1.MsgWithdraw",
+	"/koinon.share.v1.MsgClaim",
 }
 
 var paidMessages = []string{
@@ -123,7 +124,12 @@ var paidMessages = []string{
 	"/koinon.escrow.v1.MsgMint",
 	"/koinon.escrow.v1.MsgRedeem",
 	"/koinon.escrow.v1.MsgSettle",
+	"/koinon.model.v1.MsgRegisterNamespace",
 	"/koinon.model.v1.MsgRegisterVersion",
+	"/koinon.model.v1.MsgSetCard",
+	"/koinon.model.v1.MsgSetStatus",
+	"/koinon.model.v1.MsgSetTag",
+	"/koinon.model.v1.MsgTransfer",
 	"/koinon.provider.v1.MsgBond",
 	"/koinon.provider.v1.MsgRegister",
 	"/koinon.provider.v1.MsgRemoveOffer",
@@ -131,6 +137,12 @@ var paidMessages = []string{
 	"/koinon.provider.v1.MsgUnbond",
 	"/koinon.provider.v1.MsgUnjail",
 	"/koinon.provider.v1.MsgUpdate",
+	"/koinon.share.v1.MsgDelegate",
+	"/koinon.share.v1.MsgIssue",
+	"/koinon.share.v1.MsgLock",
+	"/koinon.share.v1.MsgRelease",
+	"/koinon.share.v1.MsgUnlock",
+	"/koinon.share.v1.MsgVest",
 }
 
 var authorityMessages = []string{

@@ -298,6 +298,9 @@ func (l *Ledger) Check() {
 	if err := l.App.Curation.CheckBooks(ctx); err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}
+	if err := l.App.Share.CheckBooks(ctx); err != nil {
+		l.tb.Fatalf("height %d: %v", l.Height, err)
+	}
 	issuers, err := escrowv1.NewQueryClient(l.Conn()).Issuers(context.Background(), &escrowv1.QueryIssuersRequest{})
 	if err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)

@@ -10,7 +10,7 @@ import (
 // Whole is how many basis points make the whole.
 const Whole = 10_000
 
-// MaxShares bounds the owners, and the data contributors, of one policy.
+// MaxShares bounds the owners, the data contributors, and the models, of one policy.
 const MaxShares = 32
 
 // Share is one recipient's part, in basis points.
@@ -26,6 +26,9 @@ type Policy struct {
 	// app, each listing the same part.
 	CuratorsBps  uint32
 	Owners, Data []Share
+	// Royalties go to models, for their shareholders: this one's, and those that
+	// it comes from.
+	Royalties []Share
 }
 
 // Parties are who takes part in an answer; App may be empty.
@@ -52,6 +55,8 @@ const (
 	Treasury Role = "treasury"
 	// Curators is paid to a listing, for all who signalled on it.
 	Curators Role = "curators"
+	// Royalty is paid to a model, for all who hold its shares.
+	Royalty Role = "royalty"
 )
 
 // Part is one recipient's money.
@@ -65,14 +70,14 @@ type Part struct {
 var (
 	ErrSum    = errors.New("a policy's parts must add up to 10,000 basis points")
 	ErrShare  = errors.New("a share needs a recipient and at least one basis point")
-	ErrShares = fmt.Errorf("a policy has at most %d owners and %d data contributors", MaxShares, MaxShares)
+	ErrShares = fmt.Errorf("a policy has at most %d owners, %d data contributors and %d models", MaxShares, MaxShares, MaxShares)
 	ErrTwice  = errors.New("a recipient has two shares in the same role")
 )
 
 // Validate checks that a policy divides the whole, no more and no less.
 func (p Policy) Validate() error {
 	sum := uint64(p.ProviderBps) + uint64(p.AppBps) + uint64(p.TreasuryBps) + uint64(p.CuratorsBps)
-	for _, shares := range [][]Share{p.Owners, p.Data} {
+	for _, shares := range [][]Share{p.Owners, p.Data, p.Royalties} {
 		if len(shares) > MaxShares {
 			return ErrShares
 		}
@@ -113,6 +118,9 @@ func Split(amount uint64, p Policy, to Parties) ([]Part, error) {
 	give(Provider, to.Provider, p.ProviderBps)
 	for _, s := range p.Owners {
 		give(Owner, s.Recipient, s.Bps)
+	}
+	for _, s := range p.Royalties {
+		give(Royalty, s.Recipient, s.Bps)
 	}
 	for _, s := range p.Data {
 		give(Data, s.Recipient, s.Bps)

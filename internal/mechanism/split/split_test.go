@@ -20,6 +20,9 @@ func anyPolicy(t *rapid.T) Policy {
 	if part := take("owner"); part > 0 {
 		p.Owners = append(p.Owners, Share{"owner", part})
 	}
+	if part := take("royalty"); part > 0 {
+		p.Royalties = append(p.Royalties, Share{"@ada/bard", part})
+	}
 	if part := take("data"); part > 0 {
 		p.Data = append(p.Data, Share{"data", part})
 	}

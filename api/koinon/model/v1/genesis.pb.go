@@ -25,7 +25,10 @@ const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
 // GenesisState is the whole state of x/model.
 type GenesisState struct {
-	Versions []Version `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions"`
+	Versions   []Version   `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions"`
+	Namespaces []Namespace `protobuf:"bytes,2,rep,name=namespaces,proto3" json:"namespaces"`
+	Models     []Model     `protobuf:"bytes,3,rep,name=models,proto3" json:"models"`
+	Tags       []Tag       `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
@@ -68,6 +71,27 @@ func (m *GenesisState) GetVersions() []Version {
 	return nil
 }
 
+func (m *GenesisState) GetNamespaces() []Namespace {
+	if m != nil {
+		return m.Namespaces
+	}
+	return nil
+}
+
+func (m *GenesisState) GetModels() []Model {
+	if m != nil {
+		return m.Models
+	}
+	return nil
+}
+
+func (m *GenesisState) GetTags() []Tag {
+	if m != nil {
+		return m.Tags
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*GenesisState)(nil), "koinon.model.v1.GenesisState")
 }
@@ -75,20 +99,24 @@ func init() {
 func init() { proto.RegisterFile("koinon/model/v1/genesis.proto", fileDescriptor_3ad2894c8a35fffd) }
 
 var fileDescriptor_3ad2894c8a35fffd = []byte{
-	// 195 bytes of a gzipped FileDescriptorProto
+	// 268 bytes of a gzipped FileDescriptorProto
 	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xe2, 0x92, 0xcd, 0xce, 0xcf, 0xcc,
 	0xcb, 0xcf, 0xd3, 0xcf, 0xcd, 0x4f, 0x49, 0xcd, 0xd1, 0x2f, 0x33, 0xd4, 0x4f, 0x4f, 0xcd, 0x4b,
 	0x2d, 0xce, 0x2c, 0xd6, 0x2b, 0x28, 0xca, 0x2f, 0xc9, 0x17, 0xe2, 0x87, 0x48, 0xeb, 0x81, 0xa5,
 	0xf5, 0xca, 0x0c, 0xa5, 0x44, 0xd2, 0xf3, 0xd3, 0xf3, 0xc1, 0x72, 0xfa, 0x20, 0x16, 0x44, 0x99,
-	0x94, 0x34, 0xba, 0x29, 0x10, 0xf5, 0x60, 0x49, 0x25, 0x2f, 0x2e, 0x1e, 0x77, 0x88, 0xa1, 0xc1,
-	0x25, 0x89, 0x25, 0xa9, 0x42, 0x56, 0x5c, 0x1c, 0x65, 0xa9, 0x45, 0xc5, 0x99, 0xf9, 0x79, 0xc5,
-	0x12, 0x8c, 0x0a, 0xcc, 0x1a, 0xdc, 0x46, 0x12, 0x7a, 0x68, 0xd6, 0xe8, 0x85, 0x41, 0x14, 0x38,
-	0xb1, 0x9c, 0xb8, 0x27, 0xcf, 0x10, 0x04, 0x57, 0xef, 0xe4, 0x77, 0xe2, 0x91, 0x1c, 0xe3, 0x85,
-	0x47, 0x72, 0x8c, 0x0f, 0x1e, 0xc9, 0x31, 0x4e, 0x78, 0x2c, 0xc7, 0x70, 0xe1, 0xb1, 0x1c, 0xc3,
-	0x8d, 0xc7, 0x72, 0x0c, 0x51, 0x26, 0xe9, 0x99, 0x25, 0x19, 0xa5, 0x49, 0x7a, 0xc9, 0xf9, 0xb9,
-	0xfa, 0x50, 0xd7, 0x40, 0xa9, 0xc4, 0x82, 0x4c, 0x7d, 0x34, 0xf7, 0x59, 0x83, 0x19, 0x65, 0x86,
-	0x49, 0x6c, 0x60, 0x27, 0x1a, 0x03, 0x02, 0x00, 0x00, 0xff, 0xff, 0xfe, 0x44, 0x78, 0x56, 0x07,
-	0x01, 0x00, 0x00,
+	0x94, 0x34, 0xba, 0x29, 0x10, 0xf5, 0x60, 0x49, 0xa5, 0x4f, 0x8c, 0x5c, 0x3c, 0xee, 0x10, 0x53,
+	0x83, 0x4b, 0x12, 0x4b, 0x52, 0x85, 0xac, 0xb8, 0x38, 0xca, 0x52, 0x8b, 0x8a, 0x33, 0xf3, 0xf3,
+	0x8a, 0x25, 0x18, 0x15, 0x98, 0x35, 0xb8, 0x8d, 0x24, 0xf4, 0xd0, 0xec, 0xd1, 0x0b, 0x83, 0x28,
+	0x70, 0x62, 0x39, 0x71, 0x4f, 0x9e, 0x21, 0x08, 0xae, 0x5e, 0xc8, 0x81, 0x8b, 0x2b, 0x2f, 0x31,
+	0x37, 0xb5, 0xb8, 0x20, 0x31, 0x39, 0xb5, 0x58, 0x82, 0x09, 0xac, 0x5b, 0x0a, 0x43, 0xb7, 0x1f,
+	0x4c, 0x09, 0x54, 0x3f, 0x92, 0x1e, 0x21, 0x13, 0x2e, 0x36, 0xb0, 0xba, 0x62, 0x09, 0x66, 0xb0,
+	0x6e, 0x31, 0x0c, 0xdd, 0xbe, 0x20, 0x06, 0x54, 0x27, 0x54, 0xad, 0x90, 0x1e, 0x17, 0x4b, 0x49,
+	0x62, 0x7a, 0xb1, 0x04, 0x0b, 0x58, 0x8f, 0x08, 0x86, 0x9e, 0x90, 0xc4, 0x74, 0xa8, 0x0e, 0xb0,
+	0x3a, 0x27, 0xbf, 0x13, 0x8f, 0xe4, 0x18, 0x2f, 0x3c, 0x92, 0x63, 0x7c, 0xf0, 0x48, 0x8e, 0x71,
+	0xc2, 0x63, 0x39, 0x86, 0x0b, 0x8f, 0xe5, 0x18, 0x6e, 0x3c, 0x96, 0x63, 0x88, 0x32, 0x49, 0xcf,
+	0x2c, 0xc9, 0x28, 0x4d, 0xd2, 0x4b, 0xce, 0xcf, 0xd5, 0x87, 0x06, 0x1b, 0x94, 0x4a, 0x2c, 0xc8,
+	0xd4, 0x47, 0x0b, 0x48, 0x6b, 0x30, 0xa3, 0xcc, 0x30, 0x89, 0x0d, 0x1c, 0x96, 0xc6, 0x80, 0x00,
+	0x00, 0x00, 0xff, 0xff, 0x9b, 0xba, 0x1e, 0x55, 0xb0, 0x01, 0x00, 0x00,
 }
 
 func (m *GenesisState) Marshal() (dAtA []byte, err error) {
@@ -111,6 +139,48 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Tags) > 0 {
+		for iNdEx := len(m.Tags) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Tags[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if len(m.Models) > 0 {
+		for iNdEx := len(m.Models) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Models[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if len(m.Namespaces) > 0 {
+		for iNdEx := len(m.Namespaces) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Namespaces[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintGenesis(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x12
+		}
+	}
 	if len(m.Versions) > 0 {
 		for iNdEx := len(m.Versions) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -147,6 +217,24 @@ func (m *GenesisState) Size() (n int) {
 	_ = l
 	if len(m.Versions) > 0 {
 		for _, e := range m.Versions {
+			l = e.Size()
+			n += 1 + l + sovGenesis(uint64(l))
+		}
+	}
+	if len(m.Namespaces) > 0 {
+		for _, e := range m.Namespaces {
+			l = e.Size()
+			n += 1 + l + sovGenesis(uint64(l))
+		}
+	}
+	if len(m.Models) > 0 {
+		for _, e := range m.Models {
+			l = e.Size()
+			n += 1 + l + sovGenesis(uint64(l))
+		}
+	}
+	if len(m.Tags) > 0 {
+		for _, e := range m.Tags {
 			l = e.Size()
 			n += 1 + l + sovGenesis(uint64(l))
 		}
@@ -220,6 +308,108 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 			}
 			m.Versions = append(m.Versions, Version{})
 			if err := m.Versions[len(m.Versions)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Namespaces", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Namespaces = append(m.Namespaces, Namespace{})
+			if err := m.Namespaces[len(m.Namespaces)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Models", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Models = append(m.Models, Model{})
+			if err := m.Models[len(m.Models)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tags", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowGenesis
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthGenesis
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tags = append(m.Tags, Tag{})
+			if err := m.Tags[len(m.Tags)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

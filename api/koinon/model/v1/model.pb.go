@@ -54,6 +54,44 @@ func (VerificationClass) EnumDescriptor() ([]byte, []int) {
 	return fileDescriptor_6d34839810fd8228, []int{0}
 }
 
+// Status is how far a version's life has come.
+type Status int32
+
+const (
+	Status_STATUS_UNSPECIFIED Status = 0
+	// STATUS_DRAFT: registered and not for sale.
+	Status_STATUS_DRAFT  Status = 1
+	Status_STATUS_LISTED Status = 2
+	// STATUS_DEPRECATED: still served; who asks for the model by name gets another.
+	Status_STATUS_DEPRECATED Status = 3
+	// STATUS_WITHDRAWN: takes no new offers and is not matched.
+	Status_STATUS_WITHDRAWN Status = 4
+)
+
+var Status_name = map[int32]string{
+	0: "STATUS_UNSPECIFIED",
+	1: "STATUS_DRAFT",
+	2: "STATUS_LISTED",
+	3: "STATUS_DEPRECATED",
+	4: "STATUS_WITHDRAWN",
+}
+
+var Status_value = map[string]int32{
+	"STATUS_UNSPECIFIED": 0,
+	"STATUS_DRAFT":       1,
+	"STATUS_LISTED":      2,
+	"STATUS_DEPRECATED":  3,
+	"STATUS_WITHDRAWN":   4,
+}
+
+func (x Status) String() string {
+	return proto.EnumName(Status_name, int32(x))
+}
+
+func (Status) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{1}
+}
+
 // Share is one recipient's part of a redemption, in basis points (1/10,000).
 type Share struct {
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -108,13 +146,16 @@ func (m *Share) GetBps() uint32 {
 }
 
 // Policy splits every redemption of a model version. provider_bps, app_bps,
-// treasury_bps, curators_bps and all owners' and data contributors' shares sum to 10,000.
+// treasury_bps, curators_bps, all owners' and data contributors' shares, and what
+// the version owes for its parents, sum to 10,000.
 type Policy struct {
-	ProviderBps uint32  `protobuf:"varint,1,opt,name=provider_bps,json=providerBps,proto3" json:"provider_bps,omitempty"`
-	AppBps      uint32  `protobuf:"varint,2,opt,name=app_bps,json=appBps,proto3" json:"app_bps,omitempty"`
-	TreasuryBps uint32  `protobuf:"varint,3,opt,name=treasury_bps,json=treasuryBps,proto3" json:"treasury_bps,omitempty"`
-	Owners      []Share `protobuf:"bytes,4,rep,name=owners,proto3" json:"owners"`
-	Data        []Share `protobuf:"bytes,5,rep,name=data,proto3" json:"data"`
+	ProviderBps uint32 `protobuf:"varint,1,opt,name=provider_bps,json=providerBps,proto3" json:"provider_bps,omitempty"`
+	AppBps      uint32 `protobuf:"varint,2,opt,name=app_bps,json=appBps,proto3" json:"app_bps,omitempty"`
+	TreasuryBps uint32 `protobuf:"varint,3,opt,name=treasury_bps,json=treasuryBps,proto3" json:"treasury_bps,omitempty"`
+	// owners are paid until the model has shares; then their parts together are
+	// its shareholders'.
+	Owners []Share `protobuf:"bytes,4,rep,name=owners,proto3" json:"owners"`
+	Data   []Share `protobuf:"bytes,5,rep,name=data,proto3" json:"data"`
 	// curators_bps is for those who signalled on the model, the provider and the app.
 	CuratorsBps uint32 `protobuf:"varint,6,opt,name=curators_bps,json=curatorsBps,proto3" json:"curators_bps,omitempty"`
 }
@@ -194,6 +235,407 @@ func (m *Policy) GetCuratorsBps() uint32 {
 	return 0
 }
 
+// Debt is what a version owes a model that it comes from, in basis points of
+// every redemption.
+type Debt struct {
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Bps   uint32 `protobuf:"varint,2,opt,name=bps,proto3" json:"bps,omitempty"`
+}
+
+func (m *Debt) Reset()         { *m = Debt{} }
+func (m *Debt) String() string { return proto.CompactTextString(m) }
+func (*Debt) ProtoMessage()    {}
+func (*Debt) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{2}
+}
+func (m *Debt) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Debt) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Debt.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Debt) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Debt.Merge(m, src)
+}
+func (m *Debt) XXX_Size() int {
+	return m.Size()
+}
+func (m *Debt) XXX_DiscardUnknown() {
+	xxx_messageInfo_Debt.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Debt proto.InternalMessageInfo
+
+func (m *Debt) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *Debt) GetBps() uint32 {
+	if m != nil {
+		return m.Bps
+	}
+	return 0
+}
+
+// Evaluation is one result that a card claims.
+type Evaluation struct {
+	Dataset string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	Metric  string `protobuf:"bytes,2,opt,name=metric,proto3" json:"metric,omitempty"`
+	// value is in millionths of the metric's unit.
+	Value int64 `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
+}
+
+func (m *Evaluation) Reset()         { *m = Evaluation{} }
+func (m *Evaluation) String() string { return proto.CompactTextString(m) }
+func (*Evaluation) ProtoMessage()    {}
+func (*Evaluation) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{3}
+}
+func (m *Evaluation) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Evaluation) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Evaluation.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Evaluation) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Evaluation.Merge(m, src)
+}
+func (m *Evaluation) XXX_Size() int {
+	return m.Size()
+}
+func (m *Evaluation) XXX_DiscardUnknown() {
+	xxx_messageInfo_Evaluation.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Evaluation proto.InternalMessageInfo
+
+func (m *Evaluation) GetDataset() string {
+	if m != nil {
+		return m.Dataset
+	}
+	return ""
+}
+
+func (m *Evaluation) GetMetric() string {
+	if m != nil {
+		return m.Metric
+	}
+	return ""
+}
+
+func (m *Evaluation) GetValue() int64 {
+	if m != nil {
+		return m.Value
+	}
+	return 0
+}
+
+// Card is what Hugging Face's model cards say in their head, and the digest of
+// the whole.
+type Card struct {
+	// digest is "sha256:…" of the card's text; empty if there is none.
+	Digest string `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// base_model is a name as its authors write it, such as "org/model".
+	BaseModel string `protobuf:"bytes,2,opt,name=base_model,json=baseModel,proto3" json:"base_model,omitempty"`
+	// languages are BCP 47 tags.
+	Languages []string `protobuf:"bytes,3,rep,name=languages,proto3" json:"languages,omitempty"`
+	// pipeline_tag is the task, such as "text-generation".
+	PipelineTag string       `protobuf:"bytes,4,opt,name=pipeline_tag,json=pipelineTag,proto3" json:"pipeline_tag,omitempty"`
+	Evaluations []Evaluation `protobuf:"bytes,5,rep,name=evaluations,proto3" json:"evaluations"`
+}
+
+func (m *Card) Reset()         { *m = Card{} }
+func (m *Card) String() string { return proto.CompactTextString(m) }
+func (*Card) ProtoMessage()    {}
+func (*Card) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{4}
+}
+func (m *Card) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Card) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Card.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Card) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Card.Merge(m, src)
+}
+func (m *Card) XXX_Size() int {
+	return m.Size()
+}
+func (m *Card) XXX_DiscardUnknown() {
+	xxx_messageInfo_Card.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Card proto.InternalMessageInfo
+
+func (m *Card) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
+}
+
+func (m *Card) GetBaseModel() string {
+	if m != nil {
+		return m.BaseModel
+	}
+	return ""
+}
+
+func (m *Card) GetLanguages() []string {
+	if m != nil {
+		return m.Languages
+	}
+	return nil
+}
+
+func (m *Card) GetPipelineTag() string {
+	if m != nil {
+		return m.PipelineTag
+	}
+	return ""
+}
+
+func (m *Card) GetEvaluations() []Evaluation {
+	if m != nil {
+		return m.Evaluations
+	}
+	return nil
+}
+
+// Namespace is owned by an account, which alone adds models to it.
+type Namespace struct {
+	// name begins with "@".
+	Name      string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Owner     string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	CreatedAt int64  `protobuf:"varint,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+}
+
+func (m *Namespace) Reset()         { *m = Namespace{} }
+func (m *Namespace) String() string { return proto.CompactTextString(m) }
+func (*Namespace) ProtoMessage()    {}
+func (*Namespace) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{5}
+}
+func (m *Namespace) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Namespace) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Namespace.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Namespace) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Namespace.Merge(m, src)
+}
+func (m *Namespace) XXX_Size() int {
+	return m.Size()
+}
+func (m *Namespace) XXX_DiscardUnknown() {
+	xxx_messageInfo_Namespace.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Namespace proto.InternalMessageInfo
+
+func (m *Namespace) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *Namespace) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *Namespace) GetCreatedAt() int64 {
+	if m != nil {
+		return m.CreatedAt
+	}
+	return 0
+}
+
+// Model is a name with all its versions. Its owner adds versions, moves tags and
+// changes the status of versions.
+type Model struct {
+	// name is plain, or NAMESPACE/NAME.
+	Name      string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Owner     string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	CreatedAt int64  `protobuf:"varint,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// shared says that shares were issued: its royalties are their holders'.
+	Shared bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+}
+
+func (m *Model) Reset()         { *m = Model{} }
+func (m *Model) String() string { return proto.CompactTextString(m) }
+func (*Model) ProtoMessage()    {}
+func (*Model) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{6}
+}
+func (m *Model) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Model) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Model.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Model) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Model.Merge(m, src)
+}
+func (m *Model) XXX_Size() int {
+	return m.Size()
+}
+func (m *Model) XXX_DiscardUnknown() {
+	xxx_messageInfo_Model.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Model proto.InternalMessageInfo
+
+func (m *Model) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *Model) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *Model) GetCreatedAt() int64 {
+	if m != nil {
+		return m.CreatedAt
+	}
+	return 0
+}
+
+func (m *Model) GetShared() bool {
+	if m != nil {
+		return m.Shared
+	}
+	return false
+}
+
+// Tag points to one of a model's versions, and may be moved.
+type Tag struct {
+	Model   string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Tag     string `protobuf:"bytes,2,opt,name=tag,proto3" json:"tag,omitempty"`
+	Digest  string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	MovedAt int64  `protobuf:"varint,4,opt,name=moved_at,json=movedAt,proto3" json:"moved_at,omitempty"`
+}
+
+func (m *Tag) Reset()         { *m = Tag{} }
+func (m *Tag) String() string { return proto.CompactTextString(m) }
+func (*Tag) ProtoMessage()    {}
+func (*Tag) Descriptor() ([]byte, []int) {
+	return fileDescriptor_6d34839810fd8228, []int{7}
+}
+func (m *Tag) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Tag) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Tag.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Tag) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Tag.Merge(m, src)
+}
+func (m *Tag) XXX_Size() int {
+	return m.Size()
+}
+func (m *Tag) XXX_DiscardUnknown() {
+	xxx_messageInfo_Tag.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Tag proto.InternalMessageInfo
+
+func (m *Tag) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *Tag) GetTag() string {
+	if m != nil {
+		return m.Tag
+	}
+	return ""
+}
+
+func (m *Tag) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
+}
+
+func (m *Tag) GetMovedAt() int64 {
+	if m != nil {
+		return m.MovedAt
+	}
+	return 0
+}
+
 // Version is one immutable version of a model. Its bytes are named by digest.
 type Version struct {
 	// digest is "sha256:" and the 64 hexadecimal digits of the manifest's SHA-256.
@@ -218,13 +660,23 @@ type Version struct {
 	// weights_root is, of an exact version, the digest over the rows of its weights,
 	// by which single rows are proved in a dispute; empty otherwise.
 	WeightsRoot string `protobuf:"bytes,14,opt,name=weights_root,json=weightsRoot,proto3" json:"weights_root,omitempty"`
+	Status      Status `protobuf:"varint,15,opt,name=status,proto3,enum=koinon.model.v1.Status" json:"status,omitempty"`
+	// parents are the digests of the versions it was made from.
+	Parents []string `protobuf:"bytes,16,rep,name=parents,proto3" json:"parents,omitempty"`
+	// derivative_bps is what its licence asks of derivatives, of every redemption.
+	DerivativeBps uint32 `protobuf:"varint,17,opt,name=derivative_bps,json=derivativeBps,proto3" json:"derivative_bps,omitempty"`
+	// depth is how many models it stands below the first.
+	Depth uint32 `protobuf:"varint,18,opt,name=depth,proto3" json:"depth,omitempty"`
+	// owes was computed from its parents when it was registered.
+	Owes []Debt `protobuf:"bytes,19,rep,name=owes,proto3" json:"owes"`
+	Card Card   `protobuf:"bytes,20,opt,name=card,proto3" json:"card"`
 }
 
 func (m *Version) Reset()         { *m = Version{} }
 func (m *Version) String() string { return proto.CompactTextString(m) }
 func (*Version) ProtoMessage()    {}
 func (*Version) Descriptor() ([]byte, []int) {
-	return fileDescriptor_6d34839810fd8228, []int{2}
+	return fileDescriptor_6d34839810fd8228, []int{8}
 }
 func (m *Version) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -351,57 +803,128 @@ func (m *Version) GetWeightsRoot() string {
 	return ""
 }
 
+func (m *Version) GetStatus() Status {
+	if m != nil {
+		return m.Status
+	}
+	return Status_STATUS_UNSPECIFIED
+}
+
+func (m *Version) GetParents() []string {
+	if m != nil {
+		return m.Parents
+	}
+	return nil
+}
+
+func (m *Version) GetDerivativeBps() uint32 {
+	if m != nil {
+		return m.DerivativeBps
+	}
+	return 0
+}
+
+func (m *Version) GetDepth() uint32 {
+	if m != nil {
+		return m.Depth
+	}
+	return 0
+}
+
+func (m *Version) GetOwes() []Debt {
+	if m != nil {
+		return m.Owes
+	}
+	return nil
+}
+
+func (m *Version) GetCard() Card {
+	if m != nil {
+		return m.Card
+	}
+	return Card{}
+}
+
 func init() {
 	proto.RegisterEnum("koinon.model.v1.VerificationClass", VerificationClass_name, VerificationClass_value)
+	proto.RegisterEnum("koinon.model.v1.Status", Status_name, Status_value)
 	proto.RegisterType((*Share)(nil), "koinon.model.v1.Share")
 	proto.RegisterType((*Policy)(nil), "koinon.model.v1.Policy")
+	proto.RegisterType((*Debt)(nil), "koinon.model.v1.Debt")
+	proto.RegisterType((*Evaluation)(nil), "koinon.model.v1.Evaluation")
+	proto.RegisterType((*Card)(nil), "koinon.model.v1.Card")
+	proto.RegisterType((*Namespace)(nil), "koinon.model.v1.Namespace")
+	proto.RegisterType((*Model)(nil), "koinon.model.v1.Model")
+	proto.RegisterType((*Tag)(nil), "koinon.model.v1.Tag")
 	proto.RegisterType((*Version)(nil), "koinon.model.v1.Version")
 }
 
 func init() { proto.RegisterFile("koinon/model/v1/model.proto", fileDescriptor_6d34839810fd8228) }
 
 var fileDescriptor_6d34839810fd8228 = []byte{
-	// 629 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x94, 0xdf, 0x6a, 0x1a, 0x4f,
-	0x14, 0xc7, 0xdd, 0xa8, 0xeb, 0xcf, 0xa3, 0xc9, 0xcf, 0x0e, 0x21, 0x19, 0xfa, 0x67, 0x6b, 0x84,
-	0x82, 0xf4, 0x42, 0x9b, 0x3f, 0x85, 0x42, 0xaf, 0xd4, 0x1a, 0x58, 0x08, 0x69, 0x58, 0x6d, 0x28,
-	0xbd, 0x59, 0xc6, 0xdd, 0xa9, 0x0e, 0xd5, 0x9d, 0xed, 0xcc, 0x68, 0x6a, 0x9e, 0xa2, 0x8f, 0x95,
-	0xcb, 0x5c, 0xf6, 0xaa, 0x84, 0xe4, 0x0d, 0xfa, 0x04, 0x65, 0x66, 0x56, 0x9a, 0x26, 0x2d, 0xf4,
-	0xca, 0x73, 0x3e, 0xe7, 0x7b, 0xc6, 0xef, 0x9c, 0xc3, 0x2c, 0x3c, 0xfa, 0xc4, 0x59, 0xc2, 0x93,
-	0xf6, 0x8c, 0xc7, 0x74, 0xda, 0x5e, 0xec, 0xda, 0xa0, 0x95, 0x0a, 0xae, 0x38, 0xfa, 0xdf, 0x16,
-	0x5b, 0x96, 0x2d, 0x76, 0x1f, 0x6e, 0x8e, 0xf9, 0x98, 0x9b, 0x5a, 0x5b, 0x47, 0x56, 0xd6, 0xd8,
-	0x87, 0xe2, 0x60, 0x42, 0x04, 0x45, 0x18, 0x4a, 0x24, 0x8e, 0x05, 0x95, 0x12, 0x3b, 0x75, 0xa7,
-	0x59, 0x0e, 0x56, 0x29, 0xaa, 0x41, 0x7e, 0x94, 0x4a, 0xbc, 0x56, 0x77, 0x9a, 0xeb, 0x81, 0x0e,
-	0x1b, 0x3f, 0x1c, 0x70, 0x4f, 0xf8, 0x94, 0x45, 0x4b, 0xb4, 0x03, 0xd5, 0x54, 0xf0, 0x05, 0x8b,
-	0xa9, 0x08, 0xb5, 0xca, 0x31, 0xaa, 0xca, 0x8a, 0x75, 0x53, 0x89, 0xb6, 0xa1, 0x44, 0xd2, 0x34,
-	0xfc, 0x75, 0x86, 0x4b, 0xd2, 0x54, 0x17, 0x76, 0xa0, 0xaa, 0x04, 0x25, 0x72, 0x2e, 0x96, 0xa6,
-	0x9a, 0xb7, 0xbd, 0x2b, 0xa6, 0x25, 0x07, 0xe0, 0xf2, 0xb3, 0x84, 0x0a, 0x89, 0x0b, 0xf5, 0x7c,
-	0xb3, 0xb2, 0xb7, 0xd5, 0xba, 0x73, 0xad, 0x96, 0x71, 0xdf, 0x2d, 0x5c, 0x7c, 0x7f, 0x9a, 0x0b,
-	0x32, 0x2d, 0x7a, 0x01, 0x85, 0x98, 0x28, 0x82, 0x8b, 0xff, 0xd0, 0x63, 0x94, 0xda, 0x4a, 0x34,
-	0x17, 0x44, 0x71, 0x21, 0x8d, 0x15, 0xd7, 0x5a, 0x59, 0xb1, 0x6e, 0x2a, 0x1b, 0x57, 0x79, 0x28,
-	0x9d, 0x52, 0x21, 0x19, 0x4f, 0xd0, 0x16, 0xb8, 0x31, 0x1b, 0x53, 0xa9, 0xb2, 0x59, 0x65, 0x19,
-	0x42, 0x50, 0x48, 0xc8, 0x8c, 0x9a, 0x7b, 0x96, 0x03, 0x13, 0xeb, 0xc1, 0x2e, 0x6c, 0x9b, 0xb9,
-	0x60, 0x39, 0x58, 0xa5, 0x68, 0x13, 0x8a, 0xc6, 0x30, 0x2e, 0x18, 0x6e, 0x13, 0xf4, 0x0a, 0x8a,
-	0xd1, 0x94, 0x48, 0x89, 0x8b, 0x75, 0xa7, 0xb9, 0xb1, 0xd7, 0xb8, 0xe7, 0xfe, 0x94, 0x0a, 0xf6,
-	0x91, 0x45, 0x44, 0x31, 0x9e, 0xf4, 0xb4, 0x32, 0xb0, 0x0d, 0xe8, 0x25, 0xb8, 0xa9, 0xd9, 0x8a,
-	0xb1, 0x5f, 0xd9, 0xdb, 0xbe, 0xd7, 0x6a, 0x97, 0xb6, 0x9a, 0x96, 0x15, 0x6b, 0x83, 0x53, 0x16,
-	0xd1, 0x44, 0x52, 0x5c, 0xb2, 0x06, 0xb3, 0x14, 0x35, 0xa0, 0x4a, 0x44, 0x34, 0x61, 0x8a, 0x46,
-	0x6a, 0x2e, 0x28, 0xfe, 0xcf, 0x94, 0x7f, 0x63, 0xc8, 0x03, 0x48, 0x89, 0x20, 0x33, 0xaa, 0xf4,
-	0x96, 0xca, 0x75, 0xa7, 0x59, 0x08, 0x6e, 0x11, 0xf4, 0x04, 0x40, 0xb2, 0x73, 0x1a, 0x8e, 0x96,
-	0x8a, 0x4a, 0x0c, 0xa6, 0x5e, 0xd6, 0xa4, 0xab, 0x01, 0x7a, 0x06, 0x1b, 0x11, 0x4f, 0x14, 0xfd,
-	0xa2, 0xc2, 0x29, 0x4d, 0xc6, 0x6a, 0x82, 0x2b, 0x66, 0xf4, 0xeb, 0x19, 0x3d, 0x32, 0x50, 0x3b,
-	0xf9, 0x3c, 0x27, 0x89, 0x62, 0xe7, 0xe6, 0xda, 0xb8, 0x6a, 0x9d, 0xdc, 0x66, 0xfa, 0x9f, 0x22,
-	0x41, 0x89, 0xa2, 0x71, 0x48, 0x14, 0x5e, 0xaf, 0x3b, 0xcd, 0x7c, 0x50, 0xce, 0x48, 0x47, 0xe9,
-	0x15, 0x9f, 0x51, 0x36, 0x9e, 0x28, 0x19, 0x0a, 0xce, 0x15, 0xde, 0x30, 0x47, 0x54, 0x32, 0x16,
-	0x70, 0xae, 0x9e, 0x2f, 0xe1, 0xc1, 0xbd, 0xe1, 0xa2, 0x06, 0x78, 0xa7, 0xfd, 0xc0, 0x3f, 0xf4,
-	0x7b, 0x9d, 0xa1, 0xff, 0xf6, 0x38, 0xec, 0x1d, 0x75, 0x06, 0x83, 0xf0, 0xdd, 0xf1, 0xe0, 0xa4,
-	0xdf, 0xf3, 0x0f, 0xfd, 0xfe, 0x9b, 0x5a, 0x0e, 0x3d, 0x06, 0xfc, 0x07, 0x4d, 0xff, 0x7d, 0xa7,
-	0x37, 0xac, 0x39, 0x7f, 0x39, 0x61, 0x30, 0xec, 0x0c, 0xfd, 0xc1, 0xd0, 0xef, 0x75, 0x8e, 0x6a,
-	0x6b, 0xdd, 0xe3, 0x8b, 0x6b, 0xcf, 0xb9, 0xbc, 0xf6, 0x9c, 0xab, 0x6b, 0xcf, 0xf9, 0x7a, 0xe3,
-	0xe5, 0x2e, 0x6f, 0xbc, 0xdc, 0xb7, 0x1b, 0x2f, 0xf7, 0xe1, 0x60, 0xcc, 0xd4, 0x64, 0x3e, 0x6a,
-	0x45, 0x7c, 0xd6, 0xce, 0x1e, 0x7c, 0xf6, 0x43, 0x52, 0xd6, 0xbe, 0xf3, 0x09, 0x78, 0x6d, 0x82,
-	0xc5, 0xee, 0xc8, 0x35, 0xcf, 0x7b, 0xff, 0x67, 0x00, 0x00, 0x00, 0xff, 0xff, 0xe8, 0x04, 0x89,
-	0x5e, 0x24, 0x04, 0x00, 0x00,
+	// 987 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x55, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0xcf, 0xc6, 0x6b, 0xbb, 0x7e, 0x76, 0x52, 0x67, 0x48, 0xd3, 0x85, 0x16, 0x93, 0xac, 0x84,
+	0x14, 0xf5, 0x60, 0x93, 0xb4, 0x48, 0x48, 0x9c, 0x1c, 0xc7, 0x11, 0x96, 0x42, 0x88, 0xd6, 0x6e,
+	0x8a, 0xb8, 0x2c, 0xe3, 0xdd, 0x61, 0xbd, 0xc2, 0xde, 0x59, 0x66, 0xc6, 0x0e, 0xe9, 0xa7, 0xe0,
+	0x3b, 0x71, 0xa9, 0x38, 0xf5, 0xc8, 0x09, 0xa1, 0xe4, 0x1b, 0xf0, 0x09, 0xd0, 0x9b, 0x99, 0x6d,
+	0xdc, 0xb8, 0x91, 0x38, 0x70, 0xda, 0x79, 0xbf, 0xf7, 0xff, 0xf7, 0x66, 0xde, 0xc2, 0x93, 0x9f,
+	0x79, 0x9a, 0xf1, 0xac, 0x33, 0xe3, 0x31, 0x9b, 0x76, 0x16, 0x07, 0xe6, 0xd0, 0xce, 0x05, 0x57,
+	0x9c, 0x3c, 0x34, 0xca, 0xb6, 0xc1, 0x16, 0x07, 0x9f, 0x6c, 0x27, 0x3c, 0xe1, 0x5a, 0xd7, 0xc1,
+	0x93, 0x31, 0xf3, 0x9f, 0x43, 0x79, 0x38, 0xa1, 0x82, 0x11, 0x0f, 0xaa, 0x34, 0x8e, 0x05, 0x93,
+	0xd2, 0x73, 0x76, 0x9d, 0xfd, 0x5a, 0x50, 0x88, 0xa4, 0x09, 0xa5, 0x71, 0x2e, 0xbd, 0xf5, 0x5d,
+	0x67, 0x7f, 0x23, 0xc0, 0xa3, 0xff, 0x8f, 0x03, 0x95, 0x73, 0x3e, 0x4d, 0xa3, 0x2b, 0xb2, 0x07,
+	0x8d, 0x5c, 0xf0, 0x45, 0x1a, 0x33, 0x11, 0xa2, 0x95, 0xa3, 0xad, 0xea, 0x05, 0x76, 0x94, 0x4b,
+	0xf2, 0x18, 0xaa, 0x34, 0xcf, 0xc3, 0xdb, 0x18, 0x15, 0x9a, 0xe7, 0xa8, 0xd8, 0x83, 0x86, 0x12,
+	0x8c, 0xca, 0xb9, 0xb8, 0xd2, 0xda, 0x92, 0xf1, 0x2d, 0x30, 0x34, 0x79, 0x01, 0x15, 0x7e, 0x99,
+	0x31, 0x21, 0x3d, 0x77, 0xb7, 0xb4, 0x5f, 0x3f, 0xdc, 0x69, 0xdf, 0x69, 0xab, 0xad, 0xab, 0x3f,
+	0x72, 0xdf, 0xfc, 0xf5, 0xd9, 0x5a, 0x60, 0x6d, 0xc9, 0x17, 0xe0, 0xc6, 0x54, 0x51, 0xaf, 0xfc,
+	0x1f, 0x7c, 0xb4, 0x25, 0x96, 0x12, 0xcd, 0x05, 0x55, 0x5c, 0x48, 0x5d, 0x4a, 0xc5, 0x94, 0x52,
+	0x60, 0x47, 0xb9, 0xf4, 0xdb, 0xe0, 0x1e, 0xb3, 0xb1, 0x22, 0xdb, 0x50, 0xd6, 0x81, 0x2c, 0x4d,
+	0x46, 0xf8, 0x00, 0x49, 0x23, 0x80, 0xfe, 0x82, 0x4e, 0xe7, 0x54, 0xa5, 0x3c, 0x43, 0x7a, 0x31,
+	0x91, 0x64, 0xaa, 0xa0, 0xd7, 0x8a, 0x64, 0x07, 0x2a, 0x33, 0xa6, 0x44, 0x1a, 0x69, 0xe7, 0x5a,
+	0x60, 0x25, 0xcc, 0x83, 0xee, 0x4c, 0xd3, 0x52, 0x0a, 0x8c, 0xe0, 0xff, 0xee, 0x80, 0xdb, 0xa3,
+	0x22, 0x46, 0xb7, 0x38, 0x4d, 0x98, 0x2c, 0xe2, 0x59, 0x89, 0x7c, 0x0a, 0x30, 0xa6, 0x92, 0x85,
+	0xa6, 0x46, 0x13, 0xb2, 0x86, 0xc8, 0xb7, 0xba, 0xce, 0xa7, 0x50, 0x9b, 0xd2, 0x2c, 0x99, 0xd3,
+	0x84, 0x21, 0xe1, 0x25, 0xd4, 0xbe, 0x03, 0xf4, 0x34, 0xd3, 0x9c, 0x4d, 0xd3, 0x8c, 0x85, 0x8a,
+	0x26, 0x9e, 0xab, 0xdd, 0xeb, 0x05, 0x36, 0xa2, 0x09, 0xe9, 0x41, 0x9d, 0xbd, 0x6b, 0x4b, 0x5a,
+	0x8a, 0x9f, 0xac, 0x50, 0x7c, 0xdb, 0xba, 0xe5, 0x79, 0xd9, 0xcb, 0x1f, 0x41, 0xed, 0x8c, 0xce,
+	0x98, 0xcc, 0x69, 0xc4, 0x08, 0x01, 0x37, 0xa3, 0x33, 0x66, 0xfb, 0xd0, 0x67, 0x6c, 0x5e, 0xcf,
+	0xd2, 0x36, 0x60, 0x04, 0xec, 0x2d, 0x12, 0x8c, 0x2a, 0x16, 0x87, 0x54, 0x59, 0x5e, 0x6a, 0x16,
+	0xe9, 0x2a, 0x7f, 0x02, 0x65, 0xd3, 0xe4, 0xff, 0x15, 0x11, 0x49, 0x96, 0x78, 0x57, 0x62, 0xcd,
+	0xc4, 0x83, 0xc0, 0x4a, 0xfe, 0x8f, 0x50, 0x42, 0x2e, 0xee, 0xbd, 0x0a, 0xc8, 0x9d, 0xc9, 0x83,
+	0xc7, 0xa5, 0x59, 0x95, 0xde, 0x9b, 0xd5, 0xc7, 0xf0, 0x60, 0xc6, 0x17, 0x26, 0xb7, 0xab, 0x73,
+	0x57, 0xb5, 0xdc, 0x55, 0xfe, 0x1f, 0x65, 0xa8, 0x5e, 0x30, 0x21, 0xf1, 0xee, 0xdc, 0x37, 0xea,
+	0xa2, 0xcd, 0xf5, 0xa5, 0x36, 0x3d, 0xa8, 0x2e, 0x8c, 0x9b, 0xcd, 0x55, 0x88, 0xb7, 0x04, 0xb8,
+	0xcb, 0x04, 0x7c, 0x05, 0xe5, 0x68, 0x4a, 0x25, 0x0e, 0xd2, 0xd9, 0xdf, 0x3c, 0xf4, 0x57, 0x06,
+	0x79, 0xc1, 0x44, 0xfa, 0x53, 0x1a, 0xe9, 0xc1, 0xf5, 0xd0, 0x32, 0x30, 0x0e, 0xe4, 0x4b, 0xa8,
+	0xe4, 0x7a, 0x07, 0xe8, 0xc7, 0x52, 0x3f, 0x7c, 0xbc, 0xe2, 0x6a, 0x56, 0x44, 0xf1, 0x36, 0x8d,
+	0x31, 0x16, 0x38, 0x4d, 0x23, 0x96, 0x49, 0xe6, 0x55, 0x4d, 0x81, 0x56, 0x24, 0x3e, 0x34, 0xa8,
+	0x88, 0x26, 0xa9, 0x62, 0x91, 0x9a, 0x0b, 0xe6, 0x3d, 0xd0, 0xea, 0xf7, 0x30, 0xd2, 0x02, 0xc8,
+	0xa9, 0xa0, 0x33, 0xa6, 0x70, 0x27, 0xd4, 0x76, 0x9d, 0x7d, 0x37, 0x58, 0x42, 0x70, 0x9e, 0x32,
+	0x7d, 0xcd, 0xc2, 0xf1, 0x95, 0x62, 0xd2, 0x03, 0xad, 0xaf, 0x21, 0x72, 0x84, 0x00, 0xf9, 0x1c,
+	0x36, 0x23, 0x9e, 0x29, 0xf6, 0xab, 0x0a, 0xa7, 0x2c, 0x4b, 0xd4, 0xc4, 0xab, 0xeb, 0x07, 0xbb,
+	0x61, 0xd1, 0x53, 0x0d, 0x62, 0x25, 0xbf, 0xcc, 0x69, 0xa6, 0xd2, 0xd7, 0xba, 0x6d, 0xaf, 0x61,
+	0x2a, 0x59, 0xc6, 0xee, 0xdc, 0x9c, 0x8d, 0xbb, 0x37, 0x67, 0x0f, 0x1a, 0x97, 0x2c, 0x4d, 0x26,
+	0x4a, 0x86, 0x82, 0x73, 0xe5, 0x6d, 0x9a, 0x97, 0x64, 0xb1, 0x80, 0x73, 0x45, 0x3a, 0x50, 0x91,
+	0x8a, 0xaa, 0xb9, 0xf4, 0x1e, 0x6a, 0xee, 0x57, 0x09, 0x1c, 0x6a, 0x75, 0x60, 0xcd, 0x90, 0xba,
+	0x9c, 0x0a, 0x96, 0x29, 0xe9, 0x35, 0xf5, 0xcb, 0x2d, 0x44, 0xec, 0x2b, 0x66, 0x22, 0x5d, 0x50,
+	0x95, 0x2e, 0x98, 0x5e, 0x60, 0x5b, 0xa6, 0xaf, 0x5b, 0x14, 0xb7, 0xe9, 0x36, 0x94, 0x63, 0x96,
+	0xab, 0x89, 0x47, 0xb4, 0xd6, 0x08, 0xa4, 0x03, 0x2e, 0xbf, 0x64, 0xd2, 0xfb, 0x48, 0x3f, 0xe5,
+	0x47, 0x2b, 0x55, 0xe0, 0xd6, 0x2b, 0x96, 0x25, 0x1a, 0xa2, 0x43, 0x44, 0x45, 0xec, 0x6d, 0xeb,
+	0xb9, 0xaf, 0x3a, 0xe0, 0x7e, 0x2a, 0x1c, 0xd0, 0xf0, 0xd9, 0x15, 0x6c, 0xad, 0x5c, 0x23, 0xe2,
+	0x43, 0xeb, 0xa2, 0x1f, 0x0c, 0x4e, 0x06, 0xbd, 0xee, 0x68, 0xf0, 0xdd, 0x59, 0xd8, 0x3b, 0xed,
+	0x0e, 0x87, 0xe1, 0xcb, 0xb3, 0xe1, 0x79, 0xbf, 0x37, 0x38, 0x19, 0xf4, 0x8f, 0x9b, 0x6b, 0xe4,
+	0x29, 0x78, 0x1f, 0xb0, 0xe9, 0x7f, 0xdf, 0xed, 0x8d, 0x9a, 0xce, 0x3d, 0x11, 0x86, 0xa3, 0xee,
+	0x68, 0x30, 0x1c, 0x0d, 0x7a, 0xdd, 0xd3, 0xe6, 0xfa, 0x33, 0x01, 0x15, 0xc3, 0x22, 0xd9, 0x01,
+	0x82, 0xaa, 0x97, 0x77, 0x73, 0x34, 0xa1, 0x61, 0xf1, 0xe3, 0xa0, 0x7b, 0x82, 0x71, 0xb7, 0x60,
+	0xc3, 0x22, 0xa7, 0x83, 0xe1, 0xa8, 0x7f, 0xdc, 0x5c, 0x27, 0x8f, 0x60, 0xab, 0x30, 0xea, 0x9f,
+	0x07, 0xfd, 0x5e, 0x17, 0xe1, 0x12, 0xd9, 0x86, 0xa6, 0x85, 0x5f, 0x0d, 0x46, 0xdf, 0x1c, 0x07,
+	0xdd, 0x57, 0x67, 0x4d, 0xf7, 0xe8, 0xec, 0xcd, 0x75, 0xcb, 0x79, 0x7b, 0xdd, 0x72, 0xfe, 0xbe,
+	0x6e, 0x39, 0xbf, 0xdd, 0xb4, 0xd6, 0xde, 0xde, 0xb4, 0xd6, 0xfe, 0xbc, 0x69, 0xad, 0xfd, 0xf0,
+	0x22, 0x49, 0xd5, 0x64, 0x3e, 0x6e, 0x47, 0x7c, 0xd6, 0xb1, 0x3f, 0x6f, 0xfb, 0xa1, 0x79, 0xda,
+	0xb9, 0xf3, 0x3b, 0xff, 0x5a, 0x1f, 0x16, 0x07, 0xe3, 0x8a, 0xfe, 0x55, 0x3f, 0xff, 0x37, 0x00,
+	0x00, 0xff, 0xff, 0xfe, 0x30, 0x31, 0x6e, 0xf0, 0x07, 0x00, 0x00,
 }
 
 func (m *Share) Marshal() (dAtA []byte, err error) {
@@ -510,6 +1033,293 @@ func (m *Policy) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Debt) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Debt) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Debt) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Bps != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.Bps))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Evaluation) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Evaluation) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Evaluation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Value != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.Value))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Metric) > 0 {
+		i -= len(m.Metric)
+		copy(dAtA[i:], m.Metric)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Metric)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Dataset) > 0 {
+		i -= len(m.Dataset)
+		copy(dAtA[i:], m.Dataset)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Dataset)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Card) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Card) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Card) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Evaluations) > 0 {
+		for iNdEx := len(m.Evaluations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Evaluations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintModel(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if len(m.PipelineTag) > 0 {
+		i -= len(m.PipelineTag)
+		copy(dAtA[i:], m.PipelineTag)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.PipelineTag)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Languages) > 0 {
+		for iNdEx := len(m.Languages) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Languages[iNdEx])
+			copy(dAtA[i:], m.Languages[iNdEx])
+			i = encodeVarintModel(dAtA, i, uint64(len(m.Languages[iNdEx])))
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if len(m.BaseModel) > 0 {
+		i -= len(m.BaseModel)
+		copy(dAtA[i:], m.BaseModel)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.BaseModel)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Namespace) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Namespace) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Namespace) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.CreatedAt != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.CreatedAt))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Model) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Model) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Model) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Shared {
+		i--
+		if m.Shared {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.CreatedAt != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.CreatedAt))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Tag) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Tag) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Tag) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.MovedAt != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.MovedAt))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Tag) > 0 {
+		i -= len(m.Tag)
+		copy(dAtA[i:], m.Tag)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Tag)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintModel(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Version) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -530,6 +1340,64 @@ func (m *Version) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	{
+		size, err := m.Card.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintModel(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0xa2
+	if len(m.Owes) > 0 {
+		for iNdEx := len(m.Owes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Owes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintModel(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x9a
+		}
+	}
+	if m.Depth != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.Depth))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x90
+	}
+	if m.DerivativeBps != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.DerivativeBps))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x88
+	}
+	if len(m.Parents) > 0 {
+		for iNdEx := len(m.Parents) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Parents[iNdEx])
+			copy(dAtA[i:], m.Parents[iNdEx])
+			i = encodeVarintModel(dAtA, i, uint64(len(m.Parents[iNdEx])))
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x82
+		}
+	}
+	if m.Status != 0 {
+		i = encodeVarintModel(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x78
+	}
 	if len(m.WeightsRoot) > 0 {
 		i -= len(m.WeightsRoot)
 		copy(dAtA[i:], m.WeightsRoot)
@@ -684,6 +1552,142 @@ func (m *Policy) Size() (n int) {
 	return n
 }
 
+func (m *Debt) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if m.Bps != 0 {
+		n += 1 + sovModel(uint64(m.Bps))
+	}
+	return n
+}
+
+func (m *Evaluation) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Dataset)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	l = len(m.Metric)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if m.Value != 0 {
+		n += 1 + sovModel(uint64(m.Value))
+	}
+	return n
+}
+
+func (m *Card) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	l = len(m.BaseModel)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if len(m.Languages) > 0 {
+		for _, s := range m.Languages {
+			l = len(s)
+			n += 1 + l + sovModel(uint64(l))
+		}
+	}
+	l = len(m.PipelineTag)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if len(m.Evaluations) > 0 {
+		for _, e := range m.Evaluations {
+			l = e.Size()
+			n += 1 + l + sovModel(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *Namespace) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if m.CreatedAt != 0 {
+		n += 1 + sovModel(uint64(m.CreatedAt))
+	}
+	return n
+}
+
+func (m *Model) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if m.CreatedAt != 0 {
+		n += 1 + sovModel(uint64(m.CreatedAt))
+	}
+	if m.Shared {
+		n += 2
+	}
+	return n
+}
+
+func (m *Tag) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	l = len(m.Tag)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovModel(uint64(l))
+	}
+	if m.MovedAt != 0 {
+		n += 1 + sovModel(uint64(m.MovedAt))
+	}
+	return n
+}
+
 func (m *Version) Size() (n int) {
 	if m == nil {
 		return 0
@@ -739,6 +1743,29 @@ func (m *Version) Size() (n int) {
 	if l > 0 {
 		n += 1 + l + sovModel(uint64(l))
 	}
+	if m.Status != 0 {
+		n += 1 + sovModel(uint64(m.Status))
+	}
+	if len(m.Parents) > 0 {
+		for _, s := range m.Parents {
+			l = len(s)
+			n += 2 + l + sovModel(uint64(l))
+		}
+	}
+	if m.DerivativeBps != 0 {
+		n += 2 + sovModel(uint64(m.DerivativeBps))
+	}
+	if m.Depth != 0 {
+		n += 2 + sovModel(uint64(m.Depth))
+	}
+	if len(m.Owes) > 0 {
+		for _, e := range m.Owes {
+			l = e.Size()
+			n += 2 + l + sovModel(uint64(l))
+		}
+	}
+	l = m.Card.Size()
+	n += 2 + l + sovModel(uint64(l))
 	return n
 }
 
@@ -1018,6 +2045,903 @@ func (m *Policy) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.CuratorsBps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipModel(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthModel
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Debt) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowModel
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Debt: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Debt: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bps", wireType)
+			}
+			m.Bps = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipModel(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthModel
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Evaluation) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowModel
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Evaluation: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Evaluation: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Dataset", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Dataset = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Metric", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Metric = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Value", wireType)
+			}
+			m.Value = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Value |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipModel(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthModel
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Card) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowModel
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Card: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Card: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BaseModel", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.BaseModel = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Languages", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Languages = append(m.Languages, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PipelineTag", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PipelineTag = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evaluations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Evaluations = append(m.Evaluations, Evaluation{})
+			if err := m.Evaluations[len(m.Evaluations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipModel(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthModel
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Namespace) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowModel
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Namespace: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Namespace: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CreatedAt", wireType)
+			}
+			m.CreatedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CreatedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipModel(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthModel
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Model) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowModel
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Model: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Model: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CreatedAt", wireType)
+			}
+			m.CreatedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CreatedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shared", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Shared = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipModel(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthModel
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Tag) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowModel
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Tag: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Tag: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tag", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tag = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MovedAt", wireType)
+			}
+			m.MovedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MovedAt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -1455,6 +3379,162 @@ func (m *Version) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			m.WeightsRoot = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 15:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= Status(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Parents", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Parents = append(m.Parents, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 17:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DerivativeBps", wireType)
+			}
+			m.DerivativeBps = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DerivativeBps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Depth", wireType)
+			}
+			m.Depth = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Depth |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owes = append(m.Owes, Debt{})
+			if err := m.Owes[len(m.Owes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 20:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Card", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowModel
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthModel
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthModel
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Card.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex

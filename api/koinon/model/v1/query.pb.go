@@ -223,45 +223,538 @@ func (m *QueryVersionsResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryResolveRequest struct {
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+}
+
+func (m *QueryResolveRequest) Reset()         { *m = QueryResolveRequest{} }
+func (m *QueryResolveRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryResolveRequest) ProtoMessage()    {}
+func (*QueryResolveRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{4}
+}
+func (m *QueryResolveRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryResolveRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryResolveRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryResolveRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryResolveRequest.Merge(m, src)
+}
+func (m *QueryResolveRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryResolveRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryResolveRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryResolveRequest proto.InternalMessageInfo
+
+func (m *QueryResolveRequest) GetReference() string {
+	if m != nil {
+		return m.Reference
+	}
+	return ""
+}
+
+type QueryResolveResponse struct {
+	Version Version `protobuf:"bytes,1,opt,name=version,proto3" json:"version"`
+}
+
+func (m *QueryResolveResponse) Reset()         { *m = QueryResolveResponse{} }
+func (m *QueryResolveResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryResolveResponse) ProtoMessage()    {}
+func (*QueryResolveResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{5}
+}
+func (m *QueryResolveResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryResolveResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryResolveResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryResolveResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryResolveResponse.Merge(m, src)
+}
+func (m *QueryResolveResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryResolveResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryResolveResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryResolveResponse proto.InternalMessageInfo
+
+func (m *QueryResolveResponse) GetVersion() Version {
+	if m != nil {
+		return m.Version
+	}
+	return Version{}
+}
+
+type QueryModelRequest struct {
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+}
+
+func (m *QueryModelRequest) Reset()         { *m = QueryModelRequest{} }
+func (m *QueryModelRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryModelRequest) ProtoMessage()    {}
+func (*QueryModelRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{6}
+}
+func (m *QueryModelRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryModelRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryModelRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryModelRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryModelRequest.Merge(m, src)
+}
+func (m *QueryModelRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryModelRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryModelRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryModelRequest proto.InternalMessageInfo
+
+func (m *QueryModelRequest) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+type QueryModelResponse struct {
+	Model Model `protobuf:"bytes,1,opt,name=model,proto3" json:"model"`
+	Tags  []Tag `protobuf:"bytes,2,rep,name=tags,proto3" json:"tags"`
+}
+
+func (m *QueryModelResponse) Reset()         { *m = QueryModelResponse{} }
+func (m *QueryModelResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryModelResponse) ProtoMessage()    {}
+func (*QueryModelResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{7}
+}
+func (m *QueryModelResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryModelResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryModelResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryModelResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryModelResponse.Merge(m, src)
+}
+func (m *QueryModelResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryModelResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryModelResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryModelResponse proto.InternalMessageInfo
+
+func (m *QueryModelResponse) GetModel() Model {
+	if m != nil {
+		return m.Model
+	}
+	return Model{}
+}
+
+func (m *QueryModelResponse) GetTags() []Tag {
+	if m != nil {
+		return m.Tags
+	}
+	return nil
+}
+
+type QueryModelsRequest struct {
+	Pagination *query.PageRequest `protobuf:"bytes,1,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryModelsRequest) Reset()         { *m = QueryModelsRequest{} }
+func (m *QueryModelsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryModelsRequest) ProtoMessage()    {}
+func (*QueryModelsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{8}
+}
+func (m *QueryModelsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryModelsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryModelsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryModelsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryModelsRequest.Merge(m, src)
+}
+func (m *QueryModelsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryModelsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryModelsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryModelsRequest proto.InternalMessageInfo
+
+func (m *QueryModelsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryModelsResponse struct {
+	Models     []Model             `protobuf:"bytes,1,rep,name=models,proto3" json:"models"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryModelsResponse) Reset()         { *m = QueryModelsResponse{} }
+func (m *QueryModelsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryModelsResponse) ProtoMessage()    {}
+func (*QueryModelsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{9}
+}
+func (m *QueryModelsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryModelsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryModelsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryModelsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryModelsResponse.Merge(m, src)
+}
+func (m *QueryModelsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryModelsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryModelsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryModelsResponse proto.InternalMessageInfo
+
+func (m *QueryModelsResponse) GetModels() []Model {
+	if m != nil {
+		return m.Models
+	}
+	return nil
+}
+
+func (m *QueryModelsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryTagsRequest struct {
+	Pagination *query.PageRequest `protobuf:"bytes,1,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryTagsRequest) Reset()         { *m = QueryTagsRequest{} }
+func (m *QueryTagsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryTagsRequest) ProtoMessage()    {}
+func (*QueryTagsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{10}
+}
+func (m *QueryTagsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryTagsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryTagsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryTagsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryTagsRequest.Merge(m, src)
+}
+func (m *QueryTagsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryTagsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryTagsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryTagsRequest proto.InternalMessageInfo
+
+func (m *QueryTagsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryTagsResponse struct {
+	Tags       []Tag               `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryTagsResponse) Reset()         { *m = QueryTagsResponse{} }
+func (m *QueryTagsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryTagsResponse) ProtoMessage()    {}
+func (*QueryTagsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{11}
+}
+func (m *QueryTagsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryTagsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryTagsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryTagsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryTagsResponse.Merge(m, src)
+}
+func (m *QueryTagsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryTagsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryTagsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryTagsResponse proto.InternalMessageInfo
+
+func (m *QueryTagsResponse) GetTags() []Tag {
+	if m != nil {
+		return m.Tags
+	}
+	return nil
+}
+
+func (m *QueryTagsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryNamespaceRequest struct {
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+}
+
+func (m *QueryNamespaceRequest) Reset()         { *m = QueryNamespaceRequest{} }
+func (m *QueryNamespaceRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryNamespaceRequest) ProtoMessage()    {}
+func (*QueryNamespaceRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{12}
+}
+func (m *QueryNamespaceRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryNamespaceRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryNamespaceRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryNamespaceRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryNamespaceRequest.Merge(m, src)
+}
+func (m *QueryNamespaceRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryNamespaceRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryNamespaceRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryNamespaceRequest proto.InternalMessageInfo
+
+func (m *QueryNamespaceRequest) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+type QueryNamespaceResponse struct {
+	Namespace Namespace `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace"`
+}
+
+func (m *QueryNamespaceResponse) Reset()         { *m = QueryNamespaceResponse{} }
+func (m *QueryNamespaceResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryNamespaceResponse) ProtoMessage()    {}
+func (*QueryNamespaceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_f33ff27ee5eade63, []int{13}
+}
+func (m *QueryNamespaceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryNamespaceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryNamespaceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryNamespaceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryNamespaceResponse.Merge(m, src)
+}
+func (m *QueryNamespaceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryNamespaceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryNamespaceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryNamespaceResponse proto.InternalMessageInfo
+
+func (m *QueryNamespaceResponse) GetNamespace() Namespace {
+	if m != nil {
+		return m.Namespace
+	}
+	return Namespace{}
+}
+
 func init() {
 	proto.RegisterType((*QueryVersionRequest)(nil), "koinon.model.v1.QueryVersionRequest")
 	proto.RegisterType((*QueryVersionResponse)(nil), "koinon.model.v1.QueryVersionResponse")
 	proto.RegisterType((*QueryVersionsRequest)(nil), "koinon.model.v1.QueryVersionsRequest")
 	proto.RegisterType((*QueryVersionsResponse)(nil), "koinon.model.v1.QueryVersionsResponse")
+	proto.RegisterType((*QueryResolveRequest)(nil), "koinon.model.v1.QueryResolveRequest")
+	proto.RegisterType((*QueryResolveResponse)(nil), "koinon.model.v1.QueryResolveResponse")
+	proto.RegisterType((*QueryModelRequest)(nil), "koinon.model.v1.QueryModelRequest")
+	proto.RegisterType((*QueryModelResponse)(nil), "koinon.model.v1.QueryModelResponse")
+	proto.RegisterType((*QueryModelsRequest)(nil), "koinon.model.v1.QueryModelsRequest")
+	proto.RegisterType((*QueryModelsResponse)(nil), "koinon.model.v1.QueryModelsResponse")
+	proto.RegisterType((*QueryTagsRequest)(nil), "koinon.model.v1.QueryTagsRequest")
+	proto.RegisterType((*QueryTagsResponse)(nil), "koinon.model.v1.QueryTagsResponse")
+	proto.RegisterType((*QueryNamespaceRequest)(nil), "koinon.model.v1.QueryNamespaceRequest")
+	proto.RegisterType((*QueryNamespaceResponse)(nil), "koinon.model.v1.QueryNamespaceResponse")
 }
 
 func init() { proto.RegisterFile("koinon/model/v1/query.proto", fileDescriptor_f33ff27ee5eade63) }
 
 var fileDescriptor_f33ff27ee5eade63 = []byte{
-	// 437 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x53, 0x31, 0x8f, 0xd3, 0x30,
-	0x14, 0x8e, 0xcb, 0x71, 0x77, 0x98, 0x01, 0xc9, 0x1c, 0x28, 0xe4, 0x50, 0x38, 0xa2, 0xe3, 0x40,
-	0x27, 0x61, 0x2b, 0x07, 0x03, 0x82, 0xed, 0x06, 0xd8, 0xd0, 0x91, 0x81, 0x81, 0xcd, 0xb9, 0x5a,
-	0x26, 0xa2, 0xf1, 0x4b, 0xe3, 0x34, 0x12, 0x02, 0x96, 0x8e, 0x4c, 0x48, 0xac, 0xfc, 0xa0, 0x8e,
-	0x95, 0x58, 0x98, 0x10, 0x6a, 0xf9, 0x21, 0x28, 0xb6, 0x03, 0x6d, 0x5a, 0x28, 0x53, 0x5f, 0xfd,
-	0xbe, 0xef, 0x7d, 0xdf, 0xfb, 0xec, 0xe0, 0xfd, 0x37, 0x90, 0x29, 0x50, 0x2c, 0x87, 0xbe, 0x18,
-	0xb0, 0x3a, 0x66, 0xc3, 0x91, 0x28, 0xdf, 0xd2, 0xa2, 0x84, 0x0a, 0xc8, 0x15, 0xdb, 0xa4, 0xa6,
-	0x49, 0xeb, 0x38, 0x38, 0x3e, 0x07, 0x9d, 0x83, 0x66, 0x29, 0xd7, 0xc2, 0x22, 0x59, 0x1d, 0xa7,
-	0xa2, 0xe2, 0x31, 0x2b, 0xb8, 0xcc, 0x14, 0xaf, 0x32, 0x50, 0x96, 0x1c, 0xec, 0x49, 0x90, 0x60,
-	0x4a, 0xd6, 0x54, 0xee, 0xf4, 0xa6, 0x04, 0x90, 0x03, 0xc1, 0x78, 0x91, 0x31, 0xae, 0x14, 0x54,
-	0x86, 0xa2, 0x5d, 0x77, 0xc5, 0x8d, 0x55, 0x36, 0xcd, 0xe8, 0x3e, 0xbe, 0xfa, 0xa2, 0x91, 0x7c,
-	0x29, 0x4a, 0x9d, 0x81, 0x4a, 0xc4, 0x70, 0x24, 0x74, 0x45, 0xae, 0xe3, 0xed, 0x7e, 0x26, 0x85,
-	0xae, 0x7c, 0x74, 0x80, 0xee, 0x5d, 0x4a, 0xdc, 0xbf, 0xe8, 0x0c, 0xef, 0x2d, 0xc3, 0x75, 0x01,
-	0x4a, 0x0b, 0xf2, 0x08, 0xef, 0xd4, 0xf6, 0xc8, 0x10, 0x2e, 0x9f, 0xf8, 0xb4, 0xb3, 0x26, 0x75,
-	0x94, 0xd3, 0xad, 0xc9, 0xf7, 0x5b, 0x5e, 0xd2, 0xc2, 0xa3, 0x72, 0x79, 0xa2, 0x6e, 0x1d, 0x10,
-	0xbc, 0xa5, 0x78, 0x2e, 0x9c, 0xbe, 0xa9, 0xc9, 0x53, 0x8c, 0xff, 0x24, 0xe2, 0xf7, 0x8c, 0xd0,
-	0x11, 0xb5, 0xf1, 0xd1, 0x26, 0x3e, 0x6a, 0x83, 0x76, 0xf1, 0xd1, 0x33, 0x2e, 0x85, 0x9b, 0x97,
-	0x2c, 0x30, 0xa3, 0x2f, 0x08, 0x5f, 0xeb, 0x88, 0xba, 0x3d, 0x1e, 0xe3, 0x5d, 0x67, 0x4c, 0xfb,
-	0xe8, 0xe0, 0xc2, 0x7f, 0x2c, 0xf2, 0x1b, 0x4f, 0x9e, 0xad, 0x71, 0x77, 0x77, 0xa3, 0x3b, 0x2b,
-	0xbc, 0x68, 0xef, 0xe4, 0x63, 0x0f, 0x5f, 0x34, 0xf6, 0xc8, 0x18, 0xe1, 0x1d, 0x27, 0x47, 0x0e,
-	0x57, 0x8c, 0xac, 0xb9, 0xb8, 0xe0, 0xce, 0x06, 0x94, 0x95, 0x8b, 0x8e, 0xc7, 0x5f, 0x7f, 0x7e,
-	0xee, 0x1d, 0x92, 0x88, 0x75, 0x1f, 0x47, 0xbb, 0x0e, 0x7b, 0x67, 0xaf, 0xfc, 0x03, 0x79, 0x8f,
-	0x77, 0xdb, 0x9c, 0xc8, 0xbf, 0xc7, 0xb7, 0x97, 0x17, 0x1c, 0x6d, 0x82, 0x39, 0x1b, 0xb7, 0x8d,
-	0x8d, 0x7d, 0x72, 0xe3, 0xaf, 0x36, 0x4e, 0x9f, 0x4f, 0x66, 0x21, 0x9a, 0xce, 0x42, 0xf4, 0x63,
-	0x16, 0xa2, 0x4f, 0xf3, 0xd0, 0x9b, 0xce, 0x43, 0xef, 0xdb, 0x3c, 0xf4, 0x5e, 0x3d, 0x94, 0x59,
-	0xf5, 0x7a, 0x94, 0xd2, 0x73, 0xc8, 0x5b, 0xba, 0xfb, 0x69, 0xbe, 0x83, 0xce, 0xc0, 0x27, 0xa6,
-	0xa8, 0xe3, 0x74, 0xdb, 0xbc, 0xfb, 0x07, 0xbf, 0x02, 0x00, 0x00, 0xff, 0xff, 0x76, 0x5c, 0x15,
-	0x08, 0xa4, 0x03, 0x00, 0x00,
+	// 746 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0xcf, 0x4f, 0x13, 0x5b,
+	0x14, 0xee, 0xf0, 0x4a, 0xa1, 0xe7, 0x2d, 0xde, 0x7b, 0xe7, 0x41, 0x19, 0x06, 0x1c, 0x60, 0x44,
+	0x30, 0x18, 0x67, 0x52, 0x60, 0x61, 0x34, 0x71, 0xc1, 0x42, 0x57, 0x12, 0x6c, 0x88, 0x31, 0xc4,
+	0xcd, 0xb4, 0x5c, 0xc7, 0x89, 0xed, 0xdc, 0x32, 0x77, 0x68, 0x30, 0x6a, 0x62, 0x58, 0xbb, 0x30,
+	0xd1, 0xa5, 0x7f, 0x10, 0x4b, 0x12, 0x37, 0x6e, 0x34, 0x06, 0xfc, 0x43, 0x4c, 0xef, 0x3d, 0x33,
+	0xb4, 0x33, 0xed, 0x94, 0x28, 0x2b, 0x2e, 0xf7, 0x7e, 0xe7, 0x7c, 0xdf, 0xf9, 0xd9, 0x81, 0xb9,
+	0x97, 0xdc, 0x0f, 0x78, 0xe0, 0xb4, 0xf8, 0x3e, 0x6b, 0x3a, 0x9d, 0xaa, 0x73, 0x70, 0xc8, 0xc2,
+	0x57, 0x76, 0x3b, 0xe4, 0x11, 0xc7, 0x7f, 0xd4, 0xa3, 0x2d, 0x1f, 0xed, 0x4e, 0xd5, 0x58, 0x6b,
+	0x70, 0xd1, 0xe2, 0xc2, 0xa9, 0xbb, 0x82, 0x29, 0xa4, 0xd3, 0xa9, 0xd6, 0x59, 0xe4, 0x56, 0x9d,
+	0xb6, 0xeb, 0xf9, 0x81, 0x1b, 0xf9, 0x3c, 0x50, 0xc6, 0xc6, 0x94, 0xc7, 0x3d, 0x2e, 0x8f, 0x4e,
+	0xf7, 0x44, 0xb7, 0xf3, 0x1e, 0xe7, 0x5e, 0x93, 0x39, 0x6e, 0xdb, 0x77, 0xdc, 0x20, 0xe0, 0x91,
+	0x34, 0x11, 0xf4, 0x9a, 0x51, 0xa3, 0x98, 0xe5, 0xa3, 0x75, 0x1b, 0xfe, 0x7f, 0xdc, 0xa5, 0x7c,
+	0xc2, 0x42, 0xe1, 0xf3, 0xa0, 0xc6, 0x0e, 0x0e, 0x99, 0x88, 0xb0, 0x02, 0xa5, 0x7d, 0xdf, 0x63,
+	0x22, 0xd2, 0xb5, 0x45, 0xed, 0x66, 0xb9, 0x46, 0xff, 0x59, 0x3b, 0x30, 0xd5, 0x0f, 0x17, 0x6d,
+	0x1e, 0x08, 0x86, 0x77, 0x60, 0xa2, 0xa3, 0xae, 0xa4, 0xc1, 0xdf, 0xeb, 0xba, 0x9d, 0x0a, 0xd3,
+	0x26, 0x93, 0xad, 0xe2, 0xc9, 0xf7, 0x85, 0x42, 0x2d, 0x86, 0x5b, 0x61, 0xbf, 0x47, 0x11, 0x2b,
+	0x40, 0x28, 0x06, 0x6e, 0x8b, 0x11, 0xbf, 0x3c, 0xe3, 0x03, 0x80, 0x8b, 0x8c, 0xe8, 0x63, 0x92,
+	0x68, 0xc5, 0x56, 0xe9, 0xb3, 0xbb, 0xe9, 0xb3, 0x55, 0xa2, 0x29, 0x7d, 0xf6, 0x8e, 0xeb, 0x31,
+	0xf2, 0x57, 0xeb, 0xb1, 0xb4, 0x3e, 0x6b, 0x30, 0x9d, 0x22, 0xa5, 0x38, 0xee, 0xc2, 0x24, 0x09,
+	0x13, 0xba, 0xb6, 0xf8, 0xd7, 0x25, 0x02, 0x49, 0xf0, 0xf8, 0x70, 0x80, 0xba, 0xd5, 0x91, 0xea,
+	0x14, 0x71, 0x9f, 0xbc, 0x0d, 0xaa, 0x49, 0x8d, 0x09, 0xde, 0xec, 0xc4, 0x11, 0xe0, 0x3c, 0x94,
+	0x43, 0xf6, 0x9c, 0x85, 0x2c, 0x68, 0xc4, 0x69, 0xb9, 0xb8, 0x48, 0x2a, 0x93, 0x18, 0xfd, 0x71,
+	0x65, 0x56, 0xe1, 0x3f, 0xe9, 0xf1, 0x51, 0x17, 0x97, 0x53, 0x16, 0xeb, 0x08, 0xb0, 0x17, 0x48,
+	0xc4, 0xeb, 0x30, 0x2e, 0x19, 0x88, 0xb6, 0x92, 0xa1, 0x95, 0x70, 0x22, 0x55, 0x50, 0xb4, 0xa1,
+	0x18, 0xb9, 0x9e, 0xd0, 0xc7, 0x64, 0xea, 0xa7, 0x32, 0x26, 0xbb, 0xae, 0x47, 0x06, 0x12, 0x67,
+	0x3d, 0xeb, 0x65, 0x4e, 0x5a, 0xa7, 0xbf, 0x4d, 0xb4, 0xdf, 0x6e, 0x93, 0x4f, 0x1a, 0x15, 0x22,
+	0x76, 0x4f, 0x91, 0x6d, 0x42, 0x49, 0x2a, 0x8a, 0x5b, 0x24, 0x3f, 0x34, 0xc2, 0x5e, 0x5d, 0x7b,
+	0xec, 0xc1, 0xbf, 0x52, 0xd5, 0xae, 0xeb, 0x5d, 0x79, 0xc8, 0xef, 0x35, 0x2a, 0xba, 0x72, 0x4e,
+	0x01, 0xc7, 0x65, 0xd1, 0x2e, 0x57, 0x96, 0xab, 0x0b, 0xf5, 0x16, 0xcd, 0xe9, 0xb6, 0xdb, 0x62,
+	0xa2, 0xed, 0x36, 0x58, 0x5e, 0x1b, 0x3e, 0x85, 0x4a, 0x1a, 0x4c, 0xfa, 0xef, 0x43, 0x39, 0x88,
+	0x2f, 0x29, 0x39, 0x46, 0x26, 0x88, 0xc4, 0x8c, 0x42, 0xb9, 0x30, 0x59, 0xff, 0x56, 0x82, 0x71,
+	0xe9, 0x1a, 0x8f, 0x35, 0x98, 0xa0, 0x71, 0xc1, 0xe5, 0x8c, 0x8b, 0x01, 0x9b, 0xd4, 0xb8, 0x31,
+	0x02, 0xa5, 0x24, 0x5a, 0x6b, 0xc7, 0x5f, 0x7e, 0x7e, 0x1c, 0x5b, 0x46, 0xcb, 0x49, 0x6f, 0xeb,
+	0x78, 0xbf, 0x38, 0xaf, 0xd5, 0x0e, 0x7e, 0x8b, 0x6f, 0x60, 0x32, 0x5e, 0x5c, 0x98, 0xef, 0x3e,
+	0xee, 0x0f, 0x63, 0x65, 0x14, 0x8c, 0x64, 0x2c, 0x49, 0x19, 0x73, 0x38, 0x3b, 0x54, 0x06, 0x1e,
+	0xc1, 0x04, 0xed, 0x98, 0x61, 0x19, 0xe8, 0xdf, 0x5b, 0xc3, 0x32, 0x90, 0x5a, 0x54, 0xd6, 0xa2,
+	0xa4, 0x36, 0x50, 0xcf, 0x50, 0x87, 0x44, 0xd7, 0x86, 0x71, 0x39, 0x58, 0x68, 0x0d, 0xf6, 0xd8,
+	0xbb, 0xa8, 0x8c, 0xeb, 0xb9, 0x18, 0xe2, 0x34, 0x25, 0xa7, 0x8e, 0x15, 0x67, 0xe0, 0x6f, 0x24,
+	0x46, 0x50, 0x52, 0xb3, 0x8f, 0x79, 0xee, 0x92, 0x2c, 0x2f, 0xe7, 0x83, 0x88, 0x74, 0x41, 0x92,
+	0xce, 0xe2, 0xcc, 0x60, 0x52, 0x81, 0x4d, 0x28, 0x76, 0xc7, 0x0f, 0x97, 0x06, 0xbb, 0xeb, 0x99,
+	0x7b, 0xc3, 0xca, 0x83, 0x10, 0xdf, 0x35, 0xc9, 0x37, 0x83, 0xd3, 0x19, 0x3e, 0x39, 0xac, 0xef,
+	0x34, 0x28, 0x27, 0xbd, 0x8f, 0x43, 0x1a, 0x25, 0x3d, 0x80, 0xc6, 0xea, 0x48, 0x1c, 0xb1, 0x5b,
+	0x92, 0x7d, 0x1e, 0x8d, 0x0c, 0x7b, 0x32, 0x5f, 0x5b, 0xdb, 0x27, 0x67, 0xa6, 0x76, 0x7a, 0x66,
+	0x6a, 0x3f, 0xce, 0x4c, 0xed, 0xc3, 0xb9, 0x59, 0x38, 0x3d, 0x37, 0x0b, 0x5f, 0xcf, 0xcd, 0xc2,
+	0xde, 0xa6, 0xe7, 0x47, 0x2f, 0x0e, 0xeb, 0x76, 0x83, 0xb7, 0x62, 0x7b, 0xfa, 0xd3, 0xfd, 0xd6,
+	0x49, 0x79, 0xbc, 0x27, 0x0f, 0x9d, 0x6a, 0xbd, 0x24, 0xbf, 0x6d, 0x36, 0x7e, 0x05, 0x00, 0x00,
+	0xff, 0xff, 0xd9, 0x68, 0xed, 0x3e, 0x88, 0x09, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -280,6 +773,17 @@ type QueryClient interface {
 	Version(ctx context.Context, in *QueryVersionRequest, opts ...grpc.CallOption) (*QueryVersionResponse, error)
 	// Versions lists all versions, or those of one name.
 	Versions(ctx context.Context, in *QueryVersionsRequest, opts ...grpc.CallOption) (*QueryVersionsResponse, error)
+	// Resolve returns the version that NAME, NAME@VERSION, NAME@sha256:…, NAME:TAG
+	// or a digest stands for.
+	Resolve(ctx context.Context, in *QueryResolveRequest, opts ...grpc.CallOption) (*QueryResolveResponse, error)
+	// Model returns a model with its tags.
+	Model(ctx context.Context, in *QueryModelRequest, opts ...grpc.CallOption) (*QueryModelResponse, error)
+	// Models lists all models.
+	Models(ctx context.Context, in *QueryModelsRequest, opts ...grpc.CallOption) (*QueryModelsResponse, error)
+	// Tags lists the tags of all models.
+	Tags(ctx context.Context, in *QueryTagsRequest, opts ...grpc.CallOption) (*QueryTagsResponse, error)
+	// Namespace returns one namespace.
+	Namespace(ctx context.Context, in *QueryNamespaceRequest, opts ...grpc.CallOption) (*QueryNamespaceResponse, error)
 }
 
 type queryClient struct {
@@ -308,12 +812,68 @@ func (c *queryClient) Versions(ctx context.Context, in *QueryVersionsRequest, op
 	return out, nil
 }
 
+func (c *queryClient) Resolve(ctx context.Context, in *QueryResolveRequest, opts ...grpc.CallOption) (*QueryResolveResponse, error) {
+	out := new(QueryResolveResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Query/Resolve", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Model(ctx context.Context, in *QueryModelRequest, opts ...grpc.CallOption) (*QueryModelResponse, error) {
+	out := new(QueryModelResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Query/Model", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Models(ctx context.Context, in *QueryModelsRequest, opts ...grpc.CallOption) (*QueryModelsResponse, error) {
+	out := new(QueryModelsResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Query/Models", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Tags(ctx context.Context, in *QueryTagsRequest, opts ...grpc.CallOption) (*QueryTagsResponse, error) {
+	out := new(QueryTagsResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Query/Tags", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Namespace(ctx context.Context, in *QueryNamespaceRequest, opts ...grpc.CallOption) (*QueryNamespaceResponse, error) {
+	out := new(QueryNamespaceResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Query/Namespace", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	// Version returns one version by its digest.
 	Version(context.Context, *QueryVersionRequest) (*QueryVersionResponse, error)
 	// Versions lists all versions, or those of one name.
 	Versions(context.Context, *QueryVersionsRequest) (*QueryVersionsResponse, error)
+	// Resolve returns the version that NAME, NAME@VERSION, NAME@sha256:…, NAME:TAG
+	// or a digest stands for.
+	Resolve(context.Context, *QueryResolveRequest) (*QueryResolveResponse, error)
+	// Model returns a model with its tags.
+	Model(context.Context, *QueryModelRequest) (*QueryModelResponse, error)
+	// Models lists all models.
+	Models(context.Context, *QueryModelsRequest) (*QueryModelsResponse, error)
+	// Tags lists the tags of all models.
+	Tags(context.Context, *QueryTagsRequest) (*QueryTagsResponse, error)
+	// Namespace returns one namespace.
+	Namespace(context.Context, *QueryNamespaceRequest) (*QueryNamespaceResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -325,6 +885,21 @@ func (*UnimplementedQueryServer) Version(ctx context.Context, req *QueryVersionR
 }
 func (*UnimplementedQueryServer) Versions(ctx context.Context, req *QueryVersionsRequest) (*QueryVersionsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Versions not implemented")
+}
+func (*UnimplementedQueryServer) Resolve(ctx context.Context, req *QueryResolveRequest) (*QueryResolveResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Resolve not implemented")
+}
+func (*UnimplementedQueryServer) Model(ctx context.Context, req *QueryModelRequest) (*QueryModelResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Model not implemented")
+}
+func (*UnimplementedQueryServer) Models(ctx context.Context, req *QueryModelsRequest) (*QueryModelsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Models not implemented")
+}
+func (*UnimplementedQueryServer) Tags(ctx context.Context, req *QueryTagsRequest) (*QueryTagsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Tags not implemented")
+}
+func (*UnimplementedQueryServer) Namespace(ctx context.Context, req *QueryNamespaceRequest) (*QueryNamespaceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Namespace not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -367,6 +942,96 @@ func _Query_Versions_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Resolve_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryResolveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Resolve(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Query/Resolve",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Resolve(ctx, req.(*QueryResolveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Model_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Model(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Query/Model",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Model(ctx, req.(*QueryModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Models_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryModelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Models(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Query/Models",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Models(ctx, req.(*QueryModelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Tags_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryTagsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Tags(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Query/Tags",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Tags(ctx, req.(*QueryTagsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Namespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryNamespaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Namespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Query/Namespace",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Namespace(ctx, req.(*QueryNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "koinon.model.v1.Query",
@@ -379,6 +1044,26 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Versions",
 			Handler:    _Query_Versions_Handler,
+		},
+		{
+			MethodName: "Resolve",
+			Handler:    _Query_Resolve_Handler,
+		},
+		{
+			MethodName: "Model",
+			Handler:    _Query_Model_Handler,
+		},
+		{
+			MethodName: "Models",
+			Handler:    _Query_Models_Handler,
+		},
+		{
+			MethodName: "Tags",
+			Handler:    _Query_Tags_Handler,
+		},
+		{
+			MethodName: "Namespace",
+			Handler:    _Query_Namespace_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -539,6 +1224,377 @@ func (m *QueryVersionsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryResolveRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryResolveRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryResolveRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reference) > 0 {
+		i -= len(m.Reference)
+		copy(dAtA[i:], m.Reference)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Reference)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryResolveResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryResolveResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryResolveResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Version.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryModelRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryModelRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryModelRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryModelResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryModelResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryModelResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Tags) > 0 {
+		for iNdEx := len(m.Tags) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Tags[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x12
+		}
+	}
+	{
+		size, err := m.Model.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryModelsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryModelsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryModelsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryModelsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryModelsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryModelsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Models) > 0 {
+		for iNdEx := len(m.Models) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Models[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryTagsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryTagsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryTagsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryTagsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryTagsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryTagsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Tags) > 0 {
+		for iNdEx := len(m.Tags) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Tags[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryNamespaceRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryNamespaceRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryNamespaceRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryNamespaceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryNamespaceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryNamespaceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Namespace.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -607,6 +1663,148 @@ func (m *QueryVersionsResponse) Size() (n int) {
 		l = m.Pagination.Size()
 		n += 1 + l + sovQuery(uint64(l))
 	}
+	return n
+}
+
+func (m *QueryResolveRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Reference)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryResolveResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Version.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryModelRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryModelResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Model.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if len(m.Tags) > 0 {
+		for _, e := range m.Tags {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *QueryModelsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryModelsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Models) > 0 {
+		for _, e := range m.Models {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryTagsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryTagsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Tags) > 0 {
+		for _, e := range m.Tags {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryNamespaceRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryNamespaceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Namespace.Size()
+	n += 1 + l + sovQuery(uint64(l))
 	return n
 }
 
@@ -995,6 +2193,947 @@ func (m *QueryVersionsResponse) Unmarshal(dAtA []byte) error {
 				m.Pagination = &query.PageResponse{}
 			}
 			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryResolveRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryResolveRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryResolveRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reference", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reference = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryResolveResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryResolveResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryResolveResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Version.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryModelRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryModelRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryModelRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryModelResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryModelResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryModelResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Model.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tags", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tags = append(m.Tags, Tag{})
+			if err := m.Tags[len(m.Tags)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryModelsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryModelsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryModelsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryModelsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryModelsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryModelsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Models", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Models = append(m.Models, Model{})
+			if err := m.Models[len(m.Models)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryTagsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryTagsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryTagsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryTagsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryTagsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryTagsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tags", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tags = append(m.Tags, Tag{})
+			if err := m.Tags[len(m.Tags)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryNamespaceRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryNamespaceRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryNamespaceRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryNamespaceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryNamespaceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryNamespaceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Namespace", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Namespace.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

@@ -45,6 +45,12 @@ type MsgRegisterVersion struct {
 	Quantization  string            `protobuf:"bytes,12,opt,name=quantization,proto3" json:"quantization,omitempty"`
 	// weights_root is what the manifest says under "root"; empty for the statistical class.
 	WeightsRoot string `protobuf:"bytes,13,opt,name=weights_root,json=weightsRoot,proto3" json:"weights_root,omitempty"`
+	// parents are digests of listed or deprecated versions.
+	Parents       []string `protobuf:"bytes,14,rep,name=parents,proto3" json:"parents,omitempty"`
+	DerivativeBps uint32   `protobuf:"varint,15,opt,name=derivative_bps,json=derivativeBps,proto3" json:"derivative_bps,omitempty"`
+	Card          Card     `protobuf:"bytes,16,opt,name=card,proto3" json:"card"`
+	// draft leaves the version to be listed later.
+	Draft bool `protobuf:"varint,17,opt,name=draft,proto3" json:"draft,omitempty"`
 }
 
 func (m *MsgRegisterVersion) Reset()         { *m = MsgRegisterVersion{} }
@@ -171,7 +177,37 @@ func (m *MsgRegisterVersion) GetWeightsRoot() string {
 	return ""
 }
 
+func (m *MsgRegisterVersion) GetParents() []string {
+	if m != nil {
+		return m.Parents
+	}
+	return nil
+}
+
+func (m *MsgRegisterVersion) GetDerivativeBps() uint32 {
+	if m != nil {
+		return m.DerivativeBps
+	}
+	return 0
+}
+
+func (m *MsgRegisterVersion) GetCard() Card {
+	if m != nil {
+		return m.Card
+	}
+	return Card{}
+}
+
+func (m *MsgRegisterVersion) GetDraft() bool {
+	if m != nil {
+		return m.Draft
+	}
+	return false
+}
+
+// owes is what the policy has to leave for the parents.
 type MsgRegisterVersionResponse struct {
+	Owes []Debt `protobuf:"bytes,1,rep,name=owes,proto3" json:"owes"`
 }
 
 func (m *MsgRegisterVersionResponse) Reset()         { *m = MsgRegisterVersionResponse{} }
@@ -207,48 +243,570 @@ func (m *MsgRegisterVersionResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgRegisterVersionResponse proto.InternalMessageInfo
 
+func (m *MsgRegisterVersionResponse) GetOwes() []Debt {
+	if m != nil {
+		return m.Owes
+	}
+	return nil
+}
+
+type MsgRegisterNamespace struct {
+	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Name  string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+}
+
+func (m *MsgRegisterNamespace) Reset()         { *m = MsgRegisterNamespace{} }
+func (m *MsgRegisterNamespace) String() string { return proto.CompactTextString(m) }
+func (*MsgRegisterNamespace) ProtoMessage()    {}
+func (*MsgRegisterNamespace) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{2}
+}
+func (m *MsgRegisterNamespace) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRegisterNamespace) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRegisterNamespace.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRegisterNamespace) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRegisterNamespace.Merge(m, src)
+}
+func (m *MsgRegisterNamespace) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRegisterNamespace) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRegisterNamespace.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRegisterNamespace proto.InternalMessageInfo
+
+func (m *MsgRegisterNamespace) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgRegisterNamespace) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+type MsgRegisterNamespaceResponse struct {
+}
+
+func (m *MsgRegisterNamespaceResponse) Reset()         { *m = MsgRegisterNamespaceResponse{} }
+func (m *MsgRegisterNamespaceResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgRegisterNamespaceResponse) ProtoMessage()    {}
+func (*MsgRegisterNamespaceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{3}
+}
+func (m *MsgRegisterNamespaceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRegisterNamespaceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRegisterNamespaceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRegisterNamespaceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRegisterNamespaceResponse.Merge(m, src)
+}
+func (m *MsgRegisterNamespaceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRegisterNamespaceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRegisterNamespaceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRegisterNamespaceResponse proto.InternalMessageInfo
+
+type MsgTransfer struct {
+	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// name is a namespace's or a model's.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	To   string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+}
+
+func (m *MsgTransfer) Reset()         { *m = MsgTransfer{} }
+func (m *MsgTransfer) String() string { return proto.CompactTextString(m) }
+func (*MsgTransfer) ProtoMessage()    {}
+func (*MsgTransfer) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{4}
+}
+func (m *MsgTransfer) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTransfer) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTransfer.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTransfer) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTransfer.Merge(m, src)
+}
+func (m *MsgTransfer) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTransfer) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTransfer.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTransfer proto.InternalMessageInfo
+
+func (m *MsgTransfer) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgTransfer) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *MsgTransfer) GetTo() string {
+	if m != nil {
+		return m.To
+	}
+	return ""
+}
+
+type MsgTransferResponse struct {
+}
+
+func (m *MsgTransferResponse) Reset()         { *m = MsgTransferResponse{} }
+func (m *MsgTransferResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgTransferResponse) ProtoMessage()    {}
+func (*MsgTransferResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{5}
+}
+func (m *MsgTransferResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTransferResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTransferResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTransferResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTransferResponse.Merge(m, src)
+}
+func (m *MsgTransferResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTransferResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTransferResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTransferResponse proto.InternalMessageInfo
+
+type MsgSetStatus struct {
+	Sender string `protobuf:"bytes,1,opt,name=sender,proto3" json:"sender,omitempty"`
+	Digest string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	Status Status `protobuf:"varint,3,opt,name=status,proto3,enum=koinon.model.v1.Status" json:"status,omitempty"`
+}
+
+func (m *MsgSetStatus) Reset()         { *m = MsgSetStatus{} }
+func (m *MsgSetStatus) String() string { return proto.CompactTextString(m) }
+func (*MsgSetStatus) ProtoMessage()    {}
+func (*MsgSetStatus) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{6}
+}
+func (m *MsgSetStatus) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetStatus) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetStatus.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetStatus) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetStatus.Merge(m, src)
+}
+func (m *MsgSetStatus) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetStatus) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetStatus.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetStatus proto.InternalMessageInfo
+
+func (m *MsgSetStatus) GetSender() string {
+	if m != nil {
+		return m.Sender
+	}
+	return ""
+}
+
+func (m *MsgSetStatus) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
+}
+
+func (m *MsgSetStatus) GetStatus() Status {
+	if m != nil {
+		return m.Status
+	}
+	return Status_STATUS_UNSPECIFIED
+}
+
+type MsgSetStatusResponse struct {
+}
+
+func (m *MsgSetStatusResponse) Reset()         { *m = MsgSetStatusResponse{} }
+func (m *MsgSetStatusResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetStatusResponse) ProtoMessage()    {}
+func (*MsgSetStatusResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{7}
+}
+func (m *MsgSetStatusResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetStatusResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetStatusResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetStatusResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetStatusResponse.Merge(m, src)
+}
+func (m *MsgSetStatusResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetStatusResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetStatusResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetStatusResponse proto.InternalMessageInfo
+
+type MsgSetTag struct {
+	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	Tag   string `protobuf:"bytes,3,opt,name=tag,proto3" json:"tag,omitempty"`
+	// digest is of one of the model's versions that is for sale; empty removes the tag.
+	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+}
+
+func (m *MsgSetTag) Reset()         { *m = MsgSetTag{} }
+func (m *MsgSetTag) String() string { return proto.CompactTextString(m) }
+func (*MsgSetTag) ProtoMessage()    {}
+func (*MsgSetTag) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{8}
+}
+func (m *MsgSetTag) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetTag) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetTag.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetTag) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetTag.Merge(m, src)
+}
+func (m *MsgSetTag) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetTag) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetTag.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetTag proto.InternalMessageInfo
+
+func (m *MsgSetTag) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgSetTag) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *MsgSetTag) GetTag() string {
+	if m != nil {
+		return m.Tag
+	}
+	return ""
+}
+
+func (m *MsgSetTag) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
+}
+
+type MsgSetTagResponse struct {
+}
+
+func (m *MsgSetTagResponse) Reset()         { *m = MsgSetTagResponse{} }
+func (m *MsgSetTagResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetTagResponse) ProtoMessage()    {}
+func (*MsgSetTagResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{9}
+}
+func (m *MsgSetTagResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetTagResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetTagResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetTagResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetTagResponse.Merge(m, src)
+}
+func (m *MsgSetTagResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetTagResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetTagResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetTagResponse proto.InternalMessageInfo
+
+type MsgSetCard struct {
+	Owner  string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Digest string `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	Card   Card   `protobuf:"bytes,3,opt,name=card,proto3" json:"card"`
+}
+
+func (m *MsgSetCard) Reset()         { *m = MsgSetCard{} }
+func (m *MsgSetCard) String() string { return proto.CompactTextString(m) }
+func (*MsgSetCard) ProtoMessage()    {}
+func (*MsgSetCard) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{10}
+}
+func (m *MsgSetCard) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetCard) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetCard.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetCard) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetCard.Merge(m, src)
+}
+func (m *MsgSetCard) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetCard) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetCard.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetCard proto.InternalMessageInfo
+
+func (m *MsgSetCard) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgSetCard) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
+}
+
+func (m *MsgSetCard) GetCard() Card {
+	if m != nil {
+		return m.Card
+	}
+	return Card{}
+}
+
+type MsgSetCardResponse struct {
+}
+
+func (m *MsgSetCardResponse) Reset()         { *m = MsgSetCardResponse{} }
+func (m *MsgSetCardResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetCardResponse) ProtoMessage()    {}
+func (*MsgSetCardResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9ebcd1d8ad26904b, []int{11}
+}
+func (m *MsgSetCardResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetCardResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetCardResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetCardResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetCardResponse.Merge(m, src)
+}
+func (m *MsgSetCardResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetCardResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetCardResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetCardResponse proto.InternalMessageInfo
+
 func init() {
 	proto.RegisterType((*MsgRegisterVersion)(nil), "koinon.model.v1.MsgRegisterVersion")
 	proto.RegisterType((*MsgRegisterVersionResponse)(nil), "koinon.model.v1.MsgRegisterVersionResponse")
+	proto.RegisterType((*MsgRegisterNamespace)(nil), "koinon.model.v1.MsgRegisterNamespace")
+	proto.RegisterType((*MsgRegisterNamespaceResponse)(nil), "koinon.model.v1.MsgRegisterNamespaceResponse")
+	proto.RegisterType((*MsgTransfer)(nil), "koinon.model.v1.MsgTransfer")
+	proto.RegisterType((*MsgTransferResponse)(nil), "koinon.model.v1.MsgTransferResponse")
+	proto.RegisterType((*MsgSetStatus)(nil), "koinon.model.v1.MsgSetStatus")
+	proto.RegisterType((*MsgSetStatusResponse)(nil), "koinon.model.v1.MsgSetStatusResponse")
+	proto.RegisterType((*MsgSetTag)(nil), "koinon.model.v1.MsgSetTag")
+	proto.RegisterType((*MsgSetTagResponse)(nil), "koinon.model.v1.MsgSetTagResponse")
+	proto.RegisterType((*MsgSetCard)(nil), "koinon.model.v1.MsgSetCard")
+	proto.RegisterType((*MsgSetCardResponse)(nil), "koinon.model.v1.MsgSetCardResponse")
 }
 
 func init() { proto.RegisterFile("koinon/model/v1/tx.proto", fileDescriptor_9ebcd1d8ad26904b) }
 
 var fileDescriptor_9ebcd1d8ad26904b = []byte{
-	// 523 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x92, 0xcf, 0x6e, 0x13, 0x31,
-	0x10, 0xc6, 0xb3, 0x34, 0x49, 0x89, 0x93, 0xb4, 0x92, 0x55, 0x51, 0x13, 0x60, 0x09, 0x41, 0x48,
-	0x51, 0x11, 0xbb, 0x4a, 0x00, 0x09, 0xc1, 0x89, 0x70, 0xa5, 0x08, 0x2d, 0x52, 0x0f, 0x5c, 0xa2,
-	0xcd, 0x66, 0x70, 0x2c, 0xb2, 0xf6, 0xd6, 0xe3, 0xa4, 0x7f, 0x4e, 0x88, 0x27, 0xe0, 0x51, 0x7a,
-	0xe0, 0x21, 0x7a, 0xac, 0x38, 0x71, 0x42, 0x28, 0x39, 0xf4, 0xce, 0x13, 0xa0, 0xb5, 0xb7, 0x52,
-	0x49, 0x2e, 0x9c, 0x76, 0xe6, 0xf7, 0x7d, 0xb3, 0x33, 0xb6, 0x87, 0xb0, 0xcf, 0x4a, 0x48, 0x25,
-	0xc3, 0x54, 0x8d, 0x61, 0x1a, 0xce, 0x7b, 0xa1, 0x39, 0x0e, 0x32, 0xad, 0x8c, 0xa2, 0xdb, 0x4e,
-	0x09, 0xac, 0x12, 0xcc, 0x7b, 0xad, 0xdd, 0x44, 0x61, 0xaa, 0x30, 0x4c, 0x91, 0xe7, 0xc6, 0x14,
-	0xb9, 0x73, 0xb6, 0x6e, 0x3b, 0x61, 0x68, 0xb3, 0xd0, 0x25, 0x85, 0xb4, 0xc3, 0x15, 0x57, 0x8e,
-	0xe7, 0x51, 0x41, 0xef, 0xac, 0x36, 0x75, 0x3d, 0xac, 0xd8, 0xf9, 0xb3, 0x41, 0xe8, 0x3e, 0xf2,
-	0x08, 0xb8, 0x40, 0x03, 0xfa, 0x00, 0x34, 0x0a, 0x25, 0x69, 0x40, 0x2a, 0xea, 0x48, 0x82, 0x66,
-	0x5e, 0xdb, 0xeb, 0xd6, 0x06, 0xec, 0xc7, 0xf7, 0x27, 0x3b, 0x45, 0xab, 0xd7, 0xe3, 0xb1, 0x06,
-	0xc4, 0x0f, 0x46, 0x0b, 0xc9, 0x23, 0x67, 0xa3, 0xb7, 0x48, 0x75, 0x2c, 0x38, 0xa0, 0x61, 0x37,
-	0xf2, 0x82, 0xa8, 0xc8, 0x28, 0x25, 0x65, 0x19, 0xa7, 0xc0, 0x36, 0x2c, 0xb5, 0x31, 0x65, 0x64,
-	0x73, 0xee, 0xda, 0xb0, 0xb2, 0xc5, 0x57, 0x29, 0x7d, 0x41, 0x2a, 0xc9, 0x34, 0x46, 0x64, 0x95,
-	0xb6, 0xd7, 0xdd, 0xea, 0x77, 0x82, 0x95, 0x4b, 0x09, 0x0e, 0x40, 0x8b, 0x4f, 0x22, 0x89, 0x8d,
-	0x50, 0xf2, 0x4d, 0xee, 0x8c, 0x5c, 0x01, 0x7d, 0x4e, 0xaa, 0x99, 0x9a, 0x8a, 0xe4, 0x84, 0x55,
-	0xdb, 0x5e, 0xb7, 0xde, 0xdf, 0x5d, 0x2b, 0x7d, 0x6f, 0xe5, 0x41, 0xf9, 0xfc, 0xd7, 0xfd, 0x52,
-	0x54, 0x98, 0xf3, 0x51, 0xa6, 0x22, 0x01, 0x89, 0xc0, 0x36, 0xdd, 0x28, 0x45, 0x4a, 0x3b, 0xa4,
-	0x11, 0xeb, 0x64, 0x22, 0x0c, 0x24, 0x66, 0xa6, 0x81, 0xdd, 0xb4, 0xf2, 0x3f, 0x8c, 0xfa, 0x84,
-	0x64, 0xb1, 0x8e, 0x53, 0x30, 0xa0, 0x91, 0xd5, 0xda, 0x5e, 0xb7, 0x1c, 0x5d, 0x23, 0xf4, 0x1e,
-	0x21, 0x28, 0x4e, 0x61, 0x38, 0x3a, 0x31, 0x80, 0x8c, 0x58, 0xbd, 0x96, 0x93, 0x41, 0x0e, 0xe8,
-	0x23, 0xb2, 0x95, 0x28, 0x69, 0xe0, 0xd8, 0x0c, 0xa7, 0x20, 0xb9, 0x99, 0xb0, 0x7a, 0xdb, 0xeb,
-	0x36, 0xa3, 0x66, 0x41, 0xdf, 0x5a, 0x98, 0x4f, 0x72, 0x38, 0x8b, 0xa5, 0x11, 0xa7, 0xf6, 0xd8,
-	0xac, 0xe1, 0x26, 0xb9, 0xce, 0xe8, 0x03, 0xd2, 0x38, 0x02, 0xc1, 0x27, 0x06, 0x87, 0x5a, 0x29,
-	0xc3, 0x9a, 0xd6, 0x53, 0x2f, 0x58, 0xa4, 0x94, 0x79, 0x49, 0xbe, 0x5e, 0x9e, 0xed, 0xb9, 0xd7,
-	0xea, 0xdc, 0x25, 0xad, 0xf5, 0x37, 0x8f, 0x00, 0x33, 0x25, 0x11, 0xfa, 0x87, 0x64, 0x63, 0x1f,
-	0x39, 0x4d, 0xc8, 0xf6, 0xea, 0x56, 0x3c, 0x5c, 0xbb, 0xd5, 0xf5, 0xdf, 0xb4, 0x1e, 0xff, 0x87,
-	0xe9, 0xaa, 0x57, 0xab, 0xf2, 0xe5, 0xf2, 0x6c, 0xcf, 0x1b, 0xbc, 0x3b, 0x5f, 0xf8, 0xde, 0xc5,
-	0xc2, 0xf7, 0x7e, 0x2f, 0x7c, 0xef, 0xdb, 0xd2, 0x2f, 0x5d, 0x2c, 0xfd, 0xd2, 0xcf, 0xa5, 0x5f,
-	0xfa, 0xf8, 0x8c, 0x0b, 0x33, 0x99, 0x8d, 0x82, 0x44, 0xa5, 0x61, 0xb1, 0xc7, 0xc5, 0x27, 0xce,
-	0x44, 0xb8, 0xb2, 0xd9, 0xaf, 0x6c, 0x30, 0xef, 0x8d, 0xaa, 0x76, 0xb9, 0x9f, 0xfe, 0x0d, 0x00,
-	0x00, 0xff, 0xff, 0xfe, 0xbf, 0x40, 0x89, 0x70, 0x03, 0x00, 0x00,
+	// 893 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0xcf, 0x6f, 0x1b, 0x45,
+	0x14, 0xce, 0xc6, 0x6b, 0x27, 0x7e, 0xce, 0x8f, 0x66, 0xea, 0xb6, 0xc3, 0xb6, 0x35, 0xc6, 0x25,
+	0x92, 0x55, 0x54, 0x2f, 0x09, 0x20, 0xa1, 0x72, 0xc2, 0xe5, 0x80, 0x04, 0x8e, 0x60, 0x13, 0xf5,
+	0xc0, 0xc5, 0x1a, 0xef, 0x4e, 0x36, 0x23, 0xec, 0x9d, 0x65, 0x66, 0xe2, 0xb4, 0x3d, 0x21, 0x2e,
+	0x5c, 0xe1, 0xd2, 0xbf, 0xa3, 0x07, 0xfe, 0x88, 0x1e, 0x2b, 0x4e, 0x9c, 0x10, 0x4a, 0x0e, 0xfd,
+	0x1f, 0x38, 0x55, 0x3b, 0x33, 0xbb, 0xb1, 0x63, 0xc7, 0x4a, 0xa5, 0x9c, 0x3c, 0xef, 0xfb, 0xbe,
+	0x79, 0xef, 0x9b, 0xd9, 0xf7, 0xd6, 0x0b, 0xf8, 0x67, 0xce, 0x12, 0x9e, 0xf8, 0x23, 0x1e, 0xd1,
+	0xa1, 0x3f, 0xde, 0xf1, 0xd5, 0xb3, 0x4e, 0x2a, 0xb8, 0xe2, 0x68, 0xd3, 0x30, 0x1d, 0xcd, 0x74,
+	0xc6, 0x3b, 0xde, 0x9d, 0x90, 0xcb, 0x11, 0x97, 0xfe, 0x48, 0xc6, 0x99, 0x70, 0x24, 0x63, 0xa3,
+	0xf4, 0x3e, 0x30, 0x44, 0x5f, 0x47, 0xbe, 0x09, 0x2c, 0x55, 0x8f, 0x79, 0xcc, 0x0d, 0x9e, 0xad,
+	0x2c, 0x7a, 0xf7, 0x62, 0x51, 0x53, 0x43, 0x93, 0xad, 0xff, 0x5d, 0x40, 0x3d, 0x19, 0x07, 0x34,
+	0x66, 0x52, 0x51, 0xf1, 0x94, 0x0a, 0xc9, 0x78, 0x82, 0x3a, 0x50, 0xe6, 0x27, 0x09, 0x15, 0xd8,
+	0x69, 0x3a, 0xed, 0x6a, 0x17, 0xff, 0xfd, 0xd7, 0xa3, 0xba, 0x2d, 0xf5, 0x75, 0x14, 0x09, 0x2a,
+	0xe5, 0xbe, 0x12, 0x2c, 0x89, 0x03, 0x23, 0x43, 0xb7, 0xa1, 0x12, 0xb1, 0x98, 0x4a, 0x85, 0x97,
+	0xb3, 0x0d, 0x81, 0x8d, 0x10, 0x02, 0x37, 0x21, 0x23, 0x8a, 0x4b, 0x1a, 0xd5, 0x6b, 0x84, 0x61,
+	0x65, 0x6c, 0xca, 0x60, 0x57, 0xc3, 0x79, 0x88, 0xbe, 0x84, 0x72, 0x38, 0x24, 0x52, 0xe2, 0x72,
+	0xd3, 0x69, 0x6f, 0xec, 0xb6, 0x3a, 0x17, 0x2e, 0xa5, 0xf3, 0x94, 0x0a, 0x76, 0xc8, 0x42, 0xa2,
+	0x18, 0x4f, 0x9e, 0x64, 0xca, 0xc0, 0x6c, 0x40, 0x5f, 0x40, 0x25, 0xe5, 0x43, 0x16, 0x3e, 0xc7,
+	0x95, 0xa6, 0xd3, 0xae, 0xed, 0xde, 0x99, 0xd9, 0xfa, 0x83, 0xa6, 0xbb, 0xee, 0xeb, 0x7f, 0x3f,
+	0x5c, 0x0a, 0xac, 0x38, 0xb3, 0x32, 0x64, 0x21, 0x4d, 0x24, 0xc5, 0x2b, 0xc6, 0x8a, 0x0d, 0x51,
+	0x0b, 0xd6, 0x88, 0x08, 0x8f, 0x98, 0xa2, 0xa1, 0x3a, 0x16, 0x14, 0xaf, 0x6a, 0x7a, 0x0a, 0x43,
+	0x0d, 0x80, 0x94, 0x08, 0x32, 0xa2, 0x8a, 0x0a, 0x89, 0xab, 0x4d, 0xa7, 0xed, 0x06, 0x13, 0x08,
+	0xba, 0x0f, 0x20, 0xd9, 0x0b, 0xda, 0x1f, 0x3c, 0x57, 0x54, 0x62, 0xd0, 0x7c, 0x35, 0x43, 0xba,
+	0x19, 0x80, 0xb6, 0x61, 0x23, 0xe4, 0x89, 0xa2, 0xcf, 0x54, 0x7f, 0x48, 0x93, 0x58, 0x1d, 0xe1,
+	0x5a, 0xd3, 0x69, 0xaf, 0x07, 0xeb, 0x16, 0xfd, 0x5e, 0x83, 0x99, 0x93, 0x5f, 0x8e, 0x49, 0xa2,
+	0xd8, 0x0b, 0x7d, 0x6c, 0xbc, 0x66, 0x9c, 0x4c, 0x62, 0xe8, 0x23, 0x58, 0x3b, 0xa1, 0x2c, 0x3e,
+	0x52, 0xb2, 0x2f, 0x38, 0x57, 0x78, 0x5d, 0x6b, 0x6a, 0x16, 0x0b, 0x38, 0x57, 0xd9, 0x51, 0x53,
+	0x22, 0x68, 0xa2, 0x24, 0xde, 0x68, 0x96, 0xb2, 0xa3, 0xda, 0x30, 0xf3, 0x11, 0x51, 0xc1, 0xc6,
+	0x44, 0xb1, 0x31, 0xed, 0x0f, 0x52, 0x89, 0x37, 0x8d, 0x8f, 0x73, 0xb4, 0x9b, 0x4a, 0xe4, 0x83,
+	0x1b, 0x12, 0x11, 0xe1, 0x1b, 0xfa, 0x82, 0x6f, 0xcd, 0x5c, 0xf0, 0x13, 0x22, 0x22, 0x7b, 0xbd,
+	0x5a, 0x88, 0xea, 0x50, 0x8e, 0x04, 0x39, 0x54, 0x78, 0xab, 0xe9, 0xb4, 0x57, 0x03, 0x13, 0x3c,
+	0x86, 0xdf, 0xde, 0xbe, 0x7a, 0x68, 0xba, 0xa6, 0xd5, 0x03, 0x6f, 0xb6, 0xf7, 0x02, 0x2a, 0x53,
+	0x9e, 0x3d, 0x02, 0x1f, 0x5c, 0x7e, 0x42, 0x25, 0x76, 0x9a, 0xa5, 0xb9, 0x05, 0xbf, 0xa1, 0x03,
+	0x95, 0x17, 0xcc, 0x84, 0xad, 0x43, 0xa8, 0x4f, 0xa4, 0xdb, 0x23, 0x23, 0x2a, 0x53, 0x12, 0xd2,
+	0xf7, 0x6e, 0xe6, 0xbc, 0x69, 0x97, 0xcf, 0x9b, 0x76, 0xca, 0x76, 0x03, 0xee, 0xcd, 0xab, 0x93,
+	0x1b, 0x6f, 0xfd, 0xee, 0x40, 0xad, 0x27, 0xe3, 0x03, 0x41, 0x12, 0x79, 0x48, 0xc5, 0x75, 0xd4,
+	0x47, 0x6d, 0x58, 0x56, 0xdc, 0x8c, 0xd1, 0x82, 0x04, 0xcb, 0x8a, 0x4f, 0x39, 0xbd, 0x05, 0x37,
+	0x27, 0x8c, 0x14, 0x06, 0x5f, 0x3a, 0xb0, 0xd6, 0x93, 0xf1, 0x3e, 0x55, 0xfb, 0x8a, 0xa8, 0x63,
+	0x89, 0x3e, 0x85, 0x8a, 0xa4, 0x49, 0x74, 0x05, 0x8b, 0x56, 0x77, 0xe9, 0xc0, 0xfb, 0x50, 0x91,
+	0x3a, 0xa7, 0xf6, 0xba, 0x31, 0x67, 0x10, 0x4d, 0xc9, 0xc0, 0xca, 0x1e, 0xd7, 0x32, 0xbb, 0x36,
+	0x6b, 0xeb, 0xb6, 0x7e, 0x82, 0x85, 0xaf, 0xc9, 0x1b, 0xad, 0x1a, 0xe2, 0x80, 0xc4, 0xef, 0x7d,
+	0x9f, 0x75, 0x28, 0xeb, 0xea, 0xd6, 0xaa, 0x09, 0xd0, 0x0d, 0x28, 0x29, 0x12, 0xdb, 0x37, 0x53,
+	0xb6, 0x9c, 0x38, 0x93, 0x3b, 0x79, 0xa6, 0xa9, 0x1b, 0xbd, 0x09, 0x5b, 0x85, 0x91, 0xc2, 0xde,
+	0x9f, 0x0e, 0x80, 0x41, 0xb3, 0x21, 0xb8, 0xb6, 0x97, 0x67, 0x3e, 0x71, 0xa5, 0x2b, 0x4e, 0xdc,
+	0x94, 0xd1, 0xba, 0x7e, 0xaf, 0x5b, 0x4b, 0xb9, 0xd3, 0xdd, 0x97, 0x2e, 0x94, 0x7a, 0x32, 0x46,
+	0x0c, 0xb6, 0x66, 0xe7, 0x64, 0x7b, 0xa6, 0xc2, 0xbc, 0x36, 0xf7, 0x1e, 0x5d, 0x49, 0x56, 0x8c,
+	0x71, 0x08, 0x9b, 0x17, 0xff, 0x5d, 0x1e, 0x2c, 0xca, 0x60, 0x45, 0xde, 0x27, 0x57, 0x10, 0x15,
+	0x45, 0xf6, 0x60, 0xb5, 0x18, 0xb7, 0x7b, 0xf3, 0x36, 0xe6, 0xac, 0xf7, 0xf1, 0x22, 0xb6, 0xc8,
+	0xf7, 0x23, 0x54, 0xcf, 0xa7, 0xe3, 0xfe, 0xbc, 0x2d, 0x05, 0xed, 0x6d, 0x2f, 0xa4, 0x8b, 0x94,
+	0xdf, 0x42, 0xc5, 0xf6, 0xaf, 0x77, 0xc9, 0x86, 0x03, 0x12, 0x7b, 0xad, 0xcb, 0xb9, 0x22, 0xd3,
+	0x77, 0xb0, 0x92, 0xb7, 0xda, 0xdd, 0x4b, 0xe4, 0x19, 0xe9, 0x3d, 0x58, 0x40, 0xe6, 0xc9, 0xbc,
+	0xf2, 0xaf, 0x6f, 0x5f, 0x3d, 0x74, 0xba, 0x7b, 0xaf, 0x4f, 0x1b, 0xce, 0x9b, 0xd3, 0x86, 0xf3,
+	0xdf, 0x69, 0xc3, 0xf9, 0xe3, 0xac, 0xb1, 0xf4, 0xe6, 0xac, 0xb1, 0xf4, 0xcf, 0x59, 0x63, 0xe9,
+	0xa7, 0xcf, 0x63, 0xa6, 0x8e, 0x8e, 0x07, 0x9d, 0x90, 0x8f, 0x7c, 0xfb, 0x25, 0x61, 0x7f, 0x48,
+	0xca, 0xfc, 0x0b, 0xdf, 0x16, 0x5f, 0xe9, 0xc5, 0x78, 0x67, 0x50, 0xd1, 0x9f, 0x17, 0x9f, 0xbd,
+	0x0b, 0x00, 0x00, 0xff, 0xff, 0x1e, 0xf3, 0x33, 0xc9, 0xf2, 0x08, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -263,9 +821,21 @@ const _ = grpc.SupportPackageIsVersion4
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://godoc.org/google.golang.org/grpc#ClientConn.NewStream.
 type MsgClient interface {
-	// RegisterVersion records a new version. The first to register a name owns
-	// it; only the owner adds further versions.
+	// RegisterNamespace gives a new namespace to its sender.
+	RegisterNamespace(ctx context.Context, in *MsgRegisterNamespace, opts ...grpc.CallOption) (*MsgRegisterNamespaceResponse, error)
+	// RegisterVersion records a new version. The first to register a plain name
+	// owns it, a name in a namespace is its owner's to register; only the model's
+	// owner adds further versions.
 	RegisterVersion(ctx context.Context, in *MsgRegisterVersion, opts ...grpc.CallOption) (*MsgRegisterVersionResponse, error)
+	// Transfer gives a namespace or a model to another owner.
+	Transfer(ctx context.Context, in *MsgTransfer, opts ...grpc.CallOption) (*MsgTransferResponse, error)
+	// SetStatus lists, deprecates or withdraws a version; for the model's owner
+	// and, to withdraw, for governance.
+	SetStatus(ctx context.Context, in *MsgSetStatus, opts ...grpc.CallOption) (*MsgSetStatusResponse, error)
+	// SetTag points a tag to another version, or removes it.
+	SetTag(ctx context.Context, in *MsgSetTag, opts ...grpc.CallOption) (*MsgSetTagResponse, error)
+	// SetCard replaces what is said about a version.
+	SetCard(ctx context.Context, in *MsgSetCard, opts ...grpc.CallOption) (*MsgSetCardResponse, error)
 }
 
 type msgClient struct {
@@ -274,6 +844,15 @@ type msgClient struct {
 
 func NewMsgClient(cc grpc1.ClientConn) MsgClient {
 	return &msgClient{cc}
+}
+
+func (c *msgClient) RegisterNamespace(ctx context.Context, in *MsgRegisterNamespace, opts ...grpc.CallOption) (*MsgRegisterNamespaceResponse, error) {
+	out := new(MsgRegisterNamespaceResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Msg/RegisterNamespace", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *msgClient) RegisterVersion(ctx context.Context, in *MsgRegisterVersion, opts ...grpc.CallOption) (*MsgRegisterVersionResponse, error) {
@@ -285,23 +864,104 @@ func (c *msgClient) RegisterVersion(ctx context.Context, in *MsgRegisterVersion,
 	return out, nil
 }
 
+func (c *msgClient) Transfer(ctx context.Context, in *MsgTransfer, opts ...grpc.CallOption) (*MsgTransferResponse, error) {
+	out := new(MsgTransferResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Msg/Transfer", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SetStatus(ctx context.Context, in *MsgSetStatus, opts ...grpc.CallOption) (*MsgSetStatusResponse, error) {
+	out := new(MsgSetStatusResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Msg/SetStatus", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SetTag(ctx context.Context, in *MsgSetTag, opts ...grpc.CallOption) (*MsgSetTagResponse, error) {
+	out := new(MsgSetTagResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Msg/SetTag", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SetCard(ctx context.Context, in *MsgSetCard, opts ...grpc.CallOption) (*MsgSetCardResponse, error) {
+	out := new(MsgSetCardResponse)
+	err := c.cc.Invoke(ctx, "/koinon.model.v1.Msg/SetCard", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MsgServer is the server API for Msg service.
 type MsgServer interface {
-	// RegisterVersion records a new version. The first to register a name owns
-	// it; only the owner adds further versions.
+	// RegisterNamespace gives a new namespace to its sender.
+	RegisterNamespace(context.Context, *MsgRegisterNamespace) (*MsgRegisterNamespaceResponse, error)
+	// RegisterVersion records a new version. The first to register a plain name
+	// owns it, a name in a namespace is its owner's to register; only the model's
+	// owner adds further versions.
 	RegisterVersion(context.Context, *MsgRegisterVersion) (*MsgRegisterVersionResponse, error)
+	// Transfer gives a namespace or a model to another owner.
+	Transfer(context.Context, *MsgTransfer) (*MsgTransferResponse, error)
+	// SetStatus lists, deprecates or withdraws a version; for the model's owner
+	// and, to withdraw, for governance.
+	SetStatus(context.Context, *MsgSetStatus) (*MsgSetStatusResponse, error)
+	// SetTag points a tag to another version, or removes it.
+	SetTag(context.Context, *MsgSetTag) (*MsgSetTagResponse, error)
+	// SetCard replaces what is said about a version.
+	SetCard(context.Context, *MsgSetCard) (*MsgSetCardResponse, error)
 }
 
 // UnimplementedMsgServer can be embedded to have forward compatible implementations.
 type UnimplementedMsgServer struct {
 }
 
+func (*UnimplementedMsgServer) RegisterNamespace(ctx context.Context, req *MsgRegisterNamespace) (*MsgRegisterNamespaceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method RegisterNamespace not implemented")
+}
 func (*UnimplementedMsgServer) RegisterVersion(ctx context.Context, req *MsgRegisterVersion) (*MsgRegisterVersionResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method RegisterVersion not implemented")
+}
+func (*UnimplementedMsgServer) Transfer(ctx context.Context, req *MsgTransfer) (*MsgTransferResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Transfer not implemented")
+}
+func (*UnimplementedMsgServer) SetStatus(ctx context.Context, req *MsgSetStatus) (*MsgSetStatusResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetStatus not implemented")
+}
+func (*UnimplementedMsgServer) SetTag(ctx context.Context, req *MsgSetTag) (*MsgSetTagResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetTag not implemented")
+}
+func (*UnimplementedMsgServer) SetCard(ctx context.Context, req *MsgSetCard) (*MsgSetCardResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetCard not implemented")
 }
 
 func RegisterMsgServer(s grpc1.Server, srv MsgServer) {
 	s.RegisterService(&_Msg_serviceDesc, srv)
+}
+
+func _Msg_RegisterNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgRegisterNamespace)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).RegisterNamespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Msg/RegisterNamespace",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).RegisterNamespace(ctx, req.(*MsgRegisterNamespace))
+	}
+	return interceptor(ctx, in, info, handler)
 }
 
 func _Msg_RegisterVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -322,14 +982,106 @@ func _Msg_RegisterVersion_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_Transfer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgTransfer)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Transfer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Msg/Transfer",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Transfer(ctx, req.(*MsgTransfer))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SetStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetStatus)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Msg/SetStatus",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetStatus(ctx, req.(*MsgSetStatus))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SetTag_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetTag)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetTag(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Msg/SetTag",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetTag(ctx, req.(*MsgSetTag))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SetCard_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetCard)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetCard(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.model.v1.Msg/SetCard",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetCard(ctx, req.(*MsgSetCard))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Msg_serviceDesc = _Msg_serviceDesc
 var _Msg_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "koinon.model.v1.Msg",
 	HandlerType: (*MsgServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
+			MethodName: "RegisterNamespace",
+			Handler:    _Msg_RegisterNamespace_Handler,
+		},
+		{
 			MethodName: "RegisterVersion",
 			Handler:    _Msg_RegisterVersion_Handler,
+		},
+		{
+			MethodName: "Transfer",
+			Handler:    _Msg_Transfer_Handler,
+		},
+		{
+			MethodName: "SetStatus",
+			Handler:    _Msg_SetStatus_Handler,
+		},
+		{
+			MethodName: "SetTag",
+			Handler:    _Msg_SetTag_Handler,
+		},
+		{
+			MethodName: "SetCard",
+			Handler:    _Msg_SetCard_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -356,6 +1108,44 @@ func (m *MsgRegisterVersion) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Draft {
+		i--
+		if m.Draft {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x88
+	}
+	{
+		size, err := m.Card.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0x82
+	if m.DerivativeBps != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.DerivativeBps))
+		i--
+		dAtA[i] = 0x78
+	}
+	if len(m.Parents) > 0 {
+		for iNdEx := len(m.Parents) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Parents[iNdEx])
+			copy(dAtA[i:], m.Parents[iNdEx])
+			i = encodeVarintTx(dAtA, i, uint64(len(m.Parents[iNdEx])))
+			i--
+			dAtA[i] = 0x72
+		}
+	}
 	if len(m.WeightsRoot) > 0 {
 		i -= len(m.WeightsRoot)
 		copy(dAtA[i:], m.WeightsRoot)
@@ -465,6 +1255,356 @@ func (m *MsgRegisterVersionResponse) MarshalToSizedBuffer(dAtA []byte) (int, err
 	_ = i
 	var l int
 	_ = l
+	if len(m.Owes) > 0 {
+		for iNdEx := len(m.Owes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Owes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRegisterNamespace) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRegisterNamespace) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRegisterNamespace) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRegisterNamespaceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRegisterNamespaceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRegisterNamespaceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTransfer) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTransfer) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTransfer) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.To) > 0 {
+		i -= len(m.To)
+		copy(dAtA[i:], m.To)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.To)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTransferResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTransferResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTransferResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetStatus) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetStatus) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetStatus) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Status != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Sender) > 0 {
+		i -= len(m.Sender)
+		copy(dAtA[i:], m.Sender)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Sender)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetStatusResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetStatusResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetStatusResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetTag) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetTag) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetTag) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Tag) > 0 {
+		i -= len(m.Tag)
+		copy(dAtA[i:], m.Tag)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Tag)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetTagResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetTagResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetTagResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetCard) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetCard) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetCard) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Card.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetCardResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetCardResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetCardResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
 	return len(dAtA) - i, nil
 }
 
@@ -531,10 +1671,177 @@ func (m *MsgRegisterVersion) Size() (n int) {
 	if l > 0 {
 		n += 1 + l + sovTx(uint64(l))
 	}
+	if len(m.Parents) > 0 {
+		for _, s := range m.Parents {
+			l = len(s)
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	if m.DerivativeBps != 0 {
+		n += 1 + sovTx(uint64(m.DerivativeBps))
+	}
+	l = m.Card.Size()
+	n += 2 + l + sovTx(uint64(l))
+	if m.Draft {
+		n += 3
+	}
 	return n
 }
 
 func (m *MsgRegisterVersionResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Owes) > 0 {
+		for _, e := range m.Owes {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *MsgRegisterNamespace) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgRegisterNamespaceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgTransfer) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.To)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgTransferResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetStatus) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Sender)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Status != 0 {
+		n += 1 + sovTx(uint64(m.Status))
+	}
+	return n
+}
+
+func (m *MsgSetStatusResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetTag) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Tag)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgSetTagResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetCard) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = m.Card.Size()
+	n += 1 + l + sovTx(uint64(l))
+	return n
+}
+
+func (m *MsgSetCardResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -943,6 +2250,110 @@ func (m *MsgRegisterVersion) Unmarshal(dAtA []byte) error {
 			}
 			m.WeightsRoot = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 14:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Parents", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Parents = append(m.Parents, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 15:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DerivativeBps", wireType)
+			}
+			m.DerivativeBps = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DerivativeBps |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Card", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Card.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 17:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Draft", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Draft = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -991,6 +2402,1008 @@ func (m *MsgRegisterVersionResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgRegisterVersionResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owes = append(m.Owes, Debt{})
+			if err := m.Owes[len(m.Owes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRegisterNamespace) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRegisterNamespace: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRegisterNamespace: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRegisterNamespaceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRegisterNamespaceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRegisterNamespaceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTransfer) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTransfer: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTransfer: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field To", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.To = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTransferResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTransferResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTransferResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetStatus) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetStatus: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetStatus: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sender", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Sender = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= Status(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetStatusResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetStatusResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetStatusResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetTag) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetTag: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetTag: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tag", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tag = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetTagResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetTagResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetTagResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetCard) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetCard: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetCard: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Card", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Card.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetCardResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetCardResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetCardResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

@@ -94,7 +94,7 @@ func storedActive(g escrow.Grant) escrowv1.ActiveGrant {
 var roles = []escrow.Role{
 	escrowv1.Role_ROLE_PROVIDER: split.Provider, escrowv1.Role_ROLE_OWNER: split.Owner, escrowv1.Role_ROLE_DATA: split.Data,
 	escrowv1.Role_ROLE_APP: split.App, escrowv1.Role_ROLE_TREASURY: split.Treasury, escrowv1.Role_ROLE_PAYER: escrow.Payer,
-	escrowv1.Role_ROLE_CURATORS: split.Curators,
+	escrowv1.Role_ROLE_CURATORS: split.Curators, escrowv1.Role_ROLE_ROYALTY: split.Royalty,
 }
 
 func storedPayout(p escrow.Payout) escrowv1.Payout {

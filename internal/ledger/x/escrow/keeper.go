@@ -56,6 +56,13 @@ type Models interface {
 	Policy(ctx context.Context, digest string) (split.Policy, error)
 }
 
+// Royalties are what a model earns for whoever owns it.
+type Royalties interface {
+	// Pay takes a royalty from a module's account, and returns what stays there
+	// because nobody can be paid.
+	Pay(ctx context.Context, from, model string, ucredit uint64) (uint64, error)
+}
+
 // Providers knows who may take new grants, and who may be a party at all.
 type Providers interface {
 	MayServe(ctx context.Context, address string) error
@@ -86,6 +93,7 @@ type Keeper struct {
 	bank      Bank
 	pool      Pool
 	models    Models
+	royalties Royalties
 	providers Providers
 	curators  Curators
 
@@ -113,14 +121,14 @@ type Keeper struct {
 // NewKeeper makes the module's keeper; account is the module's own, authority
 // may admit issuers and change parameters.
 func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
-	bank Bank, pool Pool, models Models, providers Providers, curators Curators, authority string,
+	bank Bank, pool Pool, models Models, royalties Royalties, providers Providers, curators Curators, authority string,
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	timed := collections.PairKeyCodec(collections.Int64Key, collections.StringKey)
 	payout := collections.TripleKeyCodec(collections.Int64Key, collections.StringKey, collections.StringKey)
 	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
-		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, providers: providers, curators: curators,
+		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, royalties: royalties, providers: providers, curators: curators,
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[escrowv1.Params](cdc)),
 		escrows:    collections.NewMap(b, collections.NewPrefix(1), "escrows", collections.StringKey, codec.CollValue[escrowv1.Escrow](cdc)),
 		grants:     collections.NewMap(b, collections.NewPrefix(2), "grants", collections.StringKey, codec.CollValue[escrowv1.ActiveGrant](cdc)),

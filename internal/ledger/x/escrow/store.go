@@ -129,12 +129,11 @@ func (k *Keeper) payDue(ctx context.Context) error {
 }
 
 func (k *Keeper) pay(ctx context.Context, p escrowv1.Payout) error {
-	if p.Role == escrowv1.Role_ROLE_CURATORS {
-		over, err := k.curators.Reward(ctx, ModuleName, p.Recipient, p.Amount)
-		if err != nil || over == 0 {
-			return err
-		}
-		return k.pool.FundCommunityPool(ctx, coins(over), k.account)
+	switch p.Role {
+	case escrowv1.Role_ROLE_CURATORS:
+		return k.payOver(ctx, p, k.curators.Reward)
+	case escrowv1.Role_ROLE_ROYALTY:
+		return k.payOver(ctx, p, k.royalties.Pay)
 	}
 	if p.Recipient == Treasury {
 		return k.payTreasury(ctx, p)
@@ -144,6 +143,15 @@ func (k *Keeper) pay(ctx context.Context, p escrowv1.Payout) error {
 		return k.pool.FundCommunityPool(ctx, coins(p.Amount), k.account)
 	}
 	return k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, recipient, coins(p.Amount))
+}
+
+// payOver pays those whom another module knows; what it leaves is the treasury's.
+func (k *Keeper) payOver(ctx context.Context, p escrowv1.Payout, give func(ctx context.Context, from, to string, ucredit uint64) (uint64, error)) error {
+	over, err := give(ctx, ModuleName, p.Recipient, p.Amount)
+	if err != nil || over == 0 {
+		return err
+	}
+	return k.pool.FundCommunityPool(ctx, coins(over), k.account)
 }
 
 // lapse closes grants whose time is over, gives what they locked back, and

@@ -1,5 +1,7 @@
-// Package model is the ledger's registry of model versions: who owns a name,
-// which digest a version has, and how its earnings are split.
+// Package model is the ledger's registry: which account owns a namespace and a
+// model, which digest a version has, what it comes from and what became of it,
+// and how its earnings are split. Its rules are those of packages
+// mechanism/registry and mechanism/lineage.
 package model
 
 import (
@@ -10,35 +12,45 @@ import (
 	"cosmossdk.io/collections"
 	"cosmossdk.io/core/address"
 	"cosmossdk.io/core/store"
+	"github.com/cosmos/gogoproto/proto"
 
 	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	"github.com/koinon/koinon/internal/mechanism/registry"
 	"github.com/koinon/koinon/internal/mechanism/split"
 )
 
 // ModuleName names the module, its store and its errors.
 const ModuleName = "model"
 
-// Keeper stores model versions.
+type textsKey = collections.Pair[string, string]
+
+// Keeper stores namespaces, models, versions and tags.
 type Keeper struct {
-	addresses address.Codec
-	schema    collections.Schema
-	versions  collections.Map[string, modelv1.Version]                  // by digest
-	owners    collections.Map[string, string]                           // owner by name
-	names     collections.Map[collections.Pair[string, string], string] // digest by name and version
+	authority  string
+	addresses  address.Codec
+	schema     collections.Schema
+	versions   collections.Map[string, modelv1.Version] // by digest
+	models     collections.Map[string, modelv1.Model]   // by name
+	names      collections.Map[textsKey, string]        // digest by name and version
+	namespaces collections.Map[string, modelv1.Namespace]
+	tags       collections.Map[textsKey, modelv1.Tag] // by model and tag
 }
 
-// NewKeeper makes the module's keeper.
-func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec) *Keeper {
+// NewKeeper makes the module's keeper; authority may withdraw versions.
+func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, authority string) *Keeper {
 	b := collections.NewSchemaBuilder(service)
+	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
-		addresses: addresses,
-		versions:  collections.NewMap(b, collections.NewPrefix(0), "versions", collections.StringKey, codec.CollValue[modelv1.Version](cdc)),
-		owners:    collections.NewMap(b, collections.NewPrefix(1), "owners", collections.StringKey, collections.StringValue),
-		names: collections.NewMap(b, collections.NewPrefix(2), "names",
-			collections.PairKeyCodec(collections.StringKey, collections.StringKey), collections.StringValue),
+		authority:  authority,
+		addresses:  addresses,
+		versions:   collections.NewMap(b, collections.NewPrefix(0), "versions", collections.StringKey, codec.CollValue[modelv1.Version](cdc)),
+		models:     collections.NewMap(b, collections.NewPrefix(1), "models", collections.StringKey, codec.CollValue[modelv1.Model](cdc)),
+		names:      collections.NewMap(b, collections.NewPrefix(2), "names", texts, collections.StringValue),
+		namespaces: collections.NewMap(b, collections.NewPrefix(3), "namespaces", collections.StringKey, codec.CollValue[modelv1.Namespace](cdc)),
+		tags:       collections.NewMap(b, collections.NewPrefix(4), "tags", texts, codec.CollValue[modelv1.Tag](cdc)),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {
@@ -56,58 +68,76 @@ func (k *Keeper) Version(ctx context.Context, digest string) (modelv1.Version, e
 	return v, err
 }
 
-// Policy returns how a version's earnings are split, or ErrNotFound.
+// Model returns one model by its name, or ErrNoModel.
+func (k *Keeper) Model(ctx context.Context, name string) (modelv1.Model, error) {
+	m, err := k.models.Get(ctx, name)
+	if errors.Is(err, collections.ErrNotFound) {
+		return m, fmt.Errorf("%w: %s", ErrNoModel, name)
+	}
+	return m, err
+}
+
+// MarkShared makes a model's owners' part its shareholders', from now on. It is
+// for the module that issues shares.
+func (k *Keeper) MarkShared(ctx context.Context, name string) error {
+	m, err := k.Model(ctx, name)
+	if err != nil {
+		return err
+	}
+	m.Shared = true
+	return k.models.Set(ctx, name, m)
+}
+
+// Policy returns how a version's earnings are split now, or ErrNotFound.
 func (k *Keeper) Policy(ctx context.Context, digest string) (split.Policy, error) {
 	v, err := k.Version(ctx, digest)
 	if err != nil {
 		return split.Policy{}, err
 	}
-	return PolicyOf(v.Policy), nil
+	m, err := k.Model(ctx, v.Name)
+	if err != nil {
+		return split.Policy{}, err
+	}
+	return PolicyOf(v, m.Shared), nil
 }
 
-// PolicyOf converts a policy as messages carry it.
-func PolicyOf(p modelv1.Policy) split.Policy {
-	shares := func(list []modelv1.Share) []split.Share {
-		var out []split.Share
-		for _, s := range list {
-			out = append(out, split.Share{Recipient: s.Address, Bps: s.Bps})
+// Resolve returns the version that a reference stands for: a digest, or what
+// registry.ParseReference reads. A bare name is its latest.
+func (k *Keeper) Resolve(ctx context.Context, reference string) (modelv1.Version, error) {
+	if v, err := k.versions.Get(ctx, reference); err == nil || !errors.Is(err, collections.ErrNotFound) {
+		return v, err
+	}
+	r := registry.ParseReference(reference)
+	var digest string
+	var err error
+	if r.Pin != "" {
+		if digest, err = k.names.Get(ctx, collections.Join(r.Name, r.Pin)); errors.Is(err, collections.ErrNotFound) {
+			v, err := k.Version(ctx, r.Pin)
+			if err == nil && v.Name != r.Name {
+				err = fmt.Errorf("%w: %s is a version of %s", ErrNotFound, r.Pin, v.Name)
+			}
+			return v, err
 		}
-		return out
-	}
-	return split.Policy{
-		ProviderBps: p.ProviderBps, AppBps: p.AppBps, TreasuryBps: p.TreasuryBps, CuratorsBps: p.CuratorsBps,
-		Owners: shares(p.Owners), Data: shares(p.Data),
-	}
-}
-
-// register stores a new, valid version. The first to use a name owns it.
-func (k *Keeper) register(ctx context.Context, v modelv1.Version) error {
-	if taken, err := k.versions.Has(ctx, v.Digest); err != nil || taken {
-		return errors.Join(err, refuse(taken, ErrDigestTaken, v.Digest))
-	}
-	key := collections.Join(v.Name, v.Version)
-	if taken, err := k.names.Has(ctx, key); err != nil || taken {
-		return errors.Join(err, refuse(taken, ErrVersionTaken, v.Name+"@"+v.Version))
-	}
-	owner, err := k.owners.Get(ctx, v.Name)
-	switch {
-	case errors.Is(err, collections.ErrNotFound):
-		if err := k.owners.Set(ctx, v.Name, v.Owner); err != nil {
-			return err
+	} else {
+		if r.Tag == "" {
+			r.Tag = registry.Latest
 		}
-	case err != nil:
-		return err
-	case owner != v.Owner:
-		return fmt.Errorf("%w: %s is %s's", ErrNameTaken, v.Name, owner)
+		var t modelv1.Tag
+		t, err = k.tags.Get(ctx, collections.Join(r.Name, r.Tag))
+		digest = t.Digest
 	}
-	return errors.Join(k.names.Set(ctx, key, v.Digest), k.versions.Set(ctx, v.Digest, v))
+	if errors.Is(err, collections.ErrNotFound) {
+		return modelv1.Version{}, fmt.Errorf("%w: %s", ErrNotFound, reference)
+	}
+	if err != nil {
+		return modelv1.Version{}, err
+	}
+	return k.Version(ctx, digest)
 }
 
-func refuse(condition bool, err error, what string) error {
-	if !condition {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", err, what)
+// emit tells indexers what happened.
+func emit(ctx context.Context, event proto.Message) error {
+	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
 }
 
 // now is the block's time, Unix seconds.

@@ -51,7 +51,8 @@ func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
 
 // RegisterInterfaces makes the messages known.
 func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
-	r.RegisterImplementations((*sdk.Msg)(nil), &modelv1.MsgRegisterVersion{})
+	r.RegisterImplementations((*sdk.Msg)(nil), &modelv1.MsgRegisterVersion{}, &modelv1.MsgRegisterNamespace{}, &modelv1.MsgTransfer{},
+		&modelv1.MsgSetStatus{}, &modelv1.MsgSetTag{}, &modelv1.MsgSetCard{})
 	msgservice.RegisterMsgServiceDesc(r, &modelv1.Msg_serviceDesc)
 }
 
@@ -80,58 +81,65 @@ func (m AppModule) ValidateGenesis(cdc codec.JSONCodec, _ client.TxEncodingConfi
 		return fmt.Errorf("%s genesis: %w", ModuleName, err)
 	}
 	for _, v := range state.Versions {
-		if err := PolicyOf(v.Policy).Validate(); err != nil {
+		if err := PolicyOf(v, false).Validate(); err != nil {
 			return fmt.Errorf("%s genesis: %s@%s: %w", ModuleName, v.Name, v.Version, err)
 		}
 	}
 	return nil
 }
 
-// InitGenesis stores a genesis; who owns a name follows from its versions.
+// InitGenesis stores a genesis.
 func (m AppModule) InitGenesis(ctx sdk.Context, cdc codec.JSONCodec, data json.RawMessage) {
 	var state modelv1.GenesisState
 	cdc.MustUnmarshalJSON(data, &state)
-	for _, v := range state.Versions {
-		err := m.keeper.validate(v)
-		if err == nil {
-			err = m.keeper.register(ctx, v)
-		}
-		if err != nil {
-			panic(fmt.Errorf("%s genesis: %s@%s: %w", ModuleName, v.Name, v.Version, err))
-		}
+	if err := m.keeper.initGenesis(ctx, state); err != nil {
+		panic(fmt.Errorf("%s genesis: %w", ModuleName, err))
 	}
 }
 
 // ExportGenesis returns the whole state.
 func (m AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.RawMessage {
-	var state modelv1.GenesisState
-	err := m.keeper.versions.Walk(ctx, nil, func(_ string, v modelv1.Version) (bool, error) {
-		state.Versions = append(state.Versions, v)
-		return false, nil
-	})
+	state, err := m.keeper.exportGenesis(ctx)
 	if err != nil {
 		panic(fmt.Errorf("%s export: %w", ModuleName, err))
 	}
-	return cdc.MustMarshalJSON(&state)
+	return cdc.MustMarshalJSON(state)
 }
 
 // AutoCLIOptions describes the commands that the protobuf services become.
 func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
+	args := func(fields ...string) []*autocliv1.PositionalArgDescriptor {
+		var list []*autocliv1.PositionalArgDescriptor
+		for _, f := range fields {
+			list = append(list, &autocliv1.PositionalArgDescriptor{ProtoField: f})
+		}
+		return list
+	}
 	return &autocliv1.ModuleOptions{
 		Query: &autocliv1.ServiceCommandDescriptor{
 			Service: "koinon.model.v1.Query",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Version", Use: "version DIGEST", Short: "Show one model version",
-					Example:        "koinon query model version sha256:…",
-					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "digest"}}},
+					Example: "koinon query model version sha256:…", PositionalArgs: args("digest")},
 				{RpcMethod: "Versions", Use: "versions", Short: "List model versions", Example: "koinon query model versions --name bard"},
+				{RpcMethod: "Resolve", Use: "resolve MODEL", Short: "Show the version that a name, a tag or a digest stands for",
+					Example: "koinon query model resolve @ada/bard:latest", PositionalArgs: args("reference")},
+				{RpcMethod: "Model", Use: "model NAME", Short: "Show a model's owner and tags", PositionalArgs: args("name")},
+				{RpcMethod: "Models", Use: "models", Short: "List models"},
+				{RpcMethod: "Tags", Use: "tags", Short: "List the tags of all models"},
+				{RpcMethod: "Namespace", Use: "namespace @NAME", Short: "Show who owns a namespace", PositionalArgs: args("name")},
 			},
 		},
 		Tx: &autocliv1.ServiceCommandDescriptor{
 			Service: "koinon.model.v1.Msg",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
+				{RpcMethod: "RegisterNamespace", Use: "register-namespace @NAME", Short: "Register a namespace", PositionalArgs: args("name")},
 				{RpcMethod: "RegisterVersion", Use: "register-version DIGEST NAME VERSION", Short: "Register a model version",
-					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "digest"}, {ProtoField: "name"}, {ProtoField: "version"}}},
+					PositionalArgs: args("digest", "name", "version")},
+				{RpcMethod: "Transfer", Use: "transfer NAME TO", Short: "Give a namespace or a model to another owner", PositionalArgs: args("name", "to")},
+				{RpcMethod: "SetStatus", Use: "set-status DIGEST STATUS", Short: "List, deprecate or withdraw a version", PositionalArgs: args("digest", "status")},
+				{RpcMethod: "SetTag", Use: "set-tag MODEL TAG DIGEST", Short: "Point a tag to a version", PositionalArgs: args("model", "tag", "digest")},
+				{RpcMethod: "SetCard", Use: "set-card DIGEST", Short: "Say what a version is", PositionalArgs: args("digest")},
 			},
 		},
 	}

@@ -21,6 +21,7 @@ var (
 	ErrNotJailed  = errorsmod.Register(ModuleName, 17, "provider is not in jail")
 	ErrStillIn    = errorsmod.Register(ModuleName, 18, "time in jail is not over")
 	ErrTombstoned = errorsmod.Register(ModuleName, 19, "provider was convicted of fraud too often to sell again")
+	ErrNotSold    = errorsmod.Register(ModuleName, 20, "only versions that are listed or deprecated can be offered")
 	ErrParams     = refusal.Register(ModuleName, 10, bond.ErrParams)
 	ErrZeroAmount = refusal.Register(ModuleName, 11, bond.ErrZeroAmount)
 	ErrOverflow   = refusal.Register(ModuleName, 12, bond.ErrOverflow)

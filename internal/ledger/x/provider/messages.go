@@ -13,6 +13,7 @@ import (
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/mechanism/bond"
+	"github.com/koinon/koinon/internal/mechanism/registry"
 	"github.com/koinon/koinon/internal/region"
 )
 
@@ -188,7 +189,9 @@ func (m messages) SetOffer(ctx context.Context, msg *providerv1.MsgSetOffer) (*p
 	if err != nil {
 		return nil, err
 	}
-	switch {
+	switch status := registry.Status(version.Status); {
+	case !status.Sold():
+		return nil, fmt.Errorf("%w: %s@%s is %s", ErrNotSold, version.Name, version.Version, status)
 	case p.Status == providerv1.Status_STATUS_JAILED:
 		return nil, ErrJailed
 	case p.Bond < params.MinBond:

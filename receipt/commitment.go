@@ -13,20 +13,20 @@ func tokenBytes(ids []int32) []byte {
 	return data
 }
 
-// Fold is the SHA-256 over the folds of a position's hidden state after each
-// layer, 8 bytes each, little-endian, the first layer's first. Whoever disputes a
-// leaf opens it to these, which say in which layer two runs part.
-func Fold(layers []uint64) Digest {
-	data := make([]byte, 0, 8*len(layers))
-	for _, f := range layers {
+// Fold is the SHA-256 over folds, 8 bytes each, little-endian: of a step's logits,
+// 1,024 by 1,024, or of a position's hidden state after each layer. Whoever disputes
+// a leaf opens it to these, which say where two runs part.
+func Fold(folds []uint64) Digest {
+	data := make([]byte, 0, 8*len(folds))
+	for _, f := range folds {
 		data = binary.LittleEndian.AppendUint64(data, f)
 	}
 	return Sum(data)
 }
 
 // Leaf commits to one step of a generation: its number from 0 in the whole
-// answer, the token chosen, the digest of the logits it was chosen from, and the
-// [Fold] of the layers that led to them, zero where an engine does not tell.
+// answer, the token chosen, the [Fold] of the logits it was chosen from, and that
+// of the layers that led to them, zero where an engine does not tell.
 func Leaf(step uint64, token int32, logits, fold Digest) Digest {
 	c := begin("step")
 	c.integer(step)

@@ -167,14 +167,14 @@ func never(m *engine.Model) (list []sampling.Bias) {
 // digest of the logits, and the folds.
 func committing(m *engine.Model, n int) (float64, error) {
 	d := m.Decoder()
-	logits, state := make([]byte, 4*m.Size()), make([]float32, d.Dim)
+	logits, state := make([]float32, m.Size()), make([]float32, d.Dim)
 	folds := make([]uint64, len(d.Layers))
 	return spent(func() error {
 		for step := range n {
 			for i := range folds {
 				folds[i] = tensor.Fold(state)
 			}
-			receipt.Leaf(uint64(step), 0, receipt.Sum(logits), receipt.Fold(folds))
+			receipt.Leaf(uint64(step), 0, receipt.Fold(tensor.Folds(nil, logits)), receipt.Fold(folds))
 		}
 		return nil
 	})

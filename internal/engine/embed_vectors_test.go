@@ -77,5 +77,5 @@ func embeddingDigest(t *testing.T, m *Model, tokens []int32, pooling Pooling) re
 	if err != nil {
 		t.Fatal(err)
 	}
-	return receipt.Sum(bitsOf(nil, vector))
+	return receipt.Sum(receipt.VectorBytes(vector))
 }

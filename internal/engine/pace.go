@@ -22,7 +22,6 @@ type Pace struct {
 	tokens  []int32 // scratch
 	spans   []span
 	rows    []int
-	bits    [][]byte // of each text's logits
 }
 
 // Spent is a number of tokens, of all texts together, and what they took.
@@ -104,10 +103,8 @@ func (p *Pace) run(n int, predict bool) error {
 	}
 	logits := p.forward.predict(p.rows)
 	if p.Committing {
-		p.bits = append(p.bits, make([][]byte, len(p.rows)-len(p.bits))...)
 		tensor.Parallel(len(p.rows), p.forward.workers, func(i int) {
-			p.bits[i] = bitsOf(p.bits[i], logits[i*size:][:size])
-			receipt.Leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], receipt.Sum(p.bits[i]), p.forward.folded(p.rows[i]))
+			receipt.Leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], digest(logits[i*size:][:size]), p.forward.folded(p.rows[i]))
 		})
 	}
 	return nil

@@ -61,7 +61,7 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 func (p *Replay) digest(c forced, given []int32, first, resumed int) {
 	tensor.Parallel(min(len(c.rows), len(given)-first), c.workers, func(i int) {
 		at := first + i
-		p.Logits[at], p.Folds[at] = receipt.Sum(bitsOf(nil, c.logits(i))), c.fold(i)
+		p.Logits[at], p.Folds[at] = digest(c.logits(i)), c.fold(i)
 		p.Leaves[at] = receipt.Leaf(uint64(resumed+at), given[at], p.Logits[at], p.Folds[at])
 	})
 }

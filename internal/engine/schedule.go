@@ -28,7 +28,6 @@ type answer struct {
 	history history
 	cached  int     // tokens of the prompt that other answers had computed
 	pending []int32 // to be computed before the next token is drawn
-	buffer  []byte  // of a step's logits
 }
 
 // step is a token, or how the answer ended.
@@ -214,8 +213,7 @@ func (a *answer) next(m *Model, logits []float32, fold receipt.Digest) {
 	if a.step == 0 {
 		token.Cached = a.cached
 	}
-	a.buffer = bitsOf(a.buffer, logits)
-	token.Leaf = receipt.Leaf(a.position(), id, receipt.Sum(a.buffer), fold)
+	token.Leaf = receipt.Leaf(a.position(), id, digest(logits), fold)
 	a.steps <- step{token: token}
 	a.step++
 	switch {

@@ -122,14 +122,12 @@ func (m *Model) ScoreTop(tokens []int32, top, threads int) ([]ScoredToken, error
 	return list, err
 }
 
-// DigestLogits is the SHA-256 of the logits after each token of a text, as
+// DigestLogits is the digest of the logits after each token of a text, as
 // spec/engine.md says.
 func (m *Model) DigestLogits(tokens []int32, threads int) ([]receipt.Digest, error) {
 	list := make([]receipt.Digest, 0, len(tokens))
-	var buffer []byte
 	err := m.Logits(tokens, threads, func(_ int, logits []float32) error {
-		buffer = bitsOf(buffer, logits)
-		list = append(list, receipt.Sum(buffer))
+		list = append(list, digest(logits))
 		return nil
 	})
 	return list, err

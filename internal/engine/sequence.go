@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/koinon/koinon/internal/tensor"
+import (
+	"github.com/koinon/koinon/internal/tensor"
+	"github.com/koinon/koinon/receipt"
+)
 
 // prefillChunk is how many tokens of prompts are computed at once; it does not
 // change a bit of the result.
@@ -61,5 +64,5 @@ func logProbabilities(logits []float32, want []int32) []float32 {
 	return result
 }
 
-// bitsOf lists the logits' bits, little-endian, for their digest.
-func bitsOf(dst []byte, logits []float32) []byte { return tensor.AppendBits(dst[:0], logits) }
+// digest is what a leaf has of logits.
+func digest(logits []float32) receipt.Digest { return receipt.Fold(tensor.Folds(nil, logits)) }

@@ -58,7 +58,7 @@ type promptVector struct {
 func (v *promptVector) compute(t *testing.T, m *Model) {
 	t.Helper()
 	v.Tokens = m.Prompt(v.Text)
-	v.Logits = receipt.Sum(bitsOf(nil, m.newSequence(2).extend(v.Tokens)))
+	v.Logits = digest(m.newSequence(2).extend(v.Tokens))
 	var leaves []receipt.Digest
 	v.Answer = nil
 	tokens, _ := generated(t, New(m, Options{Threads: 2}), Request{

@@ -18,9 +18,11 @@ type elementwise struct {
 	// round rounds 32 elements times a factor to integers of at most 127, ties to
 	// even, stores four at each step bytes, and returns the sums of both halves.
 	round func(q []int8, step int, x []float32, factor float32) (first, second int32)
+	// lanes are those of a [Fold] after whole rows, in which there is no NaN.
+	lanes func(x []float32) [foldLanes]uint64
 }
 
-var portableElements = elementwise{scaleOne, lessOne, addOne, normOne, gateOne, topOne, magnitudeOne, roundOne}
+var portableElements = elementwise{scaleOne, lessOne, addOne, normOne, gateOne, topOne, magnitudeOne, roundOne, lanesOne}
 
 func scaleOne(x []float32, s float32) {
 	for i := range x {

@@ -1,9 +1,9 @@
 package tensor
 
 import (
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -47,26 +47,80 @@ func TestFoldOfNaN(t *testing.T) {
 	}
 }
 
-// TestFoldVector pins the definition; spec/engine.md has it in words.
+// TestFoldVector pins the definition in every kernel; spec/engine.md has it in words.
 func TestFoldVector(t *testing.T) {
-	x := make([]float32, 11)
+	for _, kernel := range Kernels() {
+		restore, err := Use(kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 150 {
+			x, bits := make([]float32, n), make([]uint64, n+1)
+			for i := range x {
+				x[i] = float32(i)/4 - 9
+				bits[i] = uint64(math.Float32bits(x[i]))
+				if n%3 == 0 && i == n/2 {
+					x[i], bits[i] = math.Float32frombits(0xffc00001), 0x7fc00000
+				}
+			}
+			var h [16]uint64
+			for j := range h {
+				h[j] = uint64(j)
+			}
+			for i := 0; i < n; i += 2 {
+				y := h[i/2%16] ^ (bits[i] + bits[i+1]<<32)
+				h[i/2%16] = (y ^ y>>32) * 0x7feb352d
+			}
+			want := h[0]
+			for _, lane := range h[1:] {
+				y := want ^ lane
+				want = (y ^ y>>32) * 0x7feb352d
+			}
+			if got := Fold(x); got != want {
+				t.Errorf("%s, %d elements: %#x, not %#x", kernel, n, got, want)
+			}
+		}
+		restore()
+	}
+}
+
+// TestFoldSeesTwoBits changes two bits at a time, as far as they may lie apart: none
+// undoes another, the signs of two elements above all.
+func TestFoldSeesTwoBits(t *testing.T) {
+	x := make([]float32, 72)
 	for i := range x {
-		x[i] = float32(i) / 4
+		x[i] = float32(i) - 35.5
 	}
-	bits := make([]uint64, 12)
-	for i, v := range x {
-		bits[i] = uint64(math.Float32bits(v))
+	flip := func(bit int) { x[bit/32] = math.Float32frombits(math.Float32bits(x[bit/32]) ^ 1<<(bit%32)) }
+	want := Fold(x)
+	for a := range 32 * len(x) {
+		flip(a)
+		for b := range a {
+			flip(b)
+			if Fold(x) == want {
+				t.Fatalf("bits %d and %d together do not count", b, a)
+			}
+			flip(b)
+		}
+		flip(a)
 	}
-	h := [4]uint64{0, 1, 2, 3}
-	for i := 0; i < 12; i += 2 {
-		h[i/2%4] = (h[i/2%4] ^ (bits[i] + bits[i+1]<<32)) * 0xbf58476d1ce4e5b9
+}
+
+// TestFolds: each span has its own, and what is left has one.
+func TestFolds(t *testing.T) {
+	x := make([]float32, 2*FoldSpan+1)
+	for i := range x {
+		x[i] = float32(i)
 	}
-	want := h[0]
-	for _, lane := range h[1:] {
-		want = (want ^ lane) * 0xbf58476d1ce4e5b9
-	}
-	if got := Fold(x); got != want {
-		t.Errorf("%#x, not %#x", got, want)
+	for n, want := range map[int][]uint64{
+		1:            {Fold(x[:1])},
+		FoldSpan:     {Fold(x[:FoldSpan])},
+		FoldSpan + 1: {Fold(x[:FoldSpan]), Fold(x[FoldSpan:][:1])},
+		len(x):       {Fold(x[:FoldSpan]), Fold(x[FoldSpan:][:FoldSpan]), Fold(x[2*FoldSpan:])},
+	} {
+		if got := Folds(nil, x[:n]); !slices.Equal(got, want) {
+			t.Errorf("of %d logits: %x, not %x", n, got, want)
+		}
 	}
 }
 
@@ -75,33 +129,5 @@ func BenchmarkFold(b *testing.B) {
 	b.SetBytes(int64(4 * len(x)))
 	for b.Loop() {
 		Fold(x)
-	}
-}
-
-// TestAppendBits: as they are, but for what is no number, in every kernel.
-func TestAppendBits(t *testing.T) {
-	for _, kernel := range Kernels() {
-		restore, err := Use(kernel)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for n := range 40 {
-			for odd := range n + 1 {
-				x := make([]float32, n)
-				var want []byte
-				for i := range x {
-					x[i] = float32(i) - 7.5
-					bits := math.Float32bits(x[i])
-					if i == odd {
-						x[i], bits = math.Float32frombits(0xffc00001), 0x7fc00000
-					}
-					want = binary.LittleEndian.AppendUint32(want, bits)
-				}
-				if got := AppendBits([]byte{1}, x); string(got[1:]) != string(want) {
-					t.Fatalf("%s, %d elements, the %dth no number: %x, not %x", kernel, n, odd, got[1:], want)
-				}
-			}
-		}
-		restore()
 	}
 }

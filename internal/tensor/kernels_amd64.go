@@ -9,7 +9,7 @@ import (
 
 // The vector kernels end by clearing the wide registers: on some processors
 // SHA-256's instructions are fifty times slower while those hold anything, and
-// every step's logits are hashed.
+// every step ends with some.
 
 func vectorKernels() []kernel {
 	var found []kernel

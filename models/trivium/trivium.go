@@ -19,7 +19,7 @@ const Name = "trivium"
 // it ships, VectorLogits the digest of the logits after it.
 const (
 	VectorPrompt = "\"Well, Prince,\" said Anna Pávlovna, and the whole of the company turned to the door, where"
-	VectorLogits = "sha256:8c9e4d81a196efeee1141940ff266886d1fd8d3a7ed0cbfaae1013b825697122"
+	VectorLogits = "sha256:2a3195afbbd4e5ba67d725fe1ae20e4e13f7da961432e97e85cebd1fd418bb6c"
 )
 
 //go:embed trivium.gguf

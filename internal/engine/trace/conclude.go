@@ -21,6 +21,7 @@ func (t *Trace) conclude() error {
 	if err != nil {
 		return err
 	}
+	logitFolds, folds := tensor.Folds(nil, logits), t.folds()
 	adjusted := slices.Clone(sampler.Adjusted(logits))
 	segment := t.Segments() - 1
 	for _, r := range t.Runs(segment) {
@@ -30,11 +31,13 @@ func (t *Trace) conclude() error {
 		case referee.OpLogits:
 			t.words = append(t.words, chunks(logits)...)
 		case referee.OpLogitsHash:
-			err = t.appendHash(bitsOf(logits))
+			err = t.appendHash(halves(logitFolds))
+		case referee.OpLogitFolds:
+			t.words = append(t.words, cut(halves(logitFolds))...)
 		case referee.OpFolds:
-			t.words = append(t.words, cut(t.folds())...)
+			t.words = append(t.words, cut(halves(folds))...)
 		case referee.OpFoldHash:
-			err = t.appendHash(t.folds())
+			err = t.appendHash(halves(folds))
 		case referee.OpAdjusted:
 			t.words = append(t.words, chunks(adjusted)...)
 		case referee.OpSorted:
@@ -47,7 +50,7 @@ func (t *Trace) conclude() error {
 		}
 	}
 	claim := t.words[len(t.words)-1]
-	t.logits, t.fold, t.token = receipt.Sum(bytesOf(bitsOf(logits))), receipt.Sum(bytesOf(t.folds())), int32(claim[len(claim)-2])
+	t.logits, t.fold, t.token = receipt.Fold(logitFolds), receipt.Fold(folds), int32(claim[len(claim)-2])
 	return nil
 }
 
@@ -92,10 +95,17 @@ func (t *Trace) appendHash(words []uint32) error {
 	return err
 }
 
-// folds are those of the last position's layers, the lower half of each first.
-func (t *Trace) folds() (words []uint32) {
+// folds are those of the last position's layers.
+func (t *Trace) folds() (list []uint64) {
 	for _, x := range t.decoder.outputs {
-		f := tensor.Fold(x)
+		list = append(list, tensor.Fold(x))
+	}
+	return list
+}
+
+// halves are folds as words, the lower half of each first.
+func halves(folds []uint64) (words []uint32) {
+	for _, f := range folds {
 		words = append(words, uint32(f), uint32(f>>32))
 	}
 	return words
@@ -137,12 +147,4 @@ func bitsOf(values []float32) []uint32 {
 		words[i] = tensor.CanonicalBits(v)
 	}
 	return words
-}
-
-func bytesOf(words []uint32) []byte {
-	data := make([]byte, 0, 4*len(words))
-	for _, w := range words {
-		data = append(data, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
-	}
-	return data
 }

@@ -26,6 +26,7 @@ type model struct {
 	kind         block.Format // of its matrices
 	dim, hidden  uint64       // 64 and 96 if zero
 	tied, biases bool
+	more         int // tokens beside 257
 	seed         uint64
 }
 
@@ -55,6 +56,9 @@ func (s model) write(t testing.TB) string {
 	var types []int32
 	for b := range 256 {
 		tokens, types = append(tokens, tokenizer.ToAlphabet(string([]byte{byte(b)}))), append(types, 1)
+	}
+	for i := range s.more {
+		tokens, types = append(tokens, fmt.Sprintf("<more %d>", i)), append(types, 4)
 	}
 	tokens, types = append(tokens, "<|endoftext|>"), append(types, 3)
 	w.Text("tokenizer.ggml.model", "gpt2")

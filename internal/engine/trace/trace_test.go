@@ -5,6 +5,7 @@ import (
 
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/mechanism/referee"
+	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/internal/tensor/block"
 )
 
@@ -82,4 +83,17 @@ func TestEveryWordIsTheReferees(t *testing.T) {
 			checkWords(t, tr, 0, 1, 2, tr.Segments()-2, tr.Segments()-1)
 		})
 	}
+}
+
+// Logits of more than one span have a fold each.
+func TestLogitsOfSeveralSpans(t *testing.T) {
+	c, leaves := answer(t, model{kind: block.F32, dim: 16, hidden: 24, more: 2*tensor.FoldSpan - 100}.write(t), 5, 2, sampling.Params{TopP: 1})
+	tr, err := New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tr.Leaf() != leaves[1] {
+		t.Fatal("the trace's leaf is not the engine's")
+	}
+	checkWords(t, tr, tr.Segments()-1)
 }

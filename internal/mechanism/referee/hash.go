@@ -104,23 +104,32 @@ func digestWords(d receipt.Digest) (words []uint32) {
 	return words
 }
 
-// fold is half of the fold of a layer's output at the last position: the lower
-// 32 bits, then the upper. See spec/engine.md, "Fold".
-func (b *bench) fold(i uint64) uint32 {
-	const prime, lanes = 0xbf58476d1ce4e5b9, 4
-	h := [lanes]uint64{0, 1, 2, 3}
-	x := b.read(b.segment-1, OpOut, i/2, 0, b.Shape.Dim)
+// logitSpan is how many logits one fold is of.
+const logitSpan = 1024
+
+// logitFolds is how many folds so many logits have.
+func logitFolds(vocabulary uint64) uint64 { return (vocabulary + logitSpan - 1) / logitSpan }
+
+// foldWord is half of the fold of numbers: of an even word the lower 32 bits, of an
+// odd one the upper. See spec/engine.md, "Fold".
+func foldWord(x []float, word uint64) uint32 {
+	const factor, lanes = 0x7feb352d, 16
+	take := func(h, pair uint64) uint64 { return ((h ^ pair) ^ (h^pair)>>32) * factor }
+	var h [lanes]uint64
+	for j := range h {
+		h[j] = uint64(j)
+	}
 	for j := 0; j < len(x); j += 2 {
 		pair := uint64(x[j].Canonical())
 		if j+1 < len(x) {
 			pair |= uint64(x[j+1].Canonical()) << 32
 		}
-		h[j/2%lanes] = (h[j/2%lanes] ^ pair) * prime
+		h[j/2%lanes] = take(h[j/2%lanes], pair)
 	}
 	for _, lane := range h[1:] {
-		h[0] = (h[0] ^ lane) * prime
+		h[0] = take(h[0], lane)
 	}
-	return uint32(h[0] >> (32 * (i % 2)))
+	return uint32(h[0] >> (32 * (word % 2)))
 }
 
 // claim is a word of the claim: of the two digests, or the token, as it was
@@ -131,7 +140,7 @@ func (b *bench) claim(i uint64) uint32 {
 	}
 	switch {
 	case i < stateWords:
-		return last(OpLogitsHash, b.Shape.Vocabulary)
+		return last(OpLogitsHash, 2*logitFolds(b.Shape.Vocabulary))
 	case i < 2*stateWords:
 		return last(OpFoldHash, 2*b.Shape.Layers)
 	case i == 2*stateWords && drawOf(&b.Receipt.Sampling) != foreign:

@@ -30,6 +30,7 @@ const (
 	OpOut // x + product
 	OpNorm
 	OpLogits
+	OpLogitFolds // of each logitSpan of them
 	OpLogitsHash
 	OpFolds // of each layer's output
 	OpFoldHash
@@ -46,7 +47,7 @@ const (
 var operatorNames = [...]string{
 	"prompt", "answer", "embedding", "attention norm", "queries", "keys", "values",
 	"rotated queries", "rotated keys", "scores", "attention weights", "weighted values", "attention output", "feed-forward norm",
-	"gate", "up", "activation", "layer output", "last norm", "logits", "digest of the logits", "folds", "digest of the folds",
+	"gate", "up", "activation", "layer output", "last norm", "logits", "folds of the logits", "digest of the logits", "folds", "digest of the folds",
 	"adjusted logits", "best token", "sorted tokens", "sum of exponentials", "top_p", "min_p", "draw", "claim",
 }
 

@@ -90,11 +90,14 @@ func (b *bench) reason(at Place) error {
 func (b *bench) compute(r Run, i uint64) uint32 {
 	switch r.Operator {
 	case OpLogitsHash:
-		return b.hash(OpLogits, 0, r, i)
+		return b.hash(OpLogitFolds, 0, r, i)
+	case OpLogitFolds:
+		first := i / 2 * logitSpan
+		return foldWord(b.read(b.segment, OpLogits, 0, first, min(logitSpan, b.Shape.Vocabulary-first)), i)
 	case OpFoldHash:
 		return b.hash(OpFolds, 0, r, i)
 	case OpFolds:
-		return b.fold(i)
+		return foldWord(b.read(b.segment-1, OpOut, i/2, 0, b.Shape.Dim), i)
 	case OpAdjusted, OpBest, OpSorted, OpSum, OpTop, OpLeast, OpDraw:
 		return b.drawn(r, i)
 	case OpClaim:

@@ -143,7 +143,9 @@ func (t *Trace) finalRuns(add func(o Operator, layer, words uint64)) {
 	s, p := &t.Shape, &t.Receipt.Sampling
 	add(OpNorm, 0, s.Dim)
 	add(OpLogits, 0, s.Vocabulary)
-	add(OpLogitsHash, 0, hashWords(s.Vocabulary))
+	folds := 2 * logitFolds(s.Vocabulary)
+	add(OpLogitFolds, 0, folds)
+	add(OpLogitsHash, 0, hashWords(folds))
 	add(OpFolds, 0, 2*s.Layers)
 	add(OpFoldHash, 0, hashWords(2*s.Layers))
 	switch kind := drawOf(p); kind {

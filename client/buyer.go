@@ -160,7 +160,7 @@ func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer
 		return Answer{}, err
 	}
 	var nonce receipt.Digest
-	if r.Seed == nil {
+	if r.Seed == nil && (r.Temperature == nil || *r.Temperature > 0) {
 		rand.Read(nonce[:]) // never fails
 	}
 	response, err := b.ask(ctx, r, nonce, g)
@@ -180,7 +180,7 @@ func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer
 // asked is a request as the provider has to have got it.
 type asked struct {
 	Request
-	nonce receipt.Digest // zero where the seed was named
+	nonce receipt.Digest // zero where the seed was named, or nothing is drawn
 }
 
 // conclude pays what is left and verifies the receipt.

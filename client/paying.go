@@ -278,9 +278,9 @@ func (p *payer) verify(r receipt.Receipt, h heard) error {
 // verify checks that the provider got what was asked, as far as the receipt shows
 // it, and more with a transcript.
 func (q asked) verify(r receipt.Receipt, t *receipt.Transcript) error {
-	named := q.Seed != nil && r.Seed.Origin == receipt.Named && r.Seed.Value == uint64(*q.Seed)
-	drawn := q.Seed == nil && r.Seed.Origin == receipt.Drawn && r.Seed.Nonce == q.nonce
-	if !named && !drawn {
+	named := r.Seed.Origin == receipt.Named && (q.Seed == nil || r.Seed.Value == uint64(*q.Seed))
+	drawn := r.Seed.Origin == receipt.Drawn && r.Seed.Nonce == q.nonce
+	if q.nonce.IsZero() && !named || !q.nonce.IsZero() && !drawn {
 		return fmt.Errorf("%w: seed", ErrReceipt)
 	}
 	switch {

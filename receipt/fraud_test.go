@@ -84,24 +84,29 @@ func TestOverCounting(t *testing.T) {
 	}
 }
 
-// TestSeeds: neither side chooses what both draw.
+// TestSeeds: the provider chooses nothing of what both draw.
 func TestSeeds(t *testing.T) {
-	request, nonce := Sum([]byte("request")), Sum([]byte("nonce"))
+	grant, nonce := Sum([]byte("grant")), Sum([]byte("nonce"))
 	key := providerKey.Public().(ed25519.PublicKey)
-	seed, err := DrawSeed(providerKey, request, nonce)
+	lot, err := DrawLot(providerKey, grant)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := DrawSeed(providerKey, request, nonce); err != nil || !again.Equal(seed) {
-		t.Errorf("drawn again it is %v, %v", again, err)
+	seed := lot.Seed(nonce)
+	if again, err := DrawLot(providerKey, grant); err != nil || !again.Seed(nonce).Equal(seed) {
+		t.Errorf("drawn again it is %v, %v", again.Seed(nonce), err)
 	}
-	if err := seed.Verify(key, request); err != nil || seed.Value >= 1<<53 {
+	if err := seed.Verify(key, grant); err != nil || seed.Value >= 1<<53 {
 		t.Errorf("%d: %v", seed.Value, err)
 	}
-	if err := NameSeed(7).Verify(key, request); err != nil {
+	if lot.Seed(Sum([]byte("another nonce"))).Value == seed.Value {
+		t.Error("the nonce counts for nothing")
+	}
+	if err := NameSeed(7).Verify(key, grant); err != nil {
 		t.Errorf("a named seed: %v", err)
 	}
-	other, err := DrawSeed(payerKey, request, nonce)
+	others, err := DrawLot(payerKey, grant)
+	other := others.Seed(nonce)
 	if err != nil || other.Value == seed.Value {
 		t.Errorf("another provider draws %d, %v", other.Value, err)
 	}
@@ -117,19 +122,19 @@ func TestSeeds(t *testing.T) {
 	} {
 		bad := seed
 		spoil(&bad)
-		if err := bad.Verify(key, request); !errors.Is(err, ErrSeed) {
+		if err := bad.Verify(key, grant); !errors.Is(err, ErrSeed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for i := range seed.Proof {
 		proof := append([]byte(nil), seed.Proof...)
 		proof[i] ^= 1
-		if _, err := ProvenSeed(key, proof, request, nonce); !errors.Is(err, ErrSeed) {
+		if _, err := ProvenLot(key, proof, grant); !errors.Is(err, ErrSeed) {
 			t.Fatalf("a proof with another byte %d: %v", i, err)
 		}
 	}
-	if err := seed.Verify(key, Sum([]byte("another request"))); !errors.Is(err, ErrSeed) {
-		t.Errorf("of another request: %v", err)
+	if err := seed.Verify(key, Sum([]byte("another grant"))); !errors.Is(err, ErrSeed) {
+		t.Errorf("of another grant: %v", err)
 	}
 	r := sampleReceipt()
 	r.Seed.Value++
@@ -174,9 +179,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func BenchmarkDrawSeed(b *testing.B) {
+func BenchmarkDrawLot(b *testing.B) {
 	for b.Loop() {
-		if _, err := DrawSeed(providerKey, Digest{1}, Digest{2}); err != nil {
+		if _, err := DrawLot(providerKey, Digest{1}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // Version is the version of receipts that this package writes.
@@ -57,6 +59,9 @@ type Receipt struct {
 	Finished         int64    `json:"finished"`
 	Signature        []byte   `json:"signature"`
 }
+
+// noSteps is the commitment to none.
+var noSteps = MerkleRoot(nil)
 
 // Errors of receipts.
 var (
@@ -131,7 +136,7 @@ func (r Receipt) Hash() Digest { return Sum(r.Bytes()) }
 // Sign fills in the provider's key and signature.
 func (r Receipt) Sign(key ed25519.PrivateKey) Receipt {
 	r.ProviderKey = key.Public().(ed25519.PublicKey)
-	r.Signature = ed25519.Sign(key, r.Bytes())
+	r.Signature = voi.Sign(voi.PrivateKey(key), r.Bytes())
 	return r
 }
 
@@ -145,7 +150,7 @@ func (r Receipt) Verify() error {
 	if err := r.VerifySignature(); err != nil {
 		return err
 	}
-	return r.Seed.Verify(r.ProviderKey, r.Request)
+	return r.Seed.Verify(r.ProviderKey, r.Grant)
 }
 
 // VerifySignature checks that who holds the key signed this, right or wrong: what
@@ -154,7 +159,7 @@ func (r Receipt) VerifySignature() error {
 	if len(r.ProviderKey) != ed25519.PublicKeySize {
 		return ErrKey
 	}
-	if !ed25519.Verify(r.ProviderKey, r.Bytes(), r.Signature) {
+	if !signed(r.ProviderKey, r.Bytes(), r.Signature) {
 		return ErrReceiptSignature
 	}
 	return nil
@@ -206,7 +211,7 @@ func (r Receipt) validate() error {
 		return bad("price.cached_input")
 	case r.CompletionTokens > uint64(r.Sampling.MaxTokens):
 		return bad("completion_tokens")
-	case r.CompletionTokens > 0 && (r.Commitment.IsZero() || r.Commitment == MerkleRoot(nil)): // to no step
+	case r.CompletionTokens > 0 && (r.Commitment.IsZero() || r.Commitment == noSteps):
 		return bad("commitment")
 	case !r.Sampling.valid():
 		return bad("sampling")

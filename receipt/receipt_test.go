@@ -40,7 +40,7 @@ func sampleLeaf(step uint64, token int32, logits string) Digest {
 func sampleBias(yield func(uint32, float32) bool) { _ = yield(7, -1.5) && yield(9, 100) }
 
 func sampleReceipt() Receipt {
-	seed, err := DrawSeed(providerKey, Sum([]byte("request")), Sum([]byte("nonce")))
+	lot, err := DrawLot(providerKey, sampleGrant().ID())
 	if err != nil {
 		panic(err)
 	}
@@ -56,7 +56,7 @@ func sampleReceipt() Receipt {
 			PresencePenalty: -0.5, FrequencyPenalty: 0.25, PenaltyWindow: 64, LogitBias: BiasDigest(sampleBias),
 			Grammar: GrammarDigest(`root ::= "yes"`), Stop: StopDigest([]string{"\n\n", "END"}), MaxTokens: 128, Resumed: 2,
 		},
-		Seed: seed, FinishReason: "stop",
+		Seed: lot.Seed(Sum([]byte("nonce"))), FinishReason: "stop",
 		Price: Price{Input: 1_000_000, CachedInput: 250_000, Output: 3_000_000}, Cost: 229, Owed: 229, Ticket: 42,
 		Started: 1_790_000_000_000, FirstToken: 1_790_000_000_050, Finished: 1_790_000_000_100,
 	}.Sign(providerKey)

@@ -13,84 +13,91 @@ import (
 
 // How an answer's seed came about.
 const (
-	// Drawn: by payer and provider together, so that neither could choose it.
+	// Drawn: by payer and provider together, so that the provider could not choose it.
 	Drawn = "drawn"
 	// Named: by the payer, in the request.
 	Named = "named"
 )
 
 // Seed is where an answer's randomness came from. A drawn one is made of a nonce
-// that the payer puts into its request and of the provider's verifiable random
-// function (RFC 9381, ECVRF-EDWARDS25519-SHA512-ELL2, with the key that signs its
-// receipts) of that request: the payer cannot foresee what the function makes of
-// a nonce, and the provider has no choice but to serve or not.
+// that the payer puts into its request and of the provider's [Lot] of the grant.
 type Seed struct {
 	Value  uint64 `json:"value"`  // below 2^53 if drawn
 	Origin string `json:"origin"` // Drawn or Named
 	Nonce  Digest `json:"nonce"`  // the payer's; zero if named
-	Proof  []byte `json:"proof"`  // of the function, 80 bytes; none if named
+	Proof  []byte `json:"proof"`  // of the provider's lot, 80 bytes; none if named
 }
 
 // ErrSeed is returned for a seed that did not come about as it says.
 var ErrSeed = errors.New("seed does not come of the payer's nonce and the provider's key")
 
-// job is what the provider's function is taken of: the request's digest, which
-// commits to the nonce. Nothing of the provider's choice is in it.
-func job(request Digest) []byte {
-	c := begin("job")
-	c.digest(request)
+// Lot is the provider's part in the seeds of all answers on one grant: what its
+// verifiable random function (RFC 9381, ECVRF-EDWARDS25519-SHA512-ELL2, with the
+// key that signs its receipts) makes of the grant's id. It is fixed when the payer
+// signs the grant, before any nonce, and there is one: a provider has no choice
+// but to serve or not. docs/adr/0019 says why it is not of each request.
+type Lot struct {
+	Proof  []byte // 80 bytes
+	output []byte
+}
+
+// lotOf is what the provider's function is taken of. Nothing of the provider's
+// choice is in it.
+func lotOf(grant Digest) []byte {
+	c := begin("lot")
+	c.digest(grant)
 	return c
 }
 
-// value is the first 53 bits of SHA-256 over the canonical bytes of kind seed with
-// nonce and output: as many as readers of JSON that know no integers keep exactly.
-func value(nonce Digest, output []byte) uint64 {
-	c := begin("seed")
-	c.digest(nonce)
-	c = append(c, output...)
-	sum := Sum(c)
-	return binary.BigEndian.Uint64(sum[:]) >> 11
-}
-
-// DrawSeed draws the seed of a request, given by the digest of its bytes and the
-// nonce in it. It is the provider's part.
-func DrawSeed(key ed25519.PrivateKey, request, nonce Digest) (Seed, error) {
-	proof := ecvrf.Prove(voi.PrivateKey(key), job(request))
+// DrawLot is the provider's part.
+func DrawLot(key ed25519.PrivateKey, grant Digest) (Lot, error) {
+	proof := ecvrf.Prove(voi.PrivateKey(key), lotOf(grant))
 	output, err := ecvrf.ProofToHash(proof)
 	if err != nil {
-		return Seed{}, fmt.Errorf("drawing a seed: %w", err)
+		return Lot{}, fmt.Errorf("drawing a lot: %w", err)
 	}
-	return Seed{Value: value(nonce, output), Origin: Drawn, Nonce: nonce, Proof: proof}, nil
+	return Lot{proof, output}, nil
+}
+
+// ProvenLot is the lot that a proof by the provider with this key is of. Refusal:
+// [ErrSeed].
+func ProvenLot(key ed25519.PublicKey, proof []byte, grant Digest) (Lot, error) {
+	if len(proof) != ecvrf.ProofSize || len(key) != ed25519.PublicKeySize {
+		return Lot{}, fmt.Errorf("%w: a proof of %d bytes by a key of %d", ErrSeed, len(proof), len(key))
+	}
+	ok, output := ecvrf.Verify(voi.PublicKey(key), proof, lotOf(grant))
+	if !ok {
+		return Lot{}, fmt.Errorf("%w: the proof does not verify", ErrSeed)
+	}
+	return Lot{proof, output}, nil
+}
+
+// Seed is what the lot makes of a request's nonce: the first 53 bits of SHA-256
+// over the canonical bytes of kind seed with nonce and output, as many as readers
+// of JSON that know no integers keep exactly.
+func (l Lot) Seed(nonce Digest) Seed {
+	c := begin("seed")
+	c.digest(nonce)
+	c = append(c, l.output...)
+	sum := Sum(c)
+	return Seed{Value: binary.BigEndian.Uint64(sum[:]) >> 11, Origin: Drawn, Nonce: nonce, Proof: l.Proof}
 }
 
 // NameSeed is a seed that the payer chose.
 func NameSeed(value uint64) Seed { return Seed{Value: value, Origin: Named} }
 
-// ProvenSeed is the seed that a provider's proof makes of a nonce in a request,
-// given by its digest. Refusal: [ErrSeed].
-func ProvenSeed(key ed25519.PublicKey, proof []byte, request, nonce Digest) (Seed, error) {
-	if len(proof) != ecvrf.ProofSize || len(key) != ed25519.PublicKeySize || nonce.IsZero() {
-		return Seed{}, fmt.Errorf("%w: a proof of %d bytes by a key of %d", ErrSeed, len(proof), len(key))
+// Verify checks that the seed came about as it says, on this grant at the provider
+// with this key. Refusal: [ErrSeed].
+func (s Seed) Verify(key ed25519.PublicKey, grant Digest) error {
+	if err := s.form(); err != nil || s.Origin == Named {
+		return err
 	}
-	ok, output := ecvrf.Verify(voi.PublicKey(key), proof, job(request))
-	if !ok {
-		return Seed{}, fmt.Errorf("%w: the proof does not verify", ErrSeed)
-	}
-	return Seed{Value: value(nonce, output), Origin: Drawn, Nonce: nonce, Proof: proof}, nil
-}
-
-// Verify checks that the seed came about as it says, for a request with this
-// digest at the provider with this key. Refusal: [ErrSeed].
-func (s Seed) Verify(key ed25519.PublicKey, request Digest) error {
-	if s.Origin == Named {
-		return s.form()
-	}
-	proven, err := ProvenSeed(key, s.Proof, request, s.Nonce)
+	lot, err := ProvenLot(key, s.Proof, grant)
 	if err != nil {
 		return err
 	}
-	if !proven.Equal(s) {
-		return fmt.Errorf("%w: they make %d, it says %d", ErrSeed, proven.Value, s.Value)
+	if drawn := lot.Seed(s.Nonce); !drawn.Equal(s) {
+		return fmt.Errorf("%w: they make %d, it says %d", ErrSeed, drawn.Value, s.Value)
 	}
 	return nil
 }

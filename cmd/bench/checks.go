@@ -137,7 +137,7 @@ func someReceipt() (receipt.Receipt, error) {
 	if err != nil {
 		return receipt.Receipt{}, err
 	}
-	seed, err := receipt.DrawSeed(key, digest("request"), digest("nonce"))
+	lot, err := receipt.DrawLot(key, digest("grant"))
 	if err != nil {
 		return receipt.Receipt{}, err
 	}
@@ -148,7 +148,7 @@ func someReceipt() (receipt.Receipt, error) {
 		Provider: address, Payer: address, App: address, Model: digest("model"), Class: receipt.Exact,
 		Request: digest("request"), PromptTokens: prompt, CompletionTokens: completion,
 		PromptDigest: digest("prompt"), OutputDigest: digest("output"), Commitment: digest("commitment"),
-		Sampling: receipt.Sampling{Kind: receipt.Categorical, Temperature: temperature, TopP: 1, MaxTokens: completion}, Seed: seed,
+		Sampling: receipt.Sampling{Kind: receipt.Categorical, Temperature: temperature, TopP: 1, MaxTokens: completion}, Seed: lot.Seed(digest("nonce")),
 		FinishReason: "length", Price: price, Cost: cost, Owed: before + cost, Ticket: 100,
 		Started: now - 300, FirstToken: now - 290, Finished: now,
 	}.Sign(key), nil

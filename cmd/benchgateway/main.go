@@ -194,6 +194,7 @@ func newProvideRole(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "provide", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			machine.Roomy() // as koinon provide --upstream
 			s.mock = o.mock
 			return s.sell(cmd.Context(), func(digest string) error { return say("digest", digest) })
 		},

@@ -10,6 +10,7 @@ import (
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway"
 	"github.com/koinon/koinon/internal/gateway/process"
+	"github.com/koinon/koinon/internal/machine"
 )
 
 func newGatewayCommand() *cobra.Command {
@@ -41,6 +42,7 @@ keys with 'koinon keys create --gateway-home'.`,
 			if config.Home == "" {
 				return usageError("--home must be a folder")
 			}
+			machine.Roomy()
 			payer, err := config.Account()
 			if err != nil {
 				return err

@@ -114,5 +114,26 @@ Every command writes data to standard output and talk to standard error;
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)
 
+	checkUsage(root)
 	return root
+}
+
+// checkUsage makes what is missing on a command line, or too much, of a command
+// and of all below it, the wrong usage that it is: cobra's own errors say no kind.
+func checkUsage(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err == nil {
+				err = cmd.ValidateRequiredFlags()
+			}
+			if err != nil {
+				return usageError("%w\nSee '%s --help'.", err, cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, below := range cmd.Commands() {
+		checkUsage(below)
+	}
 }

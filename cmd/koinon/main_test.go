@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,4 +83,13 @@ func startLedger(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(devnet.WriteInfo(home, info))
 	ts.Check(n.Ready(ctx))
+}
+
+// TestWrongUsage: what is wrong with a command line ends with the code for that.
+func TestWrongUsage(t *testing.T) {
+	for _, line := range []string{"gateway surplus", "nonsense", "receipt show", "up --nonsense", "engine serve"} {
+		if code := run(t.Context(), strings.Fields(line)); code != exitUsage {
+			t.Errorf("koinon %s ends with %d", line, code)
+		}
+	}
 }

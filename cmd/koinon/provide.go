@@ -11,6 +11,7 @@ import (
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/machine"
 	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/provider/forecast"
 	"github.com/koinon/koinon/internal/provider/process"
@@ -63,6 +64,9 @@ machine reproduces its own bits. Ctrl-C finishes what runs, redeems, and stops.`
 			}
 			if o.dryRun {
 				return o.forecast(cmd)
+			}
+			if o.Upstream != "" { // the model is in another process
+				machine.Roomy()
 			}
 			return o.run(cmd)
 		},

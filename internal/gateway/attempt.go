@@ -322,10 +322,11 @@ func (a *attempt) accepted(f *inferencev1.Accepted) error {
 	}
 	a.seed = receipt.NameSeed(a.request.Seed)
 	if !a.request.Nonce.IsZero() {
-		var err error
-		if a.seed, err = receipt.ProvenSeed(a.offer.peer.Key, f.SeedProof, receipt.Sum(a.body), a.request.Nonce); err != nil {
+		lot, err := a.lots.Prove(a.offer.peer.Key, f.SeedProof, a.pay.GrantID())
+		if err != nil {
 			return fmt.Errorf("%w: %w", errProtocol, err)
 		}
+		a.seed = lot.Seed(a.request.Nonce)
 	}
 	if !f.Free {
 		return nil

@@ -45,7 +45,7 @@ func TestAnotherGoesOn(t *testing.T) {
 			p.set(func(p *scripted) { p.script = c.script })
 			h := newHarness(t, p, z)
 			before := h.spent(h.keyID)
-			r := h.chat(hello + `}`)
+			r := h.chat(warm + `}`)
 			if r.status != http.StatusOK || field(t, r.body, "choices.0.message.content") != "To be, or not to be" {
 				t.Fatalf("%d %s", r.status, r.body)
 			}
@@ -69,7 +69,8 @@ func TestAnotherGoesOn(t *testing.T) {
 				t.Errorf("charged %d, and %v is said; want %d", got, field(t, r.body, "koinon.cost"), want)
 			}
 			last := z.requests[len(z.requests)-1]
-			drawn, err := receipt.DrawSeed(p.key, requestDigest(t, p.lastRequest()), p.lastRequest().Nonce)
+			lot, err := receipt.DrawLot(p.key, p.lastGrant())
+			drawn := lot.Seed(p.lastRequest().Nonce)
 			if err != nil || last.Seed != drawn.Value || !last.Nonce.IsZero() || p.lastRequest().Nonce.IsZero() {
 				t.Errorf("z goes on with the seed %d, what p drew is %d: %v", last.Seed, drawn.Value, err)
 			}
@@ -80,20 +81,11 @@ func TestAnotherGoesOn(t *testing.T) {
 	}
 }
 
-func requestDigest(t *testing.T, r inference.Request) receipt.Digest {
-	t.Helper()
-	body, err := r.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return receipt.Sum(body)
-}
-
 // TestNobodyChoosesTheSeed has providers accept with what is no proof, or not say
 // that they accept: the next one answers, and they are paid nothing.
 func TestNobodyChoosesTheSeed(t *testing.T) {
 	for name, lie := range map[string]func(*serving) error{
-		"of another request": func(s *serving) error { s.open.Request = []byte("{}"); return s.accept() },
+		"of another grant": func(s *serving) error { s.account.grant.Expiry++; return s.accept() },
 		"of another nonce, in the receipt": func(s *serving) error {
 			s.p.set(func(p *scripted) { p.forge = func(r *receipt.Receipt) { r.Seed.Value++ } })
 			return s.honest()
@@ -118,7 +110,7 @@ func TestNobodyChoosesTheSeed(t *testing.T) {
 				return errLeft
 			}
 			h := newHarness(t, p, z)
-			r := h.chat(hello + `}`)
+			r := h.chat(warm + `}`)
 			if name == "of another nonce, in the receipt" {
 				if r.status != http.StatusBadGateway {
 					t.Errorf("%d %s", r.status, r.body)

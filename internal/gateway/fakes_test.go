@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,6 +234,7 @@ type scripted struct {
 	served   int                         // streams
 	broken   int                         // streams that the gateway left
 	requests []inference.Request
+	paidWith receipt.Digest // the last request's grant
 }
 
 // account is a provider's books of one grant.
@@ -299,6 +299,13 @@ func (p *scripted) lastRequest() inference.Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.requests[len(p.requests)-1]
+}
+
+// lastGrant is the grant that came with the last request.
+func (p *scripted) lastGrant() receipt.Digest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paidWith
 }
 
 func (p *scripted) isDown() bool {
@@ -405,8 +412,8 @@ func (s *serving) admit() error {
 		a.moved = sync.NewCond(&a.mu)
 		s.p.grants[grant.ID()] = a
 	}
+	s.account, s.p.paidWith = a, grant.ID()
 	s.p.mu.Unlock()
-	s.account = a
 	return s.reveal(s.open.Reveal)
 }
 
@@ -465,10 +472,11 @@ func (s *serving) accept() error {
 	digest := receipt.TokensDigest(s.prompt)
 	s.seed = receipt.NameSeed(s.request.Seed)
 	if !s.request.Nonce.IsZero() {
-		var err error
-		if s.seed, err = receipt.DrawSeed(s.p.key, receipt.Sum(s.open.Request), s.request.Nonce); err != nil {
+		lot, err := receipt.DrawLot(s.p.key, s.account.grant.ID())
+		if err != nil {
 			return err
 		}
+		s.seed = lot.Seed(s.request.Nonce)
 	}
 	return s.conn.Send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
 		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:], SeedProof: s.seed.Proof,
@@ -652,9 +660,5 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 	}
 	r = r.Sign(s.p.key)
 	a.previous = r.Hash()
-	body, err := json.Marshal(r)
-	if err != nil {
-		s.p.t.Error(err)
-	}
-	return body
+	return r.Encode()
 }

@@ -71,6 +71,7 @@ type Gateway struct {
 	vocabularies *vocabularyCache
 	metrics      *metrics
 	known        *receipts.Known
+	lots         receipts.Lots  // of seeds
 	settling     sync.WaitGroup // ends of answers that are on their way to the disk
 	unstored     atomic.Bool    // the last of them could not be stored
 	concurrency  *concurrency

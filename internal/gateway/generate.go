@@ -63,7 +63,7 @@ func (g *Gateway) prepare(ctx context.Context, id string, key store.Key, c opena
 }
 
 // add makes the calls of one prompt. Each choice has a seed of its own, which is
-// drawn with its provider if the client names none.
+// drawn with its provider if the client names none and there is something to draw.
 func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Vocabulary, text string, n int) error {
 	request := c.Request(j.version.digest, text)
 	tokens, err := vocabulary.Prompt(request)
@@ -72,9 +72,10 @@ func (j *job) add(id string, key store.Key, c openai.Completion, vocabulary Voca
 	}
 	prefixes := route.Prefixes(cacheScope(key.ID), tokens)
 	for range n {
-		if c.Seed != nil {
+		switch {
+		case c.Seed != nil:
 			request.Seed = c.SeedOf(len(j.calls))
-		} else {
+		case c.Temperature > 0:
 			request.Nonce = c.NonceOf(len(j.calls))
 		}
 		j.calls = append(j.calls, &call{

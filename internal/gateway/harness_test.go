@@ -175,6 +175,9 @@ func (h *harness) chat(body string) reply { return h.do("POST", "/v1/chat/comple
 // hello is a chat of 11 prompt tokens.
 const hello = `{"model":"bard","messages":[{"role":"user","content":"hello"}],"temperature":0`
 
+// warm is hello with something to draw.
+const warm = `{"model":"bard","messages":[{"role":"user","content":"hello"}],"temperature":1`
+
 // field reads a path like "choices.0.message.content" out of JSON.
 func field(t *testing.T, body, path string) any {
 	t.Helper()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -59,8 +58,8 @@ func TestConcurrentStreams(t *testing.T) {
 	}
 	chain := make([]receipt.Receipt, n)
 	for _, stored := range h.receipts() {
-		var r receipt.Receipt
-		if err := json.Unmarshal(stored.Body, &r); err != nil || stored.Problem != "" {
+		r, err := receipt.Decode(stored.Body)
+		if err != nil || stored.Problem != "" {
 			t.Fatal(err, stored.Problem)
 		}
 		chain[r.Sequence-1] = r

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -12,16 +11,16 @@ import (
 	"github.com/koinon/koinon/receipt"
 )
 
-// receiptView is a stored receipt as the API shows it. The receipt itself is
-// the provider's bytes, so that anyone can verify its signature.
+// receiptView is a stored receipt as the API shows it. The receipt itself is as
+// the provider signed it, so that anyone can verify its signature.
 type receiptView struct {
-	ID       string          `json:"id"`
-	Object   string          `json:"object"` // "receipt"
-	Request  string          `json:"request"`
-	Valid    bool            `json:"valid"`             // the gateway found nothing wrong
-	Problem  string          `json:"problem,omitempty"` // or this
-	Received int64           `json:"received"`          // Unix time, milliseconds
-	Receipt  json.RawMessage `json:"receipt"`
+	ID       string           `json:"id"`
+	Object   string           `json:"object"` // "receipt"
+	Request  string           `json:"request"`
+	Valid    bool             `json:"valid"`             // the gateway found nothing wrong
+	Problem  string           `json:"problem,omitempty"` // or this
+	Received int64            `json:"received"`          // Unix time, milliseconds
+	Receipt  *receipt.Receipt `json:"receipt"`           // null for garbage, which the database keeps as evidence
 	// Transcript is there for the key that paid, where the gateway keeps them.
 	Transcript *receipt.Transcript `json:"transcript,omitempty"`
 	// Counts prove on the ledger that the receipt counts too many tokens.
@@ -29,14 +28,14 @@ type receiptView struct {
 }
 
 func view(r store.Receipt) receiptView {
-	body := json.RawMessage(r.Body)
-	if !json.Valid(body) {
-		body = nil // a provider's garbage, kept as evidence in the database
-	}
-	return receiptView{
+	v := receiptView{
 		ID: r.ID.String(), Object: "receipt", Request: r.Request, Valid: r.Problem == "", Problem: r.Problem,
-		Received: r.Received.UnixMilli(), Receipt: body, Counts: r.Counts,
+		Received: r.Received.UnixMilli(), Counts: r.Counts,
 	}
+	if signed, err := receipt.Decode(r.Body); err == nil {
+		v.Receipt = &signed
+	}
+	return v
 }
 
 // shows says whether a receipt may be read with a key: its own, or any that a

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -66,7 +65,7 @@ func (s storedReceipts) Neighbours(grant receipt.Digest, sequence uint64) ([]rec
 	}
 	found := make([]receipt.Receipt, len(rows))
 	for i, row := range rows {
-		if err := json.Unmarshal(row.Body, &found[i]); err != nil {
+		if found[i], err = receipt.Decode(row.Body); err != nil {
 			return nil, fmt.Errorf("the stored receipt %s is unreadable: %w", row.ID, err)
 		}
 	}

@@ -20,12 +20,12 @@ func TestTranscripts(t *testing.T) {
 		Koinon openai.Koinon `json:"koinon"`
 	}
 	var asked, plain answered
-	if err := json.Unmarshal([]byte(h.chat(hello+`,"transcript":true,"nonce":"`+nonce+`"}`).body), &asked); err != nil {
+	if err := json.Unmarshal([]byte(h.chat(warm+`,"transcript":true,"nonce":"`+nonce+`"}`).body), &asked); err != nil {
 		t.Fatal(err)
 	}
 	kept := h.receipts()[0]
-	var r receipt.Receipt
-	if err := json.Unmarshal(kept.Body, &r); err != nil {
+	r, err := receipt.Decode(kept.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if asked.Koinon.Transcript == nil {
@@ -33,6 +33,12 @@ func TestTranscripts(t *testing.T) {
 	}
 	if err := asked.Koinon.Transcript.Verify(r); err != nil || r.Seed.Nonce.Hex() != nonce || r.Verify() != nil {
 		t.Errorf("%v, %v; the nonce is %s", err, r.Verify(), r.Seed.Nonce)
+	}
+	if err := json.Unmarshal([]byte(h.chat(hello+`,"transcript":true,"nonce":"`+nonce+`"}`).body), &asked); err != nil || asked.Koinon.Transcript == nil {
+		t.Fatal("no transcript at temperature 0", err)
+	}
+	if r, err = receipt.Decode(h.receipts()[0].Body); err != nil || !r.Seed.Equal(receipt.NameSeed(0)) || asked.Koinon.Transcript.Verify(r) != nil {
+		t.Errorf("a seed of nothing that is drawn: %+v, %v", r.Seed, err)
 	}
 	body := h.chat(hello + "}").body
 	if err := json.Unmarshal([]byte(body), &plain); err != nil || plain.Koinon.Transcript != nil || kept.Transcript != nil {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -23,9 +22,9 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 	if a.config.KeepTranscripts {
 		stored.Transcript = a.transcript()
 	}
-	var r receipt.Receipt
-	if err := json.Unmarshal(body, &r); err != nil {
-		return stored, r, fmt.Errorf("%w: it is not a receipt's JSON", receipts.ErrFalse)
+	r, err := receipt.Decode(body)
+	if err != nil {
+		return stored, r, fmt.Errorf("%w: %w", receipts.ErrFalse, err)
 	}
 	stored.ID, stored.Sequence = r.Hash(), r.Sequence
 	ticket, err := a.pay.Revealed()

@@ -50,7 +50,7 @@ var (
 	ErrMaxTokens       = invalid("max_tokens must fit 31 bits")
 	ErrStop            = invalid("stop must hold at most 16 strings of 1 to 256 bytes")
 	ErrLogprobs        = invalid("logprobs must be between 0 and 20")
-	ErrSeed            = invalid("a request has a seed or a nonce of 32 bytes for one to be drawn, and none for an embedding")
+	ErrSeed            = invalid("a request has a seed, or a nonce of 32 bytes for one to be drawn: neither for an embedding, and no nonce at temperature 0, where nothing is drawn")
 	ErrResume          = invalid("resume must hold at most 65536 token ids, each 0 or more, and goes with no embedding")
 	ErrCacheScope      = invalid("cache_scope must have at most 64 bytes of valid UTF-8")
 )
@@ -217,7 +217,7 @@ func (r Request) Validate() error {
 	if p := float64(r.TopP); math.IsNaN(p) || p <= 0 || p > 1 {
 		return ErrTopP
 	}
-	if !r.Nonce.IsZero() && (r.Seed != 0 || r.Embed != nil) {
+	if !r.Nonce.IsZero() && (r.Seed != 0 || r.Embed != nil || r.Temperature == 0) {
 		return ErrSeed
 	}
 	if r.TopK > math.MaxInt32 {

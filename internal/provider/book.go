@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -41,6 +40,8 @@ type book struct {
 	// provisional is what was served before activation, in ucredit, and counts
 	// against the payer's exposure.
 	provisional uint64
+
+	lot *receipt.Lot // once an answer's seed was drawn
 
 	// changed is closed, and replaced, whenever a waiting stream should look
 	// again.
@@ -159,6 +160,20 @@ func (b *book) takePlaces() {
 	}()
 }
 
+// draw is the provider's part in the seeds of the grant's answers.
+func (b *book) draw(key ed25519.PrivateKey) (receipt.Lot, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lot == nil {
+		lot, err := receipt.DrawLot(key, b.id)
+		if err != nil {
+			return lot, err
+		}
+		b.lot = &lot
+	}
+	return *b.lot, nil
+}
+
 // sign makes the next receipt of the grant from what the caller knows of the
 // answer. It is on its way to the disk: that it may be lost with the power costs
 // nobody anything, for tickets pay; two answers in one place would.
@@ -180,10 +195,7 @@ func (b *book) sign(r receipt.Receipt, key ed25519.PrivateKey) ([]byte, receipt.
 	if err := r.Validate(); err != nil {
 		return nil, r, fmt.Errorf("signing receipt %d of grant %s: %w", r.Sequence, b.id.Hex(), err)
 	}
-	body, err := json.Marshal(r)
-	if err != nil {
-		return nil, r, fmt.Errorf("encoding a receipt: %w", err)
-	}
+	body := r.Encode()
 	b.sequence, b.previous, b.receipted = r.Sequence, r.Hash(), r.Owed
 	b.store.addReceipt(r, body)
 	return body, r, nil

@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -219,10 +218,11 @@ func (c *call) leave() {
 
 // check verifies a receipt as a gateway does.
 func (c *call) check(body []byte) error {
-	if err := json.Unmarshal(body, &c.receipt); err != nil {
+	r, err := receipt.Decode(body)
+	if err != nil {
 		return err
 	}
-	r := c.receipt
+	c.receipt = r
 	if err := r.Verify(); err != nil {
 		return err
 	}

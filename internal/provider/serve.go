@@ -190,14 +190,16 @@ func (s *session) accept(open *inferencev1.Open) error {
 }
 
 // draw settles the seed: the payer's, or one drawn with the payer's nonce.
-func (s *session) draw() (err error) {
+func (s *session) draw() error {
 	if s.request.Nonce.IsZero() {
 		s.seed = receipt.NameSeed(s.request.Seed)
 		return nil
 	}
-	if s.seed, err = receipt.DrawSeed(s.p.out.Key, s.digest, s.request.Nonce); err != nil {
+	lot, err := s.book.draw(s.p.out.Key)
+	if err != nil {
 		return err
 	}
+	s.seed = lot.Seed(s.request.Nonce)
 	s.request.Seed = s.seed.Value
 	return nil
 }

@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS receipts (
 	grant_id BLOB NOT NULL,
 	sequence INTEGER NOT NULL,
 	hash     BLOB NOT NULL,
-	body     TEXT NOT NULL,
+	body     BLOB NOT NULL,
 	PRIMARY KEY (grant_id, sequence)
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 1;
@@ -128,7 +128,7 @@ func openStore(home string) (*store, error) {
 		return nil, fmt.Errorf("another process uses the provider's home %s: stop it, or choose another home: %w", home, err)
 	}
 	path := "file:" + filepath.Join(home, "provider.db") +
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate"
+		"?_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate"
 	db, err := sql.Open("sqlite", path)
 	var writing *sql.DB
 	if err == nil {
@@ -281,7 +281,7 @@ func (s *store) savePlaces(id receipt.Digest, places uint64) <-chan error {
 
 func (s *store) addReceipt(r receipt.Receipt, body []byte) {
 	hash := r.Hash()
-	s.exec(`INSERT INTO receipts (grant_id, sequence, hash, body) VALUES (?, ?, ?, ?)`, r.Grant[:], r.Sequence, hash[:], string(body))
+	s.exec(`INSERT INTO receipts (grant_id, sequence, hash, body) VALUES (?, ?, ?, ?)`, r.Grant[:], r.Sequence, hash[:], body)
 	s.latest("chain", r.Grant, `UPDATE grants SET previous = ?, receipted = ? WHERE id = ?`, hash[:], r.Owed, r.Grant[:])
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -446,7 +445,7 @@ func (s *store) receipts(ctx context.Context, id receipt.Digest) ([]receipt.Rece
 		if err := rows.Scan(&body); err != nil {
 			return nil, fmt.Errorf("reading receipts: %w", err)
 		}
-		if err := json.Unmarshal(body, &r); err != nil {
+		if r, err = receipt.Decode(body); err != nil {
 			return nil, fmt.Errorf("reading a receipt: %w", err)
 		}
 		out = append(out, r)

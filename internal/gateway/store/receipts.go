@@ -22,7 +22,7 @@ type Receipt struct {
 	// Problem says what is wrong with the receipt, and is empty if nothing is.
 	Problem  string
 	Received time.Time
-	Body     []byte // JSON, as the provider wrote it
+	Body     []byte // as it arrived: if it is a receipt, [receipt.Receipt.Encode]
 	// Transcript is nil unless the gateway keeps them.
 	Transcript *receipt.Transcript
 	// Counts convict a receipt that counts too many tokens; nil of others.
@@ -48,7 +48,7 @@ func (r *Receipt) insert(statement *sql.Stmt) error {
 	if err != nil {
 		return fmt.Errorf("storing what goes with a receipt: %w", err)
 	}
-	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), string(r.Body), transcript, counts)
+	_, err = statement.Exec(r.ID[:], r.Key, r.Request, r.Grant[:], sequence, r.Provider, r.Problem, r.Received.UnixMilli(), r.Body, transcript, counts)
 	if err != nil {
 		return fmt.Errorf("storing a receipt: %w", err)
 	}
@@ -117,8 +117,7 @@ func collect(rows *sql.Rows) (receipts []Receipt, last int64, err error) {
 func scanReceipt(row scanner) (r Receipt, seen int64, err error) {
 	var id, grant, transcript, counts []byte
 	var received int64
-	var body string
-	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &body, &transcript, &counts)
+	err = row.Scan(&seen, &id, &r.Key, &r.Request, &grant, &r.Sequence, &r.Provider, &r.Problem, &received, &r.Body, &transcript, &counts)
 	if err == nil && transcript != nil {
 		err = json.Unmarshal(transcript, &r.Transcript)
 	}
@@ -130,7 +129,7 @@ func scanReceipt(row scanner) (r Receipt, seen int64, err error) {
 	}
 	copy(r.ID[:], id)
 	copy(r.Grant[:], grant)
-	r.Received, r.Body = time.UnixMilli(received), []byte(body)
+	r.Received = time.UnixMilli(received)
 	return r, seen, nil
 }
 

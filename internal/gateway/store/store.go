@@ -119,7 +119,7 @@ func connect(path, more string) (*sql.DB, error) {
 	dsn := url.URL{
 		Scheme:   "file",
 		Path:     path,
-		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" + more,
+		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous(FULL)" + more,
 	}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
@@ -172,7 +172,7 @@ CREATE TABLE receipts (
 	provider TEXT NOT NULL,
 	problem  TEXT NOT NULL,
 	received INTEGER NOT NULL,
-	body     TEXT NOT NULL
+	body     BLOB NOT NULL
 );
 CREATE INDEX receipts_of_key ON receipts (key, seen);
 CREATE INDEX receipts_of_grant ON receipts (grant_id, sequence);

@@ -78,10 +78,12 @@ func (s *seller) sell(ctx context.Context, payer, prompt string, limit int) (rec
 	if err != nil {
 		return receipt.Record{}, err
 	}
-	seed, err := receipt.DrawSeed(s.key, receipt.Sum(raw), q.Nonce)
+	grant := receipt.Sum([]byte(s.name))
+	lot, err := receipt.DrawLot(s.key, grant)
 	if err != nil {
 		return receipt.Record{}, err
 	}
+	seed := lot.Seed(q.Nonce)
 	q.Seed = seed.Value
 	whole, err := reference.Vocabulary{Vocabulary: bard.Model.Vocabulary}.Prompt(q)
 	if err != nil {
@@ -107,7 +109,7 @@ func (s *seller) sell(ctx context.Context, payer, prompt string, limit int) (rec
 	c := &s.chain
 	c.sequence, c.owed = c.sequence+1, c.owed+cost
 	r := receipt.Receipt{
-		Version: receipt.Version, ChainID: s.w.chain, Grant: receipt.Sum([]byte(s.name)), Sequence: c.sequence, Previous: c.previous,
+		Version: receipt.Version, ChainID: s.w.chain, Grant: grant, Sequence: c.sequence, Previous: c.previous,
 		Provider: cmp.Or(s.address, s.name), Payer: payer, Model: s.w.model, Class: receipt.Exact, Request: receipt.Sum(raw),
 		PromptTokens: uint64(len(whole)), CompletionTokens: uint64(len(output)),
 		PromptDigest: receipt.TokensDigest(whole), OutputDigest: receipt.TokensDigest(output), Commitment: receipt.MerkleRoot(leaves),

@@ -417,7 +417,7 @@ type Accepted struct {
 	// free: this payer pays nothing. The receipt's price is zero, no ticket is due.
 	Free bool `protobuf:"varint,3,opt,name=free,proto3" json:"free,omitempty"`
 	// seed_proof, where the request has a nonce, is the provider's verifiable random
-	// function of the request (RFC 9381): the answer's seed comes of both.
+	// function of the grant's id (RFC 9381): the answer's seed comes of both.
 	SeedProof []byte `protobuf:"bytes,4,opt,name=seed_proof,json=seedProof,proto3" json:"seed_proof,omitempty"`
 }
 
@@ -704,7 +704,7 @@ func (m *Vectors) GetVectors() [][]byte {
 }
 
 type Done struct {
-	// receipt is the JSON of a signed receipt (package receipt).
+	// receipt is a signed receipt: its canonical bytes, then the signature.
 	Receipt []byte `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
 }
 
@@ -755,7 +755,7 @@ type Error struct {
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// retryable says that another provider, or the same one later, may succeed.
 	Retryable bool `protobuf:"varint,3,opt,name=retryable,proto3" json:"retryable,omitempty"`
-	// receipt, if any, covers the tokens sent before the error.
+	// receipt, if any, covers the tokens sent before the error; as in Done.
 	Receipt []byte `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"`
 }
 

@@ -109,7 +109,7 @@ Every command writes data to standard output and talk to standard error;
 		}
 	}
 	grouped("use", newUpCommand(), newChatCommand(), newCallCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand(),
-		newRateCommand(), newSignalCommand())
+		newRateCommand(), newSignalCommand(), newShareCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newAuditCommand(), newIssuerCommand())
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)

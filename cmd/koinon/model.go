@@ -19,11 +19,12 @@ import (
 func newModelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Make model files: import from Hugging Face, quantise, merge",
+		Short: "Make, register and look up models",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newModelImportCommand(), newModelQuantizeCommand())
+	cmd.AddCommand(newRegistryCommands()...)
 	return cmd
 }
 

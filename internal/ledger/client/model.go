@@ -32,3 +32,12 @@ func (c *Client) Tags(ctx context.Context) ([]modelv1.Tag, error) {
 		return r.GetTags(), r.GetPagination(), err
 	})
 }
+
+// Namespace returns a namespace, or ErrNotFound.
+func (c *Client) Namespace(ctx context.Context, name string) (modelv1.Namespace, error) {
+	r, err := modelv1.NewQueryClient(c.conn).Namespace(ctx, &modelv1.QueryNamespaceRequest{Name: name})
+	if err != nil {
+		return modelv1.Namespace{}, asked(err)
+	}
+	return r.Namespace, nil
+}

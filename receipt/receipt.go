@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 
 	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
@@ -74,7 +75,7 @@ var (
 
 // Bytes is the canonical form of all but the signature.
 func (r Receipt) Bytes() []byte {
-	c := begin("receipt")
+	c := slices.Grow(begin("receipt"), 1<<10) // more than most have, signature included
 	c.integer(uint64(r.Version))
 	c.text(r.ChainID)
 	c.digest(r.Grant)

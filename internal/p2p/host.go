@@ -242,12 +242,16 @@ func (h *Host) Connect(ctx context.Context, p Peer) error {
 }
 
 func (h *Host) connect(ctx context.Context, p Peer) (peer.ID, error) {
-	info, err := p.info()
+	id, err := PeerID(p.Key)
 	if err != nil {
 		return "", err
 	}
-	if h.inner.Network().Connectedness(info.ID) == network.Connected {
-		return info.ID, nil
+	if h.inner.Network().Connectedness(id) == network.Connected {
+		return id, nil // its addresses need not be read
+	}
+	info, err := p.info()
+	if err != nil {
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.dial)
 	defer cancel()

@@ -150,7 +150,7 @@ func TestHonestAnswersAreUpheld(t *testing.T) {
 	for name, change := range map[string]func(*inference.Request){
 		"drawn seed": func(*inference.Request) {},
 		"named seed": func(q *inference.Request) { q.Nonce, q.Seed = receipt.Digest{}, 7 },
-		"greedy":     func(q *inference.Request) { q.Temperature = 0 },
+		"greedy":     func(q *inference.Request) { q.Temperature, q.Nonce = 0, receipt.Digest{} },
 		"stopped":    func(q *inference.Request) { q.Stop = []string{"e"} },
 		"one token":  func(q *inference.Request) { q.MaxTokens = 1 },
 		"long":       func(q *inference.Request) { q.MaxTokens = 150 },

@@ -13,6 +13,7 @@ import (
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/mechanism/registry"
 	"github.com/koinon/koinon/internal/route"
 	"github.com/koinon/koinon/receipt"
 )
@@ -44,8 +45,12 @@ type market struct {
 	versions []*version            // newest first
 	byName   map[string][]*version // likewise
 	byDigest map[receipt.Digest]*version
+	byTag    map[modelTag]*version
 	keys     map[string]ed25519.PublicKey // of providers, by account address
 }
+
+// modelTag is a tag of a model.
+type modelTag struct{ model, tag string }
 
 // directory holds the newest market.
 type directory struct {
@@ -62,6 +67,10 @@ func (d *directory) poll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading model versions: %w", err)
 	}
+	tags, err := d.ledger.Tags(ctx)
+	if err != nil {
+		return fmt.Errorf("reading tags: %w", err)
+	}
 	providers, err := d.ledger.Providers(ctx)
 	if err != nil {
 		return fmt.Errorf("reading providers: %w", err)
@@ -75,7 +84,7 @@ func (d *directory) poll(ctx context.Context) error {
 		selling[o.Provider] = true
 	}
 	d.scores.read(ctx, d.ledger, selling, d.now())
-	m := d.market(versions, providers, offers)
+	m := d.market(versions, tags, providers, offers)
 	d.current.Store(m)
 	d.peers.keep(m)
 	return nil
@@ -83,8 +92,8 @@ func (d *directory) poll(ctx context.Context) error {
 
 // market joins versions, active providers and their offers. What does not fit
 // together, such as an offer of an unknown version, is left out.
-func (d *directory) market(versions []modelv1.Version, providers []providerv1.Provider, offers []providerv1.Offer) *market {
-	m := newMarket(versions)
+func (d *directory) market(versions []modelv1.Version, tags []modelv1.Tag, providers []providerv1.Provider, offers []providerv1.Offer) *market {
+	m := newMarket(versions, tags)
 	active := map[string]*providerv1.Provider{}
 	for i, p := range providers {
 		if p.Status == providerv1.Status_STATUS_ACTIVE && len(p.PublicKey) == ed25519.PublicKeySize {
@@ -113,12 +122,16 @@ func (d *directory) market(versions []modelv1.Version, providers []providerv1.Pr
 	return m
 }
 
-// newMarket lists versions that nobody offers yet.
-func newMarket(versions []modelv1.Version) *market {
-	m := &market{byName: map[string][]*version{}, byDigest: map[receipt.Digest]*version{}, keys: map[string]ed25519.PublicKey{}}
+// newMarket lists versions that nobody offers yet, without drafts and what was
+// withdrawn.
+func newMarket(versions []modelv1.Version, tags []modelv1.Tag) *market {
+	m := &market{
+		byName: map[string][]*version{}, byDigest: map[receipt.Digest]*version{}, byTag: map[modelTag]*version{},
+		keys: map[string]ed25519.PublicKey{},
+	}
 	for _, v := range versions {
 		digest, err := receipt.ParseDigest(v.Digest)
-		if err != nil {
+		if err != nil || v.Status == modelv1.Status_STATUS_DRAFT || v.Status == modelv1.Status_STATUS_WITHDRAWN {
 			continue
 		}
 		class := receipt.Statistical
@@ -135,12 +148,20 @@ func newMarket(versions []modelv1.Version) *market {
 	for _, v := range m.versions {
 		m.byName[v.Name] = append(m.byName[v.Name], v)
 	}
+	for _, t := range tags {
+		digest, err := receipt.ParseDigest(t.Digest)
+		if v := m.byDigest[digest]; err == nil && v != nil {
+			m.byTag[modelTag{t.Model, t.Tag}] = v
+		}
+	}
 	return m
 }
 
 // find resolves a model's name as clients write it: name, name@version,
-// name@sha256:… or the digest alone. A bare name is the newest version that
-// anybody offers, or else the newest; a pinned one is never another.
+// name@sha256:…, name:tag or the digest alone, where a name may begin with a
+// namespace, as @ada/bard. A bare name is the version that is tagged as the
+// latest if anybody offers it, or else the newest that anybody offers, or else
+// the newest; a pinned one is never another.
 func (m *market) find(name string) *version {
 	if m == nil {
 		return nil
@@ -148,17 +169,28 @@ func (m *market) find(name string) *version {
 	if digest, err := receipt.ParseDigest(name); err == nil {
 		return m.byDigest[digest]
 	}
-	name, pin, pinned := strings.Cut(name, "@")
-	versions := m.byName[name]
-	if !pinned {
-		return preferred(versions)
+	r := registry.ParseReference(name)
+	switch {
+	case r.Tag != "":
+		return m.byTag[modelTag{r.Name, r.Tag}]
+	case r.Pin == "":
+		return m.bare(r.Name)
 	}
-	for _, v := range versions {
-		if v.Version.Version == pin || v.Digest == pin {
+	for _, v := range m.byName[r.Name] {
+		if v.Version.Version == r.Pin || v.Digest == r.Pin {
 			return v
 		}
 	}
 	return nil
+}
+
+// bare is the version that a bare name stands for.
+func (m *market) bare(name string) *version {
+	latest := m.byTag[modelTag{name, registry.Latest}]
+	if latest != nil && len(latest.offers) > 0 && latest.Status != modelv1.Status_STATUS_DEPRECATED {
+		return latest
+	}
+	return preferred(m.byName[name])
 }
 
 // pick resolves the model of a request, whose controls may bound the version:
@@ -185,17 +217,25 @@ func (m *market) pick(name string, c *route.Controls) (v *version, excluded stri
 	return v, excluded
 }
 
-// preferred is the version that a bare name stands for.
+// preferred is the best of versions, the newest first: one that is offered and
+// not deprecated, or else one that is offered, or else one that is not
+// deprecated.
 func preferred(versions []*version) *version {
+	var best *version
+	most := -1
 	for _, v := range versions {
+		worth := 0
 		if len(v.offers) > 0 {
-			return v
+			worth = 2
+		}
+		if v.Status != modelv1.Status_STATUS_DEPRECATED {
+			worth++
+		}
+		if worth > most {
+			best, most = v, worth
 		}
 	}
-	if len(versions) > 0 {
-		return versions[0]
-	}
-	return nil
+	return best
 }
 
 // peers lists where a version's providers can be reached.

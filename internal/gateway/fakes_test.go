@@ -102,6 +102,8 @@ func (l *testLedger) Versions(context.Context) ([]modelv1.Version, error) {
 	return []modelv1.Version{before, v}, nil
 }
 
+func (l *testLedger) Tags(context.Context) ([]modelv1.Tag, error) { return nil, nil }
+
 func (l *testLedger) Providers(context.Context) ([]providerv1.Provider, error) {
 	var all []providerv1.Provider
 	for _, p := range l.network.list() {

@@ -18,7 +18,7 @@ func (g *Gateway) listModels(w http.ResponseWriter, _ *http.Request, _ store.Key
 	list := openai.List[openai.Model]{Object: "list", Data: []openai.Model{}}
 	for _, v := range m.versions {
 		id := v.label()
-		if preferred(m.byName[v.Name]) == v {
+		if m.bare(v.Name) == v {
 			id = v.Name
 		}
 		list.Data = append(list.Data, g.describe(id, v))

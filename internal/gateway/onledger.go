@@ -28,6 +28,8 @@ func (l onLedger) Versions(ctx context.Context) ([]modelv1.Version, error) {
 	return l.client.Versions(ctx, "")
 }
 
+func (l onLedger) Tags(ctx context.Context) ([]modelv1.Tag, error) { return l.client.Tags(ctx) }
+
 func (l onLedger) Providers(ctx context.Context) ([]providerv1.Provider, error) {
 	return l.client.Providers(ctx)
 }

@@ -19,6 +19,8 @@ import (
 type Ledger interface {
 	// Versions, Providers and Offers list all that are registered.
 	Versions(context.Context) ([]modelv1.Version, error)
+	// Tags lists all tags, which point to versions.
+	Tags(context.Context) ([]modelv1.Tag, error)
 	Providers(context.Context) ([]providerv1.Provider, error)
 	Offers(context.Context) ([]providerv1.Offer, error)
 	// Audited is a provider's audit record: which part of its answers, between 0

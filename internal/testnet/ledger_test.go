@@ -90,6 +90,8 @@ type desk struct{ *ledger }
 
 func (d desk) Payer() string { return payer }
 
+func (d desk) Tags(context.Context) ([]modelv1.Tag, error) { return nil, nil }
+
 func (d desk) Versions(_ context.Context) ([]modelv1.Version, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -100,6 +100,7 @@ Every command writes data to standard output and talk to standard error;
 		&cobra.Group{ID: "use", Title: "Use:"},
 		&cobra.Group{ID: "serve", Title: "Serve:"},
 		&cobra.Group{ID: "make", Title: "Make:"},
+		&cobra.Group{ID: "own", Title: "Own:"},
 		&cobra.Group{ID: "ledger", Title: "Ledger:"},
 	)
 	grouped := func(id string, commands ...*cobra.Command) {
@@ -112,6 +113,7 @@ Every command writes data to standard output and talk to standard error;
 		newRateCommand(), newSignalCommand(), newShareCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newAuditCommand(), newIssuerCommand())
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
+	grouped("own", newOfferingCommand(), newPoolCommand(), newVoteCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)
 
 	checkUsage(root)

@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "receipt.json"), published.Receipt, 0o644)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ledger": startLedger, "serving": awaitServing},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ledger": startLedger},
 	})
 }
 
@@ -65,7 +65,7 @@ func startLedger(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: ledger HOME")
 	}
 	home := ts.MkAbs(args[0])
-	c := newLedger{home: home, chainID: "koinon-script-1", koin: 1_000, credit: 1_000}
+	c := newLedger{home: home, chainID: "koinon-script-1", koin: 1_000, credit: 1_000, vote: time.Hour, wait: time.Second}
 	if _, _, err := c.found(time.Now()); err != nil {
 		ts.Fatalf("a new ledger: %v", err)
 	}
@@ -91,31 +91,5 @@ func TestWrongUsage(t *testing.T) {
 		if code := run(t.Context(), strings.Fields(line)); code != exitUsage {
 			t.Errorf("koinon %s ends with %d", line, code)
 		}
-	}
-}
-
-// awaitServing is the script command `serving STORE`: it waits until koinon model
-// push serves that store, and sets PEER to its address and VERSION, if it pushes a
-// file, to the version's digest.
-func awaitServing(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: serving STORE")
-	}
-	path := filepath.Join(ts.MkAbs(args[0]), servingFile)
-	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			if time.Now().After(until) {
-				ts.Fatalf("nothing is served: %v", err)
-			}
-			continue
-		}
-		var p pushed
-		ts.Check(json.Unmarshal(data, &p))
-		ts.Setenv("PEER", p.Peers[0])
-		if p.Version != "" {
-			ts.Setenv("VERSION", p.Version)
-		}
-		return
 	}
 }

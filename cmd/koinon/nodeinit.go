@@ -13,6 +13,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
+	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
 
@@ -29,6 +30,8 @@ type newLedger struct {
 	whitelist     []string
 	fund          uint64 // whole dollars, of the founder's
 	justice       devnet.Justice
+	// vote is how long shareholders of a model vote, wait how long what passed waits.
+	vote, wait time.Duration
 }
 
 // unit is how many micro-units make one KOIN or one credit.
@@ -80,6 +83,8 @@ they need, as in the examples. A genesis that is there is never replaced.`,
 	flags.Uint64Var(&c.credit, "credit", c.credit, "credit, in dollars, that the founder has; it may issue a hundred times as much")
 	flags.StringSliceVar(&c.whitelist, "whitelist", nil, "accounts that alone may provide and pay, beside the founder; none: anybody may")
 	flags.Uint64Var(&c.fund, "audit-fund", 0, "credit, in dollars, that auditors are paid of until there are fees")
+	flags.DurationVar(&c.vote, "model-vote", 3*24*time.Hour, "how long shareholders of a model vote, unless all have voted")
+	flags.DurationVar(&c.wait, "model-wait", 2*24*time.Hour, "how long what they passed waits until it is done")
 	justiceFlags(flags, &c.justice, "1 day", "hours")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -96,6 +101,8 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 		return client.Key{}, "", usageError("--audit-fund %d: give at most %d", c.fund, uint64(most/100))
 	case c.justice.Validate() != nil:
 		return client.Key{}, "", usageError("%w", c.justice.Validate())
+	case c.vote != 0 && c.vote < time.Second || c.vote > 60*24*time.Hour || c.wait < 0 || c.wait > 60*24*time.Hour:
+		return client.Key{}, "", usageError("--model-vote %s and --model-wait %s: give a second to 60 days, and at most 60 days", c.vote, c.wait)
 	case c.chainID == "" || len(c.chainID) > 50:
 		return client.Key{}, "", usageError("--chain-id must have from 1 to 50 characters")
 	case node.Initialised(c.home):
@@ -114,6 +121,9 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 		Validators: []app.Validator{{Operator: key.Address(), ConsensusKey: consensus, Stake: c.koin * unit / 100, Moniker: founder}},
 		Issuer:     escrowv1.Issuer{Address: key.Address(), Name: founder, Cap: 100 * max(c.credit, c.fund) * unit},
 		Audit:      c.justice.Audit(), AuditFund: c.fund * unit, Challenge: c.justice.Challenge(),
+	}
+	if c.vote > 0 {
+		genesis.Assembly = assembly.Paced(c.vote, c.wait)
 	}
 	if len(c.whitelist) > 0 {
 		params := provider.DefaultGenesis().Params

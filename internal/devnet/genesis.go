@@ -22,6 +22,7 @@ import (
 	ledgerapp "github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
+	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -111,6 +112,7 @@ func initLedger(home string, accounts map[string]client.Key, justice Justice) er
 		Challenge:    justice.Challenge(),
 		Audit:        justice.Audit(),
 		AuditFund:    auditFund,
+		Assembly:     assembly.Paced(time.Minute, 10*time.Second),
 		VotingPeriod: 2 * time.Minute,
 	}
 	for i := range maxAuditors {

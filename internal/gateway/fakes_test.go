@@ -75,7 +75,6 @@ type testLedger struct {
 	balance uint64
 	audited map[string]float64 // records of providers that have one
 	down    bool
-	accused []Evidence
 }
 
 var errLeft = errors.New("the gateway left")
@@ -140,13 +139,6 @@ func (l *testLedger) Balance(context.Context) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.balance, nil
-}
-
-func (l *testLedger) Accuse(_ context.Context, e Evidence) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.accused = append(l.accused, e)
-	return nil
 }
 
 func (l *testLedger) Deposit(_ context.Context, amount uint64, key ed25519.PublicKey) error {
@@ -657,7 +649,7 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
 		Commitment: receipt.Sum([]byte("the steps")), Sampling: s.request.Sampling(receipt.Categorical, s.request.MaxTokens), Seed: s.seed,
 		FinishReason: finish, Price: s.p.price, Cost: cost, Owed: a.owed, Ticket: a.meter.Revealed(),
-		Started: 1, FirstToken: 2, Finished: time.Now().UnixMilli(),
+		Started: 1, FirstToken: 2, Finished: 3,
 	}
 	if s.vectors != nil {
 		r.OutputDigest = receipt.VectorsDigest(s.vectors)

@@ -62,12 +62,15 @@ import (
 	ibcexported "github.com/cosmos/ibc-go/v11/modules/core/exported"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
+	"github.com/koinon/koinon/internal/ledger/x/offering"
+	"github.com/koinon/koinon/internal/ledger/x/pool"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 	"github.com/koinon/koinon/internal/ledger/x/share"
 )
@@ -176,6 +179,9 @@ func (app *App) addModules() {
 		escrow.NewAppModule(k.Escrow),
 		audit.NewAppModule(k.Audit),
 		challenge.NewAppModule(k.Challenge),
+		pool.NewAppModule(k.Pool),
+		offering.NewAppModule(k.Offering),
+		assembly.NewAppModule(k.Assembly),
 	)
 	app.basics = module.NewBasicManagerFromManager(app.modules, map[string]module.AppModuleBasic{
 		genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
@@ -191,10 +197,11 @@ func (app *App) orderModules() {
 		minttypes.ModuleName, distributiontypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName,
 		stakingtypes.ModuleName, authz.ModuleName, ibcexported.ModuleName)
 	app.modules.SetOrderEndBlockers(
-		banktypes.ModuleName, challenge.ModuleName, audit.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
+		banktypes.ModuleName, challenge.ModuleName, audit.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, offering.ModuleName, assembly.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
 		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
+		pool.ModuleName, offering.ModuleName, assembly.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		ibcexported.ModuleName, transfertypes.ModuleName,
 	}

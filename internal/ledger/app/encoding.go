@@ -29,12 +29,15 @@ import (
 	ibc "github.com/cosmos/ibc-go/v11/modules/core"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
+	"github.com/koinon/koinon/internal/ledger/x/offering"
+	"github.com/koinon/koinon/internal/ledger/x/pool"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 	"github.com/koinon/koinon/internal/ledger/x/share"
 )
@@ -63,6 +66,7 @@ var messageModules = []module.AppModuleBasic{
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
 	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
 	beacon.AppModule{}, model.AppModule{}, share.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{}, challenge.AppModule{},
+	pool.AppModule{}, offering.AppModule{}, assembly.AppModule{},
 }
 
 // Encoding is how messages, transactions and state are written.

@@ -19,11 +19,13 @@ import (
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
+	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	beaconv1 "github.com/koinon/koinon/api/koinon/beacon/v1"
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/challenge"
@@ -63,6 +65,8 @@ type GenesisConfig struct {
 	AuditFund uint64
 	// Challenge are those of the epoch challenge; nil for the defaults.
 	Challenge *challengev1.Params
+	// Assembly are those of models' shareholders; nil for the defaults.
+	Assembly *assemblyv1.Params
 	// VotingPeriod is governance's; zero for the default.
 	VotingPeriod time.Duration
 }
@@ -101,6 +105,12 @@ func (app *App) NewGenesis(c GenesisConfig) (Genesis, error) {
 	}
 	if c.Challenge != nil {
 		genesis[challenge.ModuleName] = app.Codec.MustMarshalJSON(&challengev1.GenesisState{Params: *c.Challenge})
+	}
+
+	if c.Assembly != nil {
+		assemblyState := assembly.DefaultGenesis()
+		assemblyState.Params = *c.Assembly
+		genesis[assembly.ModuleName] = app.Codec.MustMarshalJSON(assemblyState)
 	}
 
 	mint := minttypes.DefaultGenesisState()

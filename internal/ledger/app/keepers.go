@@ -37,12 +37,15 @@ import (
 	ibckeeper "github.com/cosmos/ibc-go/v11/modules/core/keeper"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/internal/ledger/x/curation"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
+	"github.com/koinon/koinon/internal/ledger/x/offering"
+	"github.com/koinon/koinon/internal/ledger/x/pool"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 	"github.com/koinon/koinon/internal/ledger/x/share"
 )
@@ -53,6 +56,7 @@ var storeKeys = []string{
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
 	beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
+	pool.ModuleName, offering.ModuleName, assembly.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -70,6 +74,8 @@ var accounts = map[string][]string{
 	escrow.ModuleName:              {authtypes.Minter, authtypes.Burner},
 	audit.ModuleName:               {authtypes.Burner},
 	challenge.ModuleName:           nil,
+	pool.ModuleName:                nil,
+	offering.ModuleName:            nil,
 }
 
 // Keepers are the modules' stores.
@@ -98,6 +104,9 @@ type Keepers struct {
 	Audit    *audit.Keeper
 
 	Challenge *challenge.Keeper
+	Pool      *pool.Keeper
+	Offering  *offering.Keeper
+	Assembly  *assembly.Keeper
 }
 
 // Authority is the account that governance acts as.
@@ -136,8 +145,13 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Model = model.NewKeeper(e.Codec, service(keys[model.ModuleName]), addresses, authority)
 	k.Share = share.NewKeeper(e.Codec, service(keys[share.ModuleName]), addresses, authtypes.NewModuleAddress(share.ModuleName), k.Bank, k.Model)
 	k.Bank.AppendSendRestriction(k.Share.BeforeSend)
+	k.Offering = offering.NewKeeper(e.Codec, service(keys[offering.ModuleName]), addresses, authtypes.NewModuleAddress(offering.ModuleName),
+		k.Bank, k.Distribution, k.Model)
+	k.Assembly = assembly.NewKeeper(e.Codec, service(keys[assembly.ModuleName]), addresses, k.Share, k.Model, k.Offering, k.Bank,
+		[]string{authtypes.NewModuleAddress(offering.ModuleName).String(), authtypes.NewModuleAddress(pool.ModuleName).String()}, authority)
+	k.Pool = pool.NewKeeper(e.Codec, service(keys[pool.ModuleName]), addresses, authtypes.NewModuleAddress(pool.ModuleName), k.Bank, authority)
 	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
-		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, authority)
+		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, k.Assembly, authority)
 	k.Curation = curation.NewKeeper(e.Codec, service(keys[curation.ModuleName]), addresses, authtypes.NewModuleAddress(curation.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, authority)
 	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
@@ -146,7 +160,6 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 		k.Bank, k.Beacon, k.Model, k.Provider, k.Escrow, k.Curation, authority)
 	k.Challenge = challenge.NewKeeper(e.Codec, service(keys[challenge.ModuleName]),
 		authtypes.NewModuleAddress(challenge.ModuleName).String(), k.Beacon, k.Model, k.Provider, k.Audit, authority)
-	k.Audit.Hear(k.Challenge)
 	return k
 }
 

@@ -301,6 +301,11 @@ func (l *Ledger) Check() {
 	if err := l.App.Share.CheckBooks(ctx); err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}
+	for _, check := range []func(context.Context) error{l.App.Pool.CheckBooks, l.App.Offering.CheckBooks, l.App.Assembly.CheckBooks} {
+		if err := check(ctx); err != nil {
+			l.tb.Fatalf("height %d: %v", l.Height, err)
+		}
+	}
 	issuers, err := escrowv1.NewQueryClient(l.Conn()).Issuers(context.Background(), &escrowv1.QueryIssuersRequest{})
 	if err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)

@@ -3,7 +3,7 @@
 // house with rules of its own, and a proposal passes when every house that it
 // needs has passed it.
 //
-// What a holder weighs is what it held when the ballot opened, so that what is
+// What a voter weighs is what was held before the ballot opened, so that what is
 // moved during a vote counts once, for whoever had it then.
 package ballot
 
@@ -55,20 +55,18 @@ type House struct {
 	Total uint64 // weight of all who could vote
 }
 
-// Vote is what a holder's weight is behind.
+// Vote is what a voter's weight in one house is behind. Who votes for others,
+// whose delegate it is, weighs what all of them held.
 type Vote struct {
 	Choice Choice
 	Weight uint64
-	// Delegate cast the vote for the holder; empty for the holder's own.
-	Delegate string
 }
 
 // Errors: every refusal has a name.
 var (
 	ErrRules    = errors.New("ballot rules out of range")
 	ErrChoice   = errors.New("a vote is yes, no or abstain")
-	ErrNoWeight = errors.New("nothing was held when the ballot opened, so there is nothing to vote with")
-	ErrOwnVote  = errors.New("the holder has voted itself, which its delegate cannot change")
+	ErrNoWeight = errors.New("nothing was held before the ballot opened, so there is nothing to vote with")
 	ErrClosed   = errors.New("the ballot is closed")
 )
 
@@ -90,16 +88,14 @@ func (t Times) Validate() error {
 	return nil
 }
 
-// Cast counts a vote; it replaces what the holder's weight was behind before,
-// the zero Vote if nothing. A delegate's vote never replaces the holder's own.
+// Cast counts a vote; it replaces what the voter's weight was behind before, the
+// zero Vote if nothing.
 func Cast(t Tally, before, vote Vote) (Tally, error) {
 	switch {
 	case vote.Choice < Yes || vote.Choice > Abstain:
 		return t, fmt.Errorf("%w, not %d", ErrChoice, vote.Choice)
 	case vote.Weight == 0:
 		return t, ErrNoWeight
-	case vote.Delegate != "" && before.Choice != 0 && before.Delegate == "":
-		return t, ErrOwnVote
 	}
 	if before.Choice != 0 {
 		*t.of(before.Choice) -= before.Weight
@@ -125,8 +121,20 @@ func (t *Tally) of(c Choice) *uint64 {
 func (h House) Passed() bool { return h.quorate() && h.approves(h.Tally.Yes+h.Tally.No) }
 
 func (h House) quorate() bool {
-	voted := h.Tally.Yes + h.Tally.No + h.Tally.Abstain
-	return voted > 0 && !less(voted, h.Total, h.Rules.QuorumBps)
+	return h.voted() > 0 && !less(h.voted(), h.Total, h.Rules.QuorumBps)
+}
+
+func (h House) voted() uint64 { return h.Tally.Yes + h.Tally.No + h.Tally.Abstain }
+
+// Over says whether everybody has voted in every house, so that there is nobody
+// to wait for.
+func Over(houses []House) bool {
+	for _, h := range houses {
+		if h.voted() < h.Total {
+			return false
+		}
+	}
+	return len(houses) > 0
 }
 
 // approves says whether yes is more than half of what counts, and at least the

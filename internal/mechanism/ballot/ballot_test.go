@@ -10,49 +10,34 @@ import (
 	"github.com/koinon/koinon/internal/mechanism/ballot"
 )
 
-// TestTheTallyIsWhatStands: however often holders and their delegates vote, each
-// weight is behind one choice: the holder's last, or its delegate's if it has none.
+// TestTheTallyIsWhatStands: however often voters change their minds, each weight
+// is behind the last choice.
 func TestTheTallyIsWhatStands(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := rapid.SliceOfN(rapid.Uint64Range(0, 1<<58), 1, 6).Draw(t, "weights")
 		votes := make([]ballot.Vote, len(weights))
-		own := make([]ballot.Choice, len(weights))
-		delegated := make([]ballot.Choice, len(weights))
 		var tally ballot.Tally
 		for range rapid.IntRange(0, 20).Draw(t, "votes") {
-			i := rapid.IntRange(0, len(weights)-1).Draw(t, "holder")
+			i := rapid.IntRange(0, len(weights)-1).Draw(t, "voter")
 			v := ballot.Vote{Choice: ballot.Choice(rapid.IntRange(0, 4).Draw(t, "choice")), Weight: weights[i]}
-			if rapid.Bool().Draw(t, "by delegate") {
-				v.Delegate = "delegate"
-			}
 			next, err := ballot.Cast(tally, votes[i], v)
-			refused := v.Choice < ballot.Yes || v.Choice > ballot.Abstain || v.Weight == 0 || v.Delegate != "" && own[i] != 0
+			refused := v.Choice < ballot.Yes || v.Choice > ballot.Abstain || v.Weight == 0
 			if (err != nil) != refused || err != nil && next != tally {
 				t.Fatalf("%+v after %+v: %v", v, votes[i], err)
 			}
-			if err != nil {
-				continue
-			}
-			tally, votes[i] = next, v
-			if v.Delegate == "" {
-				own[i] = v.Choice
-			} else {
-				delegated[i] = v.Choice
+			if err == nil {
+				tally, votes[i] = next, v
 			}
 		}
 		var want ballot.Tally
-		for i, w := range weights {
-			choice := own[i]
-			if choice == 0 {
-				choice = delegated[i]
-			}
-			switch choice {
+		for _, v := range votes {
+			switch v.Choice {
 			case ballot.Yes:
-				want.Yes += w
+				want.Yes += v.Weight
 			case ballot.No:
-				want.No += w
+				want.No += v.Weight
 			case ballot.Abstain:
-				want.Abstain += w
+				want.Abstain += v.Weight
 			}
 		}
 		if tally != want {
@@ -103,8 +88,12 @@ func TestWhatPasses(t *testing.T) {
 		{ballot.Tally{Yes: 59, No: 41}, 100, false},
 		{ballot.Tally{Yes: 60, No: 40}, 100, true},
 	} {
-		if h := (ballot.House{Rules: rules, Tally: c.tally, Total: c.total}); h.Passed() != c.want {
+		h := ballot.House{Rules: rules, Tally: c.tally, Total: c.total}
+		if h.Passed() != c.want {
 			t.Errorf("%+v: %v", h, !c.want)
+		}
+		if over := c.tally.Yes+c.tally.No+c.tally.Abstain == c.total; ballot.Over([]ballot.House{h}) != over {
+			t.Errorf("%+v is over: %v", h, !over)
 		}
 	}
 	half := ballot.House{Rules: ballot.Rules{QuorumBps: 1, ThresholdBps: 5_000}, Tally: ballot.Tally{Yes: 5, No: 5}, Total: 10}

@@ -1,6 +1,6 @@
 // Package curve prices shares by how many are sold: bonding curves.
 //
-// A curve is one function, the reserve that must be held when so many units are
+// A curve is one function, the reserve that must be held when so many shares are
 // sold, rounded up. Buying costs the reserve's difference, selling brings it
 // back. So whatever the path, what is held is what the function says: nothing
 // leaks, and who buys and sells again with nobody in between has what he had.
@@ -13,7 +13,7 @@ import (
 	"math/bits"
 )
 
-// Million is how many units make a whole share; prices are for so many.
+// Million is how many shares a price is for.
 const Million = 1_000_000
 
 // Errors of curves.
@@ -27,10 +27,10 @@ var (
 // Curve says what must be held for what is sold. It is monotone and convex: the
 // next unit never costs less than the last, roundings of a millionth aside.
 type Curve interface {
-	// Reserve is in ucredit for so many units sold, rounded up; 0 for none. It
+	// Reserve is in ucredit for so many shares sold, rounded up; 0 for none. It
 	// refuses more than Supply.
 	Reserve(sold uint64) (uint64, error)
-	// Supply is the most units that the curve sells.
+	// Supply is the most shares that the curve sells.
 	Supply() uint64
 	// Validate refuses parameters that are no curve.
 	Validate() error
@@ -38,18 +38,18 @@ type Curve interface {
 
 // Linear begins at a price and rises with what is sold.
 type Linear struct {
-	Base  uint64 // ucredit for the first million units
-	Slope uint64 // ucredit more for each million units sold
-	Most  uint64 // units
+	Base  uint64 // ucredit for the first million shares
+	Slope uint64 // ucredit more for each million shares sold
+	Most  uint64 // shares
 }
 
 // Validate implements Curve.
 func (l Linear) Validate() error {
 	if l.Base == 0 && l.Slope == 0 || l.Most == 0 {
-		return fmt.Errorf("%w: a linear curve needs a base or a slope, and units to sell", ErrCurve)
+		return fmt.Errorf("%w: a linear curve needs a base or a slope, and shares to sell", ErrCurve)
 	}
 	if _, err := l.Reserve(l.Most); err != nil {
-		return fmt.Errorf("%w: what all %d units would raise: %w", ErrCurve, l.Most, err)
+		return fmt.Errorf("%w: what all %d shares would raise: %w", ErrCurve, l.Most, err)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (l Linear) Supply() uint64 { return l.Most }
 // Reserve implements Curve: the area under base + slope·sold.
 func (l Linear) Reserve(sold uint64) (uint64, error) {
 	if sold > l.Most {
-		return 0, fmt.Errorf("%w: %d units of %d", ErrSupply, sold, l.Most)
+		return 0, fmt.Errorf("%w: %d shares of %d", ErrSupply, sold, l.Most)
 	}
 	s := new(big.Int).SetUint64(sold)
 	area := new(big.Int).SetUint64(l.Slope)
@@ -75,8 +75,8 @@ func (l Linear) Reserve(sold uint64) (uint64, error) {
 // Total, of which at most Most is sold.
 type Product struct {
 	Virtual uint64 // ucredit
-	Total   uint64 // units
-	Most    uint64 // units
+	Total   uint64 // shares
+	Most    uint64 // shares
 }
 
 // Validate implements Curve.
@@ -85,7 +85,7 @@ func (p Product) Validate() error {
 		return fmt.Errorf("%w: a constant product needs a virtual reserve, and must sell less than its total", ErrCurve)
 	}
 	if _, err := p.Reserve(p.Most); err != nil {
-		return fmt.Errorf("%w: what all %d units would raise: %w", ErrCurve, p.Most, err)
+		return fmt.Errorf("%w: what all %d shares would raise: %w", ErrCurve, p.Most, err)
 	}
 	return nil
 }
@@ -96,37 +96,37 @@ func (p Product) Supply() uint64 { return p.Most }
 // Reserve implements Curve: Virtual·sold / (Total − sold).
 func (p Product) Reserve(sold uint64) (uint64, error) {
 	if sold > p.Most || sold >= p.Total {
-		return 0, fmt.Errorf("%w: %d units of %d", ErrSupply, sold, p.Most)
+		return 0, fmt.Errorf("%w: %d shares of %d", ErrSupply, sold, p.Most)
 	}
 	high, low := bits.Mul64(p.Virtual, sold)
 	left := p.Total - sold
 	if high >= left {
-		return 0, fmt.Errorf("%w: the reserve of %d units", ErrTooLarge, sold)
+		return 0, fmt.Errorf("%w: the reserve of %d shares", ErrTooLarge, sold)
 	}
 	q, r := bits.Div64(high, low, left)
 	if r > 0 {
 		if q++; q == 0 {
-			return 0, fmt.Errorf("%w: the reserve of %d units", ErrTooLarge, sold)
+			return 0, fmt.Errorf("%w: the reserve of %d shares", ErrTooLarge, sold)
 		}
 	}
 	return q, nil
 }
 
-// Buy is what units cost when so many are sold already, in ucredit.
-func Buy(c Curve, sold, units uint64) (uint64, error) {
-	after, carry := bits.Add64(sold, units, 0)
+// Buy is what shares cost when so many are sold already, in ucredit.
+func Buy(c Curve, sold, shares uint64) (uint64, error) {
+	after, carry := bits.Add64(sold, shares, 0)
 	if carry != 0 {
-		return 0, fmt.Errorf("%w: %d units more than %d", ErrSupply, units, sold)
+		return 0, fmt.Errorf("%w: %d shares more than %d", ErrSupply, shares, sold)
 	}
 	return difference(c, sold, after)
 }
 
-// Sell is what units bring back when so many are sold, in ucredit.
-func Sell(c Curve, sold, units uint64) (uint64, error) {
-	if units > sold {
-		return 0, fmt.Errorf("%w: %d units of %d", ErrNotSold, units, sold)
+// Sell is what shares bring back when so many are sold, in ucredit.
+func Sell(c Curve, sold, shares uint64) (uint64, error) {
+	if shares > sold {
+		return 0, fmt.Errorf("%w: %d shares of %d", ErrNotSold, shares, sold)
 	}
-	return difference(c, sold-units, sold)
+	return difference(c, sold-shares, sold)
 }
 
 func difference(c Curve, low, high uint64) (uint64, error) {

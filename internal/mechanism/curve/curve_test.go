@@ -28,10 +28,10 @@ func curves(t *rapid.T) curve.Curve {
 	return c
 }
 
-func buy(t *rapid.T, c curve.Curve, sold, units uint64) uint64 {
-	cost, err := curve.Buy(c, sold, units)
+func buy(t *rapid.T, c curve.Curve, sold, shares uint64) uint64 {
+	cost, err := curve.Buy(c, sold, shares)
 	if err != nil {
-		t.Fatalf("%+v: buying %d on top of %d: %v", c, units, sold, err)
+		t.Fatalf("%+v: buying %d on top of %d: %v", c, shares, sold, err)
 	}
 	return cost
 }
@@ -41,18 +41,18 @@ func TestTheNextNeverCostsLess(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := curves(t)
 		sold := rapid.Uint64Range(0, c.Supply()).Draw(t, "sold")
-		units := rapid.Uint64Range(0, (c.Supply()-sold)/2).Draw(t, "units")
-		first, second := buy(t, c, sold, units), buy(t, c, sold+units, units)
+		shares := rapid.Uint64Range(0, (c.Supply()-sold)/2).Draw(t, "shares")
+		first, second := buy(t, c, sold, shares), buy(t, c, sold+shares, shares)
 		if second+1 < first {
-			t.Fatalf("%+v: %d units cost %d, the next %d only %d", c, units, first, units, second)
+			t.Fatalf("%+v: %d shares cost %d, the next %d only %d", c, shares, first, shares, second)
 		}
-		if larger := buy(t, c, sold, 2*units); larger < first {
-			t.Fatalf("%+v: twice %d costs %d, once %d", c, units, larger, first)
+		if larger := buy(t, c, sold, 2*shares); larger < first {
+			t.Fatalf("%+v: twice %d costs %d, once %d", c, shares, larger, first)
 		}
 	})
 }
 
-// TestNoPathProfits: however units are bought and sold in between, the reserve is
+// TestNoPathProfits: however shares are bought and sold in between, the reserve is
 // what the curve says, so that the round trip is worth nothing.
 func TestNoPathProfits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -60,20 +60,20 @@ func TestNoPathProfits(t *testing.T) {
 		var sold, reserve uint64
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "sell") {
-				units := rapid.Uint64Range(0, sold).Draw(t, "units")
-				back, err := curve.Sell(c, sold, units)
+				shares := rapid.Uint64Range(0, sold).Draw(t, "shares")
+				back, err := curve.Sell(c, sold, shares)
 				if err != nil || back > reserve {
-					t.Fatalf("selling %d of %d brings %d of %d, %v", units, sold, back, reserve, err)
+					t.Fatalf("selling %d of %d brings %d of %d, %v", shares, sold, back, reserve, err)
 				}
-				sold, reserve = sold-units, reserve-back
+				sold, reserve = sold-shares, reserve-back
 				continue
 			}
-			units := rapid.Uint64Range(0, c.Supply()-sold).Draw(t, "units")
-			reserve += buy(t, c, sold, units)
-			sold += units
+			shares := rapid.Uint64Range(0, c.Supply()-sold).Draw(t, "shares")
+			reserve += buy(t, c, sold, shares)
+			sold += shares
 		}
 		if want, err := c.Reserve(sold); err != nil || reserve != want {
-			t.Fatalf("%d are held for %d units, %d are needed, %v", reserve, sold, want, err)
+			t.Fatalf("%d are held for %d shares, %d are needed, %v", reserve, sold, want, err)
 		}
 		if back, err := curve.Sell(c, sold, sold); err != nil || back != reserve {
 			t.Fatalf("all bring back %d of %d, %v", back, reserve, err)
@@ -95,37 +95,36 @@ func TestABlockClearsAtOnePrice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var units, paid uint64
+		var shares, paid uint64
 		for i, f := range b.Fills {
-			units, paid = units+f.Units, paid+f.Ucredit
-			if f.Ucredit > bids[i].Budget || f.Units > 0 && bids[i].Limit > 0 && b.Price > bids[i].Limit {
+			shares, paid = shares+f.Shares, paid+f.Ucredit
+			if f.Ucredit > bids[i].Budget || f.Shares > 0 && bids[i].Limit > 0 && b.Price > bids[i].Limit {
 				t.Fatalf("%+v becomes %+v at %d", bids[i], f, b.Price)
 			}
 		}
-		if cost := buy(t, c, sold, units); b.Sold != sold+units || paid != cost+b.Dust || b.Dust > paid {
-			t.Fatalf("%d paid and %d of dust for %d units that cost %d", paid, b.Dust, units, cost)
+		if cost := buy(t, c, sold, shares); b.Sold != sold+shares || paid != cost+b.Dust || b.Dust > paid {
+			t.Fatalf("%d paid and %d of dust for %d shares that cost %d", paid, b.Dust, shares, cost)
 		}
 
 		var asks []curve.Ask
-		for left := b.Sold; len(asks) < 4; {
-			n := rapid.Uint64Range(0, left).Draw(t, "units")
-			asks = append(asks, curve.Ask{Units: n, Limit: rapid.OneOf(rapid.Just(uint64(0)), amount).Draw(t, "limit")})
-			left -= n
+		for len(asks) < 4 { // perhaps of more than was sold here
+			n := rapid.Uint64Range(0, b.Sold).Draw(t, "shares")
+			asks = append(asks, curve.Ask{Shares: n, Limit: rapid.OneOf(rapid.Just(uint64(0)), amount).Draw(t, "limit")})
 		}
 		a, err := curve.Asks(c, b.Sold, asks)
 		if err != nil {
 			t.Fatal(err)
 		}
-		units, paid = 0, 0
+		shares, paid = 0, 0
 		for i, f := range a.Fills {
-			units, paid = units+f.Units, paid+f.Ucredit
-			if f.Units != 0 && (f.Units != asks[i].Units || a.Price < asks[i].Limit) {
+			shares, paid = shares+f.Shares, paid+f.Ucredit
+			if f.Shares > asks[i].Shares || f.Shares > 0 && a.Price < asks[i].Limit {
 				t.Fatalf("%+v becomes %+v at %d", asks[i], f, a.Price)
 			}
 		}
-		back, err := curve.Sell(c, b.Sold, units)
-		if err != nil || a.Sold != b.Sold-units || paid+a.Dust != back || a.Dust > back {
-			t.Fatalf("%d paid out and %d of dust for %d units that bring %d, %v", paid, a.Dust, units, back, err)
+		back, err := curve.Sell(c, b.Sold, shares)
+		if err != nil || a.Sold != b.Sold-shares || paid+a.Dust != back || a.Dust > back {
+			t.Fatalf("%d paid out and %d of dust for %d shares that bring %d, %v", paid, a.Dust, shares, back, err)
 		}
 	})
 }
@@ -145,17 +144,45 @@ func TestAPlaceInTheBlockIsWorthNothing(t *testing.T) {
 	})
 }
 
+// TestOversubscription: the last shares go to all of the block's orders alike.
+func TestOversubscription(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		there := rapid.Uint64().Draw(t, "there")
+		asked := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Range(0, 10), rapid.Uint64()), 0, 6).Draw(t, "asked")
+		parts := curve.Prorate(there, asked)
+		var sum uint64
+		short := false
+		for i, p := range parts {
+			if p > asked[i] || sum+p < sum {
+				t.Fatalf("%d of %v becomes %v", there, asked, parts)
+			}
+			sum += p
+			short = short || p < asked[i]
+		}
+		if sum > there || short && sum != there {
+			t.Fatalf("%d of %v becomes %v", there, asked, parts)
+		}
+		for i, p := range parts {
+			for j, q := range parts {
+				if asked[i] < asked[j] && p > q+1 {
+					t.Fatalf("%v becomes %v: less was asked for, more was given", asked, parts)
+				}
+			}
+		}
+	})
+}
+
 func TestPricesByHand(t *testing.T) {
 	linear := curve.Linear{Base: 2_000_000, Slope: 1_000, Most: 10_000_000_000}
-	for units, want := range map[uint64]uint64{0: 0, 1: 3, 1_000_000: 2_000_500, 2_000_000: 4_002_000, 10_000_000_000: 70_000_000_000} {
-		if got, err := linear.Reserve(units); err != nil || got != want {
-			t.Errorf("linear: %d units need %d, want %d, %v", units, got, want, err)
+	for shares, want := range map[uint64]uint64{0: 0, 1: 3, 1_000_000: 2_000_500, 2_000_000: 4_002_000, 10_000_000_000: 70_000_000_000} {
+		if got, err := linear.Reserve(shares); err != nil || got != want {
+			t.Errorf("linear: %d shares need %d, want %d, %v", shares, got, want, err)
 		}
 	}
 	product := curve.Product{Virtual: 1_000, Total: 1_000, Most: 900}
-	for units, want := range map[uint64]uint64{0: 0, 1: 2, 500: 1_000, 900: 9_000} {
-		if got, err := product.Reserve(units); err != nil || got != want {
-			t.Errorf("product: %d units need %d, want %d, %v", units, got, want, err)
+	for shares, want := range map[uint64]uint64{0: 0, 1: 2, 500: 1_000, 900: 9_000} {
+		if got, err := product.Reserve(shares); err != nil || got != want {
+			t.Errorf("product: %d shares need %d, want %d, %v", shares, got, want, err)
 		}
 	}
 }
@@ -179,7 +206,7 @@ func TestRefusals(t *testing.T) {
 	if _, err := curve.Sell(c, 9, 10); !errors.Is(err, curve.ErrNotSold) {
 		t.Errorf("more than was sold: %v", err)
 	}
-	if _, err := curve.Asks(c, 1, []curve.Ask{{Units: 1}, {Units: 1}}); !errors.Is(err, curve.ErrNotSold) {
-		t.Errorf("a block of more than was sold: %v", err)
+	if b, err := curve.Asks(c, 1, []curve.Ask{{Shares: 1}, {Shares: 1}, {Shares: 5, Limit: 2_000_000}}); err != nil || b.Sold != 0 || b.Fills[0].Shares != 1 {
+		t.Errorf("a block of more than was sold: %+v, %v", b, err)
 	}
 }

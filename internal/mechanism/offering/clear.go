@@ -9,25 +9,25 @@ import (
 // Buy is an order that waits for its block's end. Its budget is held already.
 type Buy struct {
 	Budget uint64 // ucredit
-	Limit  uint64 // the highest price, ucredit for a million units, all that is paid; 0 for any
+	Limit  uint64 // the highest price, ucredit for a million shares, all that is paid; 0 for any
 }
 
 // Bought is what became of an order; what its budget has left goes back.
 type Bought struct {
-	Units  uint64
+	Shares uint64
 	Paid   uint64 // ucredit
 	Raised uint64 // of what was paid
 }
 
-// Sold is what became of an order to sell; no units, if its limit was not met.
-type Sold struct{ Units, Ucredit uint64 }
+// Sold is what became of an order to sell; no shares, if its limit was not met.
+type Sold struct{ Shares, Ucredit uint64 }
 
 // Cleared is what became of a block's orders, each in its place.
 type Cleared struct {
 	Bought []Bought
 	Sold   []Sold
 	// BuyPrice and SellPrice are those of all orders alike, ucredit for a million
-	// units; of a curve's BuyPrice the raised part is on top.
+	// shares; of a curve's BuyPrice the raised part is on top.
 	BuyPrice, SellPrice uint64
 	Dust                uint64 // ucredit that roundings left: the treasury's
 }
@@ -45,7 +45,7 @@ func Clear(t Terms, s Sale, buys []Buy, sells []curve.Ask) (Sale, Cleared, error
 	}
 	cleared := Cleared{SellPrice: asks.Price, Dust: asks.Dust}
 	for _, f := range asks.Fills {
-		cleared.Sold = append(cleared.Sold, Sold{f.Units, f.Ucredit})
+		cleared.Sold = append(cleared.Sold, Sold{f.Shares, f.Ucredit})
 	}
 	bids := make([]curve.Bid, len(buys))
 	for i, b := range buys {
@@ -61,7 +61,7 @@ func Clear(t Terms, s Sale, buys []Buy, sells []curve.Ask) (Sale, Cleared, error
 	cleared.BuyPrice, cleared.Dust = bought.Price, cleared.Dust+bought.Dust
 	for _, f := range bought.Fills {
 		raised := t.raise(f.Ucredit)
-		cleared.Bought = append(cleared.Bought, Bought{f.Units, f.Ucredit + raised, raised})
+		cleared.Bought = append(cleared.Bought, Bought{f.Shares, f.Ucredit + raised, raised})
 		s = s.raise(raised)
 	}
 	s.Sold = bought.Sold
@@ -77,17 +77,17 @@ func clearFixed(t Terms, s Sale, buys []Buy) (Sale, Cleared) {
 		if b.Limit == 0 || t.Price <= b.Limit {
 			high, low := bits.Mul64(b.Budget, curve.Million)
 			if high >= t.Price { // more than any sale has
-				asked[i] = t.Units
+				asked[i] = t.Shares
 				continue
 			}
 			asked[i], _ = bits.Div64(high, low, t.Price)
 		}
 	}
 	cleared := Cleared{BuyPrice: t.Price}
-	for _, units := range Prorate(t.Units-s.Sold, asked) {
-		paid := mulUp(units, t.Price, curve.Million)
-		cleared.Bought = append(cleared.Bought, Bought{units, paid, paid})
-		s.Sold += units
+	for _, shares := range curve.Prorate(t.Shares-s.Sold, asked) {
+		paid := mulUp(shares, t.Price, curve.Million)
+		cleared.Bought = append(cleared.Bought, Bought{shares, paid, paid})
+		s.Sold += shares
 		s = s.raise(paid)
 	}
 	return s, cleared

@@ -14,7 +14,6 @@ package offering
 import (
 	"errors"
 	"fmt"
-	"math/big"
 	"math/bits"
 
 	"github.com/koinon/koinon/internal/mechanism/curve"
@@ -52,14 +51,14 @@ type Milestone struct {
 
 // Terms are what buyers agree to; they never change.
 type Terms struct {
-	// Price, ucredit for a million units, is that of a sale at a fixed price; or
+	// Price, ucredit for a million shares, is that of a sale at a fixed price; or
 	// Curve is that of the other form, and RaiseBps the part of each payment that
 	// is raised rather than kept in reserve.
 	Price    uint64
 	Curve    curve.Curve
 	RaiseBps uint32
 
-	Units    uint64 // for sale
+	Shares   uint64 // for sale
 	SoftCap  uint64 // ucredit that must be raised
 	Deadline int64  // of buying, Unix seconds
 	Lapse    int64  // when what is not released goes back, Unix seconds
@@ -81,7 +80,7 @@ const (
 // Sale is an offering's course.
 type Sale struct {
 	Status      Status
-	Sold        uint64 // units
+	Sold        uint64 // shares
 	Reserve     uint64 // ucredit of a curve, for what is sold
 	Raised      uint64 // ucredit, in all
 	Held        uint64 // ucredit raised that is neither released nor given back
@@ -91,7 +90,7 @@ type Sale struct {
 
 // Position is one buyer's part.
 type Position struct {
-	Units  uint64 // bought at the fixed price and not delivered
+	Shares uint64 // bought at the fixed price and not delivered
 	Raised uint64 // ucredit of what the buyer paid that was raised
 }
 
@@ -109,8 +108,8 @@ var (
 // Validate checks terms at the time of opening.
 func (t Terms) Validate(now int64) error {
 	switch {
-	case t.Units == 0:
-		return fmt.Errorf("%w: units must be more than zero", ErrTerms)
+	case t.Shares == 0:
+		return fmt.Errorf("%w: shares must be more than zero", ErrTerms)
 	case (t.Price == 0) == (t.Curve == nil):
 		return fmt.Errorf("%w: give a price or a curve", ErrTerms)
 	case t.Curve != nil && (t.RaiseBps == 0 || t.RaiseBps >= whole):
@@ -127,17 +126,17 @@ func (t Terms) Validate(now int64) error {
 		return err
 	}
 	if t.SoftCap == 0 || t.SoftCap > most {
-		return fmt.Errorf("%w: the soft cap is %d ucredit, all units would raise %d", ErrTerms, t.SoftCap, most)
+		return fmt.Errorf("%w: the soft cap is %d ucredit, all shares would raise %d", ErrTerms, t.SoftCap, most)
 	}
 	return t.validateMilestones()
 }
 
-// most is what is raised when all units are sold: the hard cap.
+// most is what is raised when all shares are sold: the hard cap.
 func (t Terms) most() (uint64, error) {
 	if t.Curve == nil {
-		high, low := bits.Mul64(t.Units, t.Price)
+		high, low := bits.Mul64(t.Shares, t.Price)
 		if high >= curve.Million {
-			return 0, fmt.Errorf("%w: %d units at %d ucredit a million do not fit in 64 bits", ErrTerms, t.Units, t.Price)
+			return 0, fmt.Errorf("%w: %d shares at %d ucredit a million do not fit in 64 bits", ErrTerms, t.Shares, t.Price)
 		}
 		most, _ := bits.Div64(high, low, curve.Million)
 		return most, nil
@@ -145,16 +144,16 @@ func (t Terms) most() (uint64, error) {
 	if err := t.Curve.Validate(); err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrTerms, err)
 	}
-	if t.Curve.Supply() != t.Units {
-		return 0, fmt.Errorf("%w: the curve sells %d units, the terms %d", ErrTerms, t.Curve.Supply(), t.Units)
+	if t.Curve.Supply() != t.Shares {
+		return 0, fmt.Errorf("%w: the curve sells %d shares, the terms %d", ErrTerms, t.Curve.Supply(), t.Shares)
 	}
-	reserve, err := t.Curve.Reserve(t.Units)
+	reserve, err := t.Curve.Reserve(t.Shares)
 	if err != nil {
 		return 0, err
 	}
 	most := t.raise(reserve)
 	if most+reserve < reserve || most >= 1<<63 {
-		return 0, fmt.Errorf("%w: what all units bring does not fit in 63 bits", ErrTerms)
+		return 0, fmt.Errorf("%w: what all shares bring does not fit in 63 bits", ErrTerms)
 	}
 	return most, nil
 }
@@ -203,7 +202,7 @@ func MaySell(t Terms) error {
 // Close ends an open offering that is over: at its deadline, or when all is sold
 // at a fixed price. It says whether it did.
 func Close(t Terms, s Sale, now int64) (Sale, bool) {
-	soldOut := t.Curve == nil && s.Sold == t.Units
+	soldOut := t.Curve == nil && s.Sold == t.Shares
 	switch {
 	case s.Status == Open && (now >= t.Deadline || soldOut):
 		s.Status = Failed
@@ -247,13 +246,13 @@ func Release(t Terms, s Sale, milestone int) (Sale, uint64, error) {
 
 // Settle gives a buyer what is owed after the sale: shares that were paid, or
 // its part of the credit that goes back. The last one has what roundings left.
-func Settle(s Sale, p Position) (next Sale, left Position, units, ucredit uint64, err error) {
+func Settle(s Sale, p Position) (next Sale, left Position, shares, ucredit uint64, err error) {
 	next, left = s, p
 	switch s.Status {
 	case Succeeded:
-		units, left.Units = p.Units, 0
+		shares, left.Shares = p.Shares, 0
 	case Lapsed:
-		units, left.Units = p.Units, 0
+		shares, left.Shares = p.Shares, 0
 		fallthrough
 	case Failed:
 		if s.Contributed > 0 {
@@ -267,7 +266,7 @@ func Settle(s Sale, p Position) (next Sale, left Position, units, ucredit uint64
 	if left == p {
 		return s, p, 0, 0, ErrNothing
 	}
-	return next, left, units, ucredit, nil
+	return next, left, shares, ucredit, nil
 }
 
 // mulUp is a·b/c, rounded up; the largest number if it does not fit.
@@ -281,32 +280,4 @@ func mulUp(a, b, c uint64) uint64 {
 		q++
 	}
 	return q
-}
-
-// Prorate divides what there is among those who asked, each in proportion and
-// nobody more than asked; what roundings leave goes by one to each, in order.
-func Prorate(there uint64, asked []uint64) []uint64 {
-	parts := make([]uint64, len(asked))
-	all := new(big.Int)
-	for _, a := range asked {
-		all.Add(all, new(big.Int).SetUint64(a))
-	}
-	has := new(big.Int).SetUint64(there)
-	if all.Cmp(has) <= 0 {
-		copy(parts, asked)
-		return parts
-	}
-	rest := there
-	for i, a := range asked {
-		part := new(big.Int).SetUint64(a)
-		parts[i] = part.Div(part.Mul(part, has), all).Uint64()
-		rest -= parts[i]
-	}
-	for i := 0; rest > 0; i++ { // fewer are left than there are parts that were rounded
-		if parts[i] < asked[i] {
-			parts[i]++
-			rest--
-		}
-	}
-	return parts
 }

@@ -13,16 +13,16 @@ import (
 // draw makes terms of either form, that begin at 0.
 func draw(t *rapid.T) offering.Terms {
 	terms := offering.Terms{
-		Units: rapid.Uint64Range(1, 1e13).Draw(t, "units"), Deadline: 100, Lapse: 200,
+		Shares: rapid.Uint64Range(1, 1e13).Draw(t, "shares"), Deadline: 100, Lapse: 200,
 		Milestones: []offering.Milestone{
 			{Bps: 1_000, Proof: offering.Closing}, {Bps: 3_333, Proof: offering.Decision}, {Bps: 5_667, Proof: offering.Listing, Digest: "sha256:d"},
 		},
 	}
 	if rapid.Bool().Draw(t, "curve") {
 		terms.RaiseBps = rapid.Uint32Range(1, 9_999).Draw(t, "raise")
-		terms.Curve = curve.Product{Virtual: rapid.Uint64Range(1, 1e12).Draw(t, "virtual"), Total: 2 * terms.Units, Most: terms.Units}
+		terms.Curve = curve.Product{Virtual: rapid.Uint64Range(1, 1e12).Draw(t, "virtual"), Total: 2 * terms.Shares, Most: terms.Shares}
 		if rapid.Bool().Draw(t, "linear") {
-			terms.Curve = curve.Linear{Base: rapid.Uint64Range(1, 1e7).Draw(t, "base"), Slope: rapid.Uint64Range(0, 10).Draw(t, "slope"), Most: terms.Units}
+			terms.Curve = curve.Linear{Base: rapid.Uint64Range(1, 1e7).Draw(t, "base"), Slope: rapid.Uint64Range(0, 10).Draw(t, "slope"), Most: terms.Shares}
 		}
 	} else {
 		terms.Price = rapid.Uint64Range(1, 1e9).Draw(t, "price")
@@ -43,7 +43,7 @@ type world struct {
 	raisedOf  [3]uint64 // ucredit of each that was raised
 	backTo    [3]uint64 // of that, what came back
 	credit    uint64    // that the module holds
-	stock     uint64    // units that it holds
+	stock     uint64    // shares that it holds
 	released  uint64
 }
 
@@ -58,7 +58,7 @@ func (w *world) block(t *rapid.T) {
 			Limit:  rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64Range(1, 1e9)).Draw(t, "limit"),
 		})
 		if w.terms.Curve != nil {
-			asks, sellers = append(asks, curve.Ask{Units: rapid.Uint64Range(0, w.shares[i]).Draw(t, "sold")}), append(sellers, i)
+			asks, sellers = append(asks, curve.Ask{Shares: rapid.Uint64Range(0, w.shares[i]).Draw(t, "sold")}), append(sellers, i)
 		}
 	}
 	if offering.MayBuy(w.terms, w.sale, 0) != nil {
@@ -72,8 +72,8 @@ func (w *world) block(t *rapid.T) {
 	w.credit -= cleared.Dust
 	for k, s := range cleared.Sold {
 		w.credit -= s.Ucredit
-		w.stock += s.Units
-		w.shares[sellers[k]] -= s.Units
+		w.stock += s.Shares
+		w.shares[sellers[k]] -= s.Shares
 	}
 	for i, b := range cleared.Bought {
 		if b.Paid > buys[i].Budget || b.Raised > b.Paid {
@@ -83,10 +83,10 @@ func (w *world) block(t *rapid.T) {
 		w.raisedOf[i] += b.Raised
 		w.positions[i].Raised += b.Raised
 		if w.terms.Curve != nil {
-			w.shares[i] += b.Units
-			w.stock -= b.Units
+			w.shares[i] += b.Shares
+			w.stock -= b.Shares
 		} else {
-			w.positions[i].Units += b.Units
+			w.positions[i].Shares += b.Shares
 		}
 	}
 }
@@ -102,14 +102,14 @@ func (w *world) release(t *rapid.T) {
 
 func (w *world) settle(t *rapid.T) {
 	i := rapid.IntRange(0, 2).Draw(t, "buyer")
-	sale, left, units, ucredit, err := offering.Settle(w.sale, w.positions[i])
-	if err != nil && (left != w.positions[i] || units != 0 || ucredit != 0) {
+	sale, left, shares, ucredit, err := offering.Settle(w.sale, w.positions[i])
+	if err != nil && (left != w.positions[i] || shares != 0 || ucredit != 0) {
 		t.Fatalf("refused (%v), yet something changed", err)
 	}
 	w.sale, w.positions[i] = sale, left
 	w.credit -= ucredit
-	w.stock -= units
-	w.shares[i] += units
+	w.stock -= shares
+	w.shares[i] += shares
 	w.backTo[i] += ucredit
 }
 
@@ -118,7 +118,7 @@ func (w *world) check(t *rapid.T) {
 	var contributed, owed uint64
 	for i, p := range w.positions {
 		contributed += p.Raised
-		owed += p.Units
+		owed += p.Shares
 		if w.backTo[i] > w.raisedOf[i] {
 			t.Fatalf("buyer %d paid %d and had %d back", i, w.raisedOf[i], w.backTo[i])
 		}
@@ -130,11 +130,11 @@ func (w *world) check(t *rapid.T) {
 		t.Fatalf("%d ucredit for %+v; contributed %d", w.credit, w.sale, contributed)
 	}
 	if w.terms.Curve != nil {
-		if need, err := w.terms.Curve.Reserve(w.sale.Sold); err != nil || need != w.sale.Reserve || w.stock != w.terms.Units-w.sale.Sold {
-			t.Fatalf("a reserve of %d, %d are needed, %v; %d units are left", w.sale.Reserve, need, err, w.stock)
+		if need, err := w.terms.Curve.Reserve(w.sale.Sold); err != nil || need != w.sale.Reserve || w.stock != w.terms.Shares-w.sale.Sold {
+			t.Fatalf("a reserve of %d, %d are needed, %v; %d shares are left", w.sale.Reserve, need, err, w.stock)
 		}
 	} else if w.stock < owed {
-		t.Fatalf("%d units are owed, %d held", owed, w.stock)
+		t.Fatalf("%d shares are owed, %d held", owed, w.stock)
 	}
 	back := w.backTo[0] + w.backTo[1] + w.backTo[2]
 	if w.sale.Raised != w.raisedOf[0]+w.raisedOf[1]+w.raisedOf[2] || w.sale.Raised != w.released+back+w.sale.Held {
@@ -148,7 +148,7 @@ func (w *world) check(t *rapid.T) {
 func TestPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{terms: draw(t)}
-		w.sale, w.stock = offering.New(w.terms), w.terms.Units
+		w.sale, w.stock = offering.New(w.terms), w.terms.Shares
 		to := func(now int64) func(*rapid.T) {
 			return func(*rapid.T) { w.sale, _ = offering.Close(w.terms, w.sale, now) }
 		}
@@ -161,10 +161,10 @@ func TestPromises(t *testing.T) {
 		to(200)(t)
 		for i := range w.positions {
 			for _, p := range []offering.Position{w.positions[i]} {
-				sale, left, units, ucredit, err := offering.Settle(w.sale, p)
+				sale, left, shares, ucredit, err := offering.Settle(w.sale, p)
 				if err == nil {
 					w.sale, w.positions[i] = sale, left
-					w.credit, w.stock, w.shares[i], w.backTo[i] = w.credit-ucredit, w.stock-units, w.shares[i]+units, w.backTo[i]+ucredit
+					w.credit, w.stock, w.shares[i], w.backTo[i] = w.credit-ucredit, w.stock-shares, w.shares[i]+shares, w.backTo[i]+ucredit
 				}
 			}
 		}
@@ -175,44 +175,16 @@ func TestPromises(t *testing.T) {
 	})
 }
 
-// TestOversubscription: the last units go to all of the block's orders alike.
-func TestOversubscription(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		there := rapid.Uint64().Draw(t, "there")
-		asked := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Range(0, 10), rapid.Uint64()), 0, 6).Draw(t, "asked")
-		parts := offering.Prorate(there, asked)
-		var sum uint64
-		short := false
-		for i, p := range parts {
-			if p > asked[i] || sum+p < sum {
-				t.Fatalf("%d of %v becomes %v", there, asked, parts)
-			}
-			sum += p
-			short = short || p < asked[i]
-		}
-		if sum > there || short && sum != there {
-			t.Fatalf("%d of %v becomes %v", there, asked, parts)
-		}
-		for i, p := range parts {
-			for j, q := range parts {
-				if asked[i] < asked[j] && p > q+1 {
-					t.Fatalf("%v becomes %v: less was asked for, more was given", asked, parts)
-				}
-			}
-		}
-	})
-}
-
 func TestTermsAreRefused(t *testing.T) {
 	good := offering.Terms{
-		Price: 1_000_000, Units: 1_000_000_000, SoftCap: 500_000_000, Deadline: 100, Lapse: 200,
+		Price: 1_000_000, Shares: 1_000_000_000, SoftCap: 500_000_000, Deadline: 100, Lapse: 200,
 		Milestones: []offering.Milestone{{Bps: 10_000, Proof: offering.Decision}},
 	}
 	if err := good.Validate(0); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*offering.Terms){
-		"no units":               func(t *offering.Terms) { t.Units = 0 },
+		"no shares":              func(t *offering.Terms) { t.Shares = 0 },
 		"price and curve":        func(t *offering.Terms) { t.Curve = curve.Linear{Base: 1, Most: 1_000_000_000} },
 		"neither":                func(t *offering.Terms) { t.Price = 0 },
 		"a part of a price":      func(t *offering.Terms) { t.RaiseBps = 1 },
@@ -227,7 +199,7 @@ func TestTermsAreRefused(t *testing.T) {
 		"a listing of nothing": func(t *offering.Terms) {
 			t.Milestones = []offering.Milestone{{Bps: 10_000, Proof: offering.Listing}}
 		},
-		"a curve of other units": func(t *offering.Terms) {
+		"a curve of other shares": func(t *offering.Terms) {
 			t.Price, t.Curve, t.RaiseBps = 0, curve.Linear{Base: 1_000_000, Most: 5}, 5_000
 		},
 	} {
@@ -241,7 +213,7 @@ func TestTermsAreRefused(t *testing.T) {
 
 func TestMilestonesRelease(t *testing.T) {
 	terms := offering.Terms{
-		Price: 1_000_000, Units: 10, SoftCap: 5, Deadline: 100, Lapse: 200,
+		Price: 1_000_000, Shares: 10, SoftCap: 5, Deadline: 100, Lapse: 200,
 		Milestones: []offering.Milestone{{Bps: 3_333, Proof: offering.Closing}, {Bps: 6_667, Proof: offering.Decision}},
 	}
 	s := offering.New(terms)
@@ -249,7 +221,7 @@ func TestMilestonesRelease(t *testing.T) {
 		t.Errorf("while open: %v", err)
 	}
 	s, cleared, err := offering.Clear(terms, s, []offering.Buy{{Budget: 8}, {Budget: 8}, {Budget: 8, Limit: 999_999}}, nil)
-	if err != nil || cleared.Bought[0].Units != 5 || cleared.Bought[1].Units != 5 || cleared.Bought[2].Units != 0 {
+	if err != nil || cleared.Bought[0].Shares != 5 || cleared.Bought[1].Shares != 5 || cleared.Bought[2].Shares != 0 {
 		t.Fatalf("%+v, %v", cleared, err)
 	}
 	s, closed := offering.Close(terms, s, 0)

@@ -66,6 +66,8 @@ type Royalties interface {
 // Providers knows who may take new grants, and who may be a party at all.
 type Providers interface {
 	MayServe(ctx context.Context, address string) error
+	// MaySell refuses one whose offer of a model version is too dear for it.
+	MaySell(ctx context.Context, model, address string) error
 	Exposure(ctx context.Context, address string) (ucredit uint64, bounded bool, err error)
 	MayJoin(ctx context.Context, address string) error
 }
@@ -114,7 +116,7 @@ type Keeper struct {
 	nextCashOut collections.Sequence
 
 	withheld  collections.KeySet[string]                           // providers whose pay does not mature
-	disputed  collections.KeySet[collections.Pair[string, uint64]] // providers, with the cases that their pay waits for
+	disputed  collections.KeySet[collections.Pair[string, uint64]] // grants, with the cases that their pay waits for
 	exposures collections.Map[string, uint64]                      // ucredit in active grants, by provider
 }
 

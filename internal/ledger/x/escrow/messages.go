@@ -83,6 +83,9 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 	if _, err := m.models.Policy(ctx, msg.Grant.ModelDigest); err != nil {
 		return nil, err
 	}
+	if err := m.providers.MaySell(ctx, msg.Grant.ModelDigest, msg.Provider); err != nil {
+		return nil, err
+	}
 	if grant.App != "" {
 		if _, err := account.Parse(m.addresses, grant.App); err != nil {
 			return nil, fmt.Errorf("the grant's app: %w", err)

@@ -41,6 +41,13 @@ type Models interface {
 	Version(ctx context.Context, digest string) (modelv1.Version, error)
 }
 
+// Ceilings are the highest prices that models' shareholders allow.
+type Ceilings interface {
+	// Allows refuses prices, in ucredit for a million tokens, above a version's
+	// ceiling.
+	Allows(ctx context.Context, digest string, input, output uint64) error
+}
+
 // Keeper stores providers, offers and bonds on their way back.
 type Keeper struct {
 	authority string
@@ -48,6 +55,7 @@ type Keeper struct {
 	addresses address.Codec
 	bank      Bank
 	models    Models
+	ceilings  Ceilings
 
 	schema     collections.Schema
 	params     collections.Item[providerv1.Params]
@@ -62,12 +70,12 @@ type Keeper struct {
 // NewKeeper makes the module's keeper; account is the module's own, authority
 // may change parameters.
 func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
-	bank Bank, models Models, authority string,
+	bank Bank, models Models, ceilings Ceilings, authority string,
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
-		authority: authority, account: account, addresses: addresses, bank: bank, models: models,
+		authority: authority, account: account, addresses: addresses, bank: bank, models: models, ceilings: ceilings,
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[providerv1.Params](cdc)),
 		providers:  collections.NewMap(b, collections.NewPrefix(1), "providers", collections.StringKey, codec.CollValue[providerv1.Provider](cdc)),
 		keys:       collections.NewMap(b, collections.NewPrefix(2), "keys", collections.BytesKey, collections.StringValue),

@@ -203,6 +203,9 @@ func (m messages) SetOffer(ctx context.Context, msg *providerv1.MsgSetOffer) (*p
 	case msg.CachedInputPrice > msg.InputPrice:
 		return nil, fmt.Errorf("%w: cached_input_price is %d, above input_price, %d", ErrField, msg.CachedInputPrice, msg.InputPrice)
 	}
+	if err := m.ceilings.Allows(ctx, msg.ModelDigest, msg.InputPrice, msg.OutputPrice); err != nil {
+		return nil, err
+	}
 	cached := msg.CachedInputPrice
 	if cached == 0 {
 		cached = msg.InputPrice

@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"errors"
+	"math"
 
 	"cosmossdk.io/collections"
 
@@ -18,6 +20,19 @@ func (k *Keeper) OffersAfter(ctx context.Context, model, provider string, n int)
 		return len(list) >= n, nil
 	})
 	return list, err
+}
+
+// MaySell refuses a provider of a version whose offer is above what the model's
+// shareholders allow by now, or who has none where they allow anything at all.
+func (k *Keeper) MaySell(ctx context.Context, model, provider string) error {
+	o, err := k.offers.Get(ctx, collections.Join(model, provider))
+	switch {
+	case errors.Is(err, collections.ErrNotFound):
+		o.InputPrice, o.OutputPrice = math.MaxUint64, math.MaxUint64
+	case err != nil:
+		return err
+	}
+	return k.ceilings.Allows(ctx, model, o.InputPrice, o.OutputPrice)
 }
 
 // HasOffer says whether a provider offers a model version.

@@ -1,0 +1,49 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	"github.com/koinon/koinon/internal/mechanism/registry"
+)
+
+// Listed returns the model that a version is of; it refuses a version that is
+// not listed.
+func (k *Keeper) Listed(ctx context.Context, digest string) (model string, err error) {
+	v, err := k.Version(ctx, digest)
+	if err != nil {
+		return "", err
+	}
+	if status := registry.Status(v.Status); status != registry.Listed {
+		return "", fmt.Errorf("%w: %s@%s is %s, not listed", ErrNotFound, v.Name, v.Version, status)
+	}
+	return v.Name, nil
+}
+
+// Point moves a tag to one of the model's versions that is for sale. It is for
+// the module in which shareholders decide; SetTag is the owner's.
+func (k *Keeper) Point(ctx context.Context, model, tag, digest string) error {
+	v, err := k.Version(ctx, digest)
+	if err != nil {
+		return err
+	}
+	if v.Name != model || !registry.Status(v.Status).Sold() {
+		return fmt.Errorf("%w: %s is %s@%s, %s", ErrTag, digest, v.Name, v.Version, registry.Status(v.Status))
+	}
+	return k.point(ctx, model, tag, digest)
+}
+
+// SetPolicy splits a version's earnings anew, from the next redemption on. It is
+// for the module in which shareholders decide, and keeps the bounds.
+func (k *Keeper) SetPolicy(ctx context.Context, digest string, policy modelv1.Policy) error {
+	v, err := k.Version(ctx, digest)
+	if err != nil {
+		return err
+	}
+	v.Policy = policy
+	if err := k.validate(v); err != nil {
+		return err
+	}
+	return k.versions.Set(ctx, digest, v)
+}

@@ -133,6 +133,11 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return err
+		}
+	}
 	b := &bench{options: o, dir: dir}
 	defer func() { err = errors.Join(err, b.close()) }()
 	r := report{Machine: machine.This(), Quick: o.quick, Rate: o.mock.Rate, Tokens: o.mock.Tokens}

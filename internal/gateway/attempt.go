@@ -28,6 +28,8 @@ type call struct {
 	request    inference.Request
 	prompt     []int32
 	prefixes   []uint64 // of the prompt, as caches go by them
+	// elsewhere says that there are providers left to go to.
+	elsewhere bool
 	// decoder has what was answered before, elsewhere; nil at the beginning.
 	decoder *openai.Decoder
 }
@@ -281,11 +283,20 @@ func (a *attempt) send(frame *inferencev1.ClientFrame) error {
 	return a.conn.Send(frame)
 }
 
+// patience is how long the first token may take: of a provider that this gateway
+// never measured less, where another can answer in its place.
+func (a *attempt) patience() time.Duration {
+	if !a.call.elsewhere || a.request.Embed != nil {
+		return a.config.FirstToken
+	}
+	return route.Patience(a.offer.lane, a.peers.waits(a.call.version.digest), a.config.FirstToken)
+}
+
 // receive reads one frame in the time that the provider has.
 func (a *attempt) receive(ctx context.Context) (*inferencev1.ServerFrame, error) {
-	limit := a.config.FirstToken
-	if len(a.output) > 0 {
-		limit = a.config.NextToken
+	limit := a.config.NextToken
+	if len(a.output) == 0 {
+		limit = a.patience()
 	}
 	if err := a.stream.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return nil, fmt.Errorf("%w: %w", errGone, err)

@@ -37,6 +37,7 @@ func (g *Gateway) answer(ctx context.Context, j *job, c *call, emit func(openai.
 	rest, had := c, answer{}
 	busy, last := 0, error(nil)
 	for offers := j.offers(); len(offers) > 0; {
+		rest.elsewhere = len(offers) > 1
 		outs := g.ask(ctx, rest, offers, emit)
 		offers = offers[len(outs):]
 		for _, out := range outs {

@@ -20,7 +20,11 @@ func (s *session) fitTexts() error {
 		return inference.Errorf(inference.CodeModelNotFound, "this provider's engine makes no embeddings")
 	}
 	var err error
-	if s.texts, err = embedder.Texts(s.request.Embed); err != nil {
+	if s.texts, err = embedder.Texts(s.request.Embed); errors.Is(err, ErrUnsupported) {
+		e := inference.Errorf(inference.CodeInvalidRequest, "%v", err)
+		e.Retryable = true // by another provider
+		return e
+	} else if err != nil {
 		return inference.Errorf(inference.CodeInvalidRequest, "%v", err)
 	}
 	for _, text := range s.texts {

@@ -14,9 +14,13 @@ import (
 
 // Upstream serves with an engine that runs already, verification class
 // statistical. The vocabulary is that of its weights; prompt and answer have at
-// most context tokens.
-func Upstream(e *upstream.Engine, v *engine.Vocabulary, context int) Engine {
-	return external{e, reference.Vocabulary{Vocabulary: v}, upstream.NewPieces(v), context}
+// most context tokens. It is an [Embedder] if the engine makes vectors.
+func Upstream(e *upstream.Engine, v *engine.Vocabulary, context int, embeds bool) Engine {
+	texts := external{e, reference.Vocabulary{Vocabulary: v}, upstream.NewPieces(v), context}
+	if embeds {
+		return embedding{texts}
+	}
+	return texts
 }
 
 type external struct {
@@ -71,13 +75,52 @@ func (e external) Generate(ctx context.Context, job Job, emit func(Token) error)
 		}
 		return emit(token)
 	})
+	return finish, failed(err)
+}
+
+// embedding is an external engine that makes vectors of texts, too.
+type embedding struct{ external }
+
+// Texts implements [Embedder].
+func (e embedding) Texts(q *inference.Embed) ([][]int32, error) {
+	if q.Pooling != "" {
+		return nil, fmt.Errorf("%w: this engine pools as it does, so pooling must be left out", ErrUnsupported)
+	}
+	texts := q.Tokens
+	for _, text := range q.Texts {
+		texts = append(texts, e.vocabulary.Vocabulary.Prompt(text))
+	}
+	for _, ids := range texts {
+		if len(ids) == 0 || len(ids) > e.context {
+			return nil, fmt.Errorf("a text has %d tokens; the context holds 1 to %d", len(ids), e.context)
+		}
+		for _, id := range ids {
+			if id < 0 || int(id) >= e.vocabulary.Size() {
+				return nil, fmt.Errorf("token %d is not in the vocabulary", id)
+			}
+		}
+		if err := e.engine.CheckPrompt(e.pieces, ids); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+		}
+	}
+	return texts, nil
+}
+
+// Embed implements [Embedder].
+func (e embedding) Embed(ctx context.Context, text []int32, _ string) ([]float32, error) {
+	vector, err := e.engine.Embed(ctx, e.pieces, text)
+	return vector, failed(err)
+}
+
+// failed is an engine's error as the provider's.
+func failed(err error) error {
 	switch {
 	case errors.Is(err, upstream.ErrBusy):
-		err = fmt.Errorf("%w: %w", ErrBusy, err)
+		return fmt.Errorf("%w: %w", ErrBusy, err)
 	case errors.Is(err, upstream.ErrUnavailable), errors.Is(err, upstream.ErrAnswer):
-		err = fmt.Errorf("%w: %w", ErrEngine, err)
+		return fmt.Errorf("%w: %w", ErrEngine, err)
 	}
-	return finish, err
+	return err
 }
 
 // asked is what the engine is to generate.

@@ -57,6 +57,11 @@ func (x *Index) Next(q *Query, excluded []Choice) (Choice, bool) {
 	}
 	view := x.view(q)
 	if len(view) > gathered && q.Near != 1 {
+		if q.sort() == Balanced && !q.regional() {
+			if at, ok := x.acquaintance(q, excluded, now); ok {
+				return at, true
+			}
+		}
 		if at, ok := x.sample(q, view, excluded, now); ok {
 			return at, true
 		}

@@ -217,10 +217,13 @@ func (x *Index) Widest(most uint64) uint64 {
 	return wide
 }
 
+// regional says whether a query names a region.
+func (q *Query) regional() bool { return q.Controls != nil && q.Controls.Region != "" }
+
 // view is the order that a query goes through: of its region if it names one.
 func (x *Index) view(q *Query) []ranked {
 	kind := q.order()
-	if q.Controls == nil || q.Controls.Region == "" {
+	if !q.regional() {
 		return x.whole[kind]
 	}
 	if o := x.regions[q.Controls.Region]; o != nil {

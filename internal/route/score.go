@@ -91,7 +91,11 @@ func (e *entry) used(now int64) int64 {
 // requests wait. One who has but one slot is a risk even while it is free: another
 // gateway may be about to take it.
 func (e *entry) load(now int64) float64 {
-	return float64(e.used(now)+1) / float64(max(1, e.Slots))
+	slots := max(1, e.Slots)
+	if e.Lane.stranger() {
+		slots = min(slots, trusted)
+	}
+	return float64(e.used(now)+1) / float64(slots)
 }
 
 func (e *entry) full(now int64) bool {

@@ -42,20 +42,13 @@ func (e *Engine) Generate(ctx context.Context, p *Pieces, r Request, emit func(T
 	if err := e.Check(r); err != nil {
 		return "", err
 	}
-	select {
-	case e.places <- struct{}{}:
-		defer func() { <-e.places }()
-	default:
-		return "", ErrBusy
+	leave, err := e.enter(ctx)
+	if err != nil {
+		return "", err
 	}
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+	defer leave()
 	a := answer{engine: e, pieces: p, request: r, emit: emit, stops: stopFinder{stops: r.Stop}}
-	err := e.stream(ctx, r, p, a.step)
+	err = e.stream(ctx, r, p, a.step)
 	switch {
 	case errors.Is(err, errEnough):
 		return a.finish, nil
@@ -65,6 +58,22 @@ func (e *Engine) Generate(ctx context.Context, p *Pieces, r Request, emit func(T
 		return "", fmt.Errorf("%w: it ended in the middle of an answer", ErrUnavailable)
 	}
 	return a.finish, nil
+}
+
+// enter takes a slot, after a wait in the bounded queue; leave gives it back.
+func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case e.places <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	select {
+	case e.slots <- struct{}{}:
+		return func() { <-e.slots; <-e.places }, nil
+	case <-ctx.Done():
+		<-e.places
+		return nil, ctx.Err()
+	}
 }
 
 // answer is one under way.

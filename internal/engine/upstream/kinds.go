@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/koinon/koinon/internal/engine/grammar"
 )
 
 // dialect is how one kind of engine is spoken to.
@@ -21,6 +23,8 @@ type dialect struct {
 	body func(e *Engine, r Request, prompt any) any
 	// read understands one event of the answer.
 	read func(event []byte) (step, error)
+	// vectors is how embeddings are had.
+	vectors vectors
 }
 
 // step is what one event of an answer says.
@@ -44,21 +48,21 @@ var (
 	ollama = dialect{
 		name: "ollama", path: "/api/generate",
 		refuses: func(r Request) string {
-			return first(r.Grammar != "", "grammar", len(r.Sampling.Bias) > 0, "logit_bias", r.TopLogprobs > 0, "logprobs")
+			return first(r.Grammar != "" && r.Grammar != grammar.JSON, "grammar but JSON's", len(r.Sampling.Bias) > 0, "logit_bias", r.TopLogprobs > 0, "logprobs")
 		},
-		body: ollamaBody, read: readOllama,
+		body: ollamaBody, read: readOllama, vectors: ollamaVectors,
 	}
 	llamaCPP = dialect{
 		name: "llama.cpp", path: "/completion", takesTokens: true,
 		refuses: func(Request) string { return "" },
-		body:    llamaCPPBody, read: readLlamaCPP,
+		body:    llamaCPPBody, read: readLlamaCPP, vectors: openAIVectors,
 	}
 	vllm = dialect{
 		name: "vllm", path: "/v1/completions", takesTokens: true,
 		refuses: func(r Request) string {
-			return first(r.Grammar != "", "grammar", typical(r), "typical_p", r.Sampling.PenaltyWindow != 0, "penalty_window")
+			return first(typical(r), "typical_p", r.Sampling.PenaltyWindow != 0, "penalty_window")
 		},
-		body: vllmBody, read: readOpenAI,
+		body: vllmBody, read: readOpenAI, vectors: openAIVectors,
 	}
 	openAI = dialect{
 		name: "openai", path: "/v1/completions",
@@ -68,7 +72,7 @@ var (
 				p.TopK != 0, "top_k", p.MinP != 0, "min_p", p.RepetitionPenalty != 0 && p.RepetitionPenalty != 1, "repetition_penalty",
 				r.TopLogprobs > 0, "logprobs")
 		},
-		body: openAIBody, read: readOpenAI,
+		body: openAIBody, read: readOpenAI, vectors: openAIVectors,
 	}
 )
 
@@ -106,7 +110,7 @@ func window(n int) int {
 
 func ollamaBody(e *Engine, r Request, prompt any) any {
 	p := r.Sampling
-	return map[string]any{
+	body := map[string]any{
 		"model": e.config.Model, "prompt": prompt, "raw": true, "stream": true,
 		"options": map[string]any{
 			"num_ctx": e.context, "num_predict": r.MaxTokens, "stop": []string{},
@@ -115,6 +119,10 @@ func ollamaBody(e *Engine, r Request, prompt any) any {
 			"presence_penalty": p.PresencePenalty, "frequency_penalty": p.FrequencyPenalty, "mirostat": 0,
 		},
 	}
+	if r.Grammar != "" { // JSON's: it takes no other
+		body["format"] = "json"
+	}
+	return body
 }
 
 func readOllama(event []byte) (step, error) {
@@ -237,7 +245,7 @@ func (e *Engine) synchronises(r Request) bool {
 // cut names what vLLM would do to logits that have their noise already.
 func cut(r Request) string {
 	p := r.Sampling
-	return first(p.TopP != 1, "top_p with seed-synchronised sampling", p.TopK != 0, "top_k with seed-synchronised sampling",
+	return first(r.Grammar != "", "grammar with seed-synchronised sampling", p.TopP != 1, "top_p with seed-synchronised sampling", p.TopK != 0, "top_k with seed-synchronised sampling",
 		p.MinP != 0, "min_p with seed-synchronised sampling", orOne(p.RepetitionPenalty) != 1, "repetition_penalty with seed-synchronised sampling")
 }
 
@@ -248,7 +256,10 @@ func vllmBody(e *Engine, r Request, prompt any) any {
 	body["top_k"], body["min_p"], body["repetition_penalty"] = p.TopK, p.MinP, orOne(p.RepetitionPenalty)
 	body["return_token_ids"], body["return_tokens_as_token_ids"] = true, true
 	body["logprobs"] = r.TopLogprobs // 0 is the drawn token alone
-	if e.synchronises(r) {           // deploy/vllm takes it from here; a seed as text keeps its 64 bits
+	if r.Grammar != "" {
+		body["structured_outputs"] = map[string]any{"grammar": r.Grammar}
+	}
+	if e.synchronises(r) { // deploy/vllm takes it from here; a seed as text keeps its 64 bits
 		body["temperature"] = 0
 		body["vllm_xargs"] = map[string]any{"koinon_seed": strconv.FormatUint(p.Seed, 10), "koinon_temperature": p.Temperature}
 	}

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/grammar"
 	"github.com/koinon/koinon/internal/engine/sampling"
 )
 
@@ -304,10 +305,17 @@ func TestStopStrings(t *testing.T) {
 // read as other tokens than are charged.
 func TestRefusals(t *testing.T) {
 	p := vocabulary(t)
-	for kind, d := range map[string]dialect{"ollama": ollama, "openai": openAI, "vllm": vllm} {
+	for kind, d := range map[string]dialect{"ollama": ollama, "openai": openAI, "vllm": vllm, "llama.cpp": llamaCPP} {
 		e := &Engine{dialect: d}
-		if err := e.Check(Request{Grammar: "root ::= x"}); !errors.Is(err, ErrUnsupported) {
-			t.Errorf("%s takes a grammar: %v", kind, err)
+		if err := e.Check(Request{Grammar: "root ::= x"}); errors.Is(err, ErrUnsupported) != (kind == "ollama" || kind == "openai") {
+			t.Errorf("%s and a grammar: %v", kind, err)
+		}
+		if err := e.Check(Request{Grammar: grammar.JSON}); errors.Is(err, ErrUnsupported) != (kind == "openai") {
+			t.Errorf("%s and JSON: %v", kind, err)
+		}
+		sent, err := json.Marshal(d.body(e, Request{Grammar: grammar.JSON}, ""))
+		if err != nil || kind == "ollama" && !strings.Contains(string(sent), `"format":"json"`) || kind == "vllm" && !strings.Contains(string(sent), `"structured_outputs":{"grammar"`) {
+			t.Errorf("%s is sent %s, %v", kind, sent, err)
 		}
 		if err := e.Check(Request{Sampling: sampling.Params{Temperature: 1, TopP: 0.5}}); err != nil {
 			t.Errorf("%s: %v", kind, err)

@@ -115,11 +115,16 @@ func external(ctx context.Context, c Config, version describe, log *slog.Logger)
 	if has := e.ContextLength(); has > 0 {
 		length = min(length, has)
 	}
-	log.Info("found an engine", "kind", e.Kind(), "model", c.Model, "weights", path, "context", length)
-	if err := e.Probe(ctx, upstream.NewPieces(vocabulary), vocabulary.Prompt("One, two, three, four.")); err != nil {
+	pieces, trial := upstream.NewPieces(vocabulary), vocabulary.Prompt("One, two, three, four.")
+	if err := e.Probe(ctx, pieces, trial); err != nil {
 		return fail(err)
 	}
-	return goods{model: modelOf(m, digest), engine: provider.Upstream(e, vocabulary, length)}, nil
+	embeds, err := e.Embeds(ctx, pieces, trial)
+	if err != nil {
+		return fail(fmt.Errorf("trying the engine's embeddings: %w", err))
+	}
+	log.Info("found an engine", "kind", e.Kind(), "model", c.Model, "weights", path, "context", length, "embeddings", embeds)
+	return goods{model: modelOf(m, digest), engine: provider.Upstream(e, vocabulary, length, embeds)}, nil
 }
 
 // fetched makes a registered version's weights be here.

@@ -84,6 +84,7 @@ type world struct {
 type gateway struct {
 	lanes []*route.Lane
 	index *route.Index
+	waits route.Waits
 }
 
 // newWorld makes the same market for every policy.

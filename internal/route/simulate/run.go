@@ -22,7 +22,7 @@ const (
 	prefill        = 4000 // prompt tokens a second
 	maxQueue       = 8    // requests that wait at a provider, for each slot
 	maxTries       = 5
-	timeout        = 30.0 // until a first token
+	timeout        = 30 * time.Second // until a first token
 )
 
 // request is one request of a client.
@@ -247,8 +247,8 @@ func (w *world) reach(r *request) {
 		w.serve(p, r)
 	case len(p.queue) < maxQueue*p.offered:
 		p.queue = append(p.queue, r)
-		try := len(r.tried)
-		w.after(timeout, func() { w.giveUp(p, r, try) })
+		try, patience := len(r.tried), w.patience(r)
+		w.after(patience.Seconds(), func() { w.giveUp(p, r, try, patience) })
 	default:
 		if lane != nil {
 			lane.Busy(w.clock().Add(time.Second))
@@ -257,8 +257,17 @@ func (w *world) reach(r *request) {
 	}
 }
 
-// giveUp takes a request elsewhere that has waited for too long.
-func (w *world) giveUp(p *provider, r *request, try int) {
+// patience is how long a request waits for its first token.
+func (w *world) patience(r *request) time.Duration {
+	lane := w.lane(r)
+	if lane == nil {
+		return timeout
+	}
+	return route.Patience(lane, &w.gateways[r.gateway].waits, timeout)
+}
+
+// giveUp takes a request elsewhere that has waited for so long.
+func (w *world) giveUp(p *provider, r *request, try int, waited time.Duration) {
 	at := slices.Index(p.queue, r)
 	if at < 0 || len(r.tried) != try {
 		return
@@ -266,7 +275,7 @@ func (w *world) giveUp(p *provider, r *request, try int) {
 	p.queue = slices.Delete(p.queue, at, at+1)
 	if lane := w.lane(r); lane != nil {
 		lane.Failed(w.clock())
-		lane.Silent(w.clock(), seconds(timeout))
+		lane.Silent(w.clock(), waited)
 	}
 	w.again(r)
 }
@@ -287,7 +296,9 @@ func (w *world) serve(p *provider, r *request) {
 	w.after(reading, func() {
 		r.first = w.now + trip
 		if lane := w.lane(r); lane != nil {
-			lane.Answered(w.clock(), seconds(r.first-r.sent))
+			took := seconds(r.first - r.sent)
+			lane.Answered(w.clock(), took)
+			w.gateways[r.gateway].waits.Note(took)
 		}
 	})
 	w.after(reading+writing, func() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/koinon/koinon/internal/auditor/process"
 	"github.com/koinon/koinon/internal/auditor/store"
 	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/devnet"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/mechanism/court"
 )
@@ -148,6 +150,18 @@ func auditorLine(s auditor.Status) string {
 	return strings.Join(parts, "; ")
 }
 
+// watchedHome is that of the auditor whose books are shown by default: the one that
+// koinon audit run keeps, or else the first of koinon up.
+func watchedHome() string {
+	own, first := auditorHome(), filepath.Join(defaultHome(), devnet.FirstAuditor)
+	if _, err := os.Stat(own); err != nil {
+		if _, err := os.Stat(first); err == nil {
+			return first
+		}
+	}
+	return own
+}
+
 func newAuditListCommand() *cobra.Command {
 	var home string
 	var asJSON bool
@@ -184,13 +198,14 @@ func newAuditListCommand() *cobra.Command {
 			return table.Flush()
 		},
 	}
-	cmd.Flags().StringVar(&home, "home", auditorHome(), "the auditor's home")
+	cmd.Flags().StringVar(&home, "home", watchedHome(), "the auditor's home")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with receipts and transcripts")
 	return cmd
 }
 
 func newAuditStatusCommand() *cobra.Command {
-	var at, address string
+	var conn connection
+	var address string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [ADDRESS]",
@@ -205,7 +220,10 @@ func newAuditStatusCommand() *cobra.Command {
 					return usageError("%s is no address", address)
 				}
 			}
-			ledger, err := client.Dial(cmd.Context(), at, "")
+			if err := conn.resolve(); err != nil {
+				return err
+			}
+			ledger, err := client.Dial(cmd.Context(), cmp.Or(conn.ledger, "127.0.0.1:9090"), "")
 			if err != nil {
 				return err
 			}
@@ -213,7 +231,8 @@ func newAuditStatusCommand() *cobra.Command {
 			return showAudits(cmd, ledger, address, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&at, "ledger", "127.0.0.1:9090", "gRPC address of a node")
+	cmd.Flags().StringVar(&conn.home, "home", defaultHome(), "home of the network that koinon up runs, or of a node")
+	cmd.Flags().StringVar(&conn.ledger, "ledger", "", "gRPC address of a node (default that of the home)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

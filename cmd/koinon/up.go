@@ -171,6 +171,7 @@ func banner(w io.Writer, i devnet.Info, took time.Duration) {
 
     export OPENAI_BASE_URL=%s OPENAI_API_KEY=%s
     koinon chat
+    koinon audit status        # what auditors took to court, and koinon audit list what they bought
 
   Ctrl-C stops it; koinon up resumes.
 `, i.Gateway, i.APIKey, model, i.Gateway, i.APIKey)

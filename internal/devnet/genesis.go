@@ -50,6 +50,9 @@ const (
 
 func providerName(i int) string { return fmt.Sprintf("provider-%d", i+1) }
 
+// FirstAuditor is the folder, in a network's home, of its first auditor.
+const FirstAuditor = "auditor-1"
+
 func auditorName(i int) string { return fmt.Sprintf("auditor-%d", i+1) }
 
 func names(providers, auditors int) []string {

@@ -39,6 +39,7 @@ type network struct {
 	w        *world
 	sellers  []*seller
 	accounts map[string]ledgertest.Account
+	blind    string // the auditor, if any, to whom no model is to be had
 }
 
 // account is the ledger as one account sees it.
@@ -212,7 +213,12 @@ func (n *network) audits(a ledgertest.Account) *auditor.Auditor {
 	n.Must(a, &auditv1.MsgRegisterAuditor{
 		Auditor: a.Address, Bond: 100_000_000, AgeRecipient: key.Recipient(), VrfKey: a.GrantKey.Public().(ed25519.PublicKey),
 	})
-	find := func(context.Context, receipt.Digest) (party.Weights, error) { return models.bard, nil }
+	find := func(context.Context, receipt.Digest) (party.Weights, error) {
+		if a.Address == n.blind {
+			return party.Weights{}, judge.ErrNoModel
+		}
+		return models.bard, nil
+	}
 	return auditor.New(auditor.Outside{
 		Ledger: n.as(a.Address), Shop: n.as(a.Address), Judge: judge.New(find, nil, 1), Store: kept, Key: key, VRF: a.GrantKey,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return n.Time },
@@ -286,4 +292,45 @@ func TestMysteryShoppersConvictOnTheLedger(t *testing.T) {
 			t.Errorf("seed %d: no audit was paid", seed)
 		}
 	}
+}
+
+// An auditor that cannot judge what it bought does not leave it at that: a committee
+// of others does, at the fund's cost. Nobody honest loses anything by it.
+func TestWhatOneCannotJudgeGoesToACommittee(t *testing.T) {
+	n, auditors := newNetwork(t, 1, 4)
+	n.blind = auditors[0].Status().Address
+	ctx := context.Background()
+	for range 24 * 14 {
+		for _, a := range auditors {
+			if err := a.Step(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range n.sellers {
+			if err := s.step(ctx); err != nil && s.name != "quantiser" && s.name != "truncator" {
+				t.Fatalf("%s: %v", s.name, err)
+			}
+		}
+		n.Block(30 * time.Minute)
+		cases, err := n.as(n.blind).Cases(ctx, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cases {
+			if c.Accuser == n.blind && c.Bond > 0 {
+				t.Fatalf("it pays a bond: %+v", c)
+			}
+			if c.Accuser != n.blind || c.Outcome != auditv1.Outcome_OUTCOME_CLEARED {
+				continue
+			}
+			if found := n.convicted(); len(found["honest-1"].Reference)+len(found["honest-2"].Reference)+len(found["honest-3"].Reference) > 0 {
+				t.Errorf("convicted: %v", found)
+			}
+			if s := auditors[0].Status(); s.Inconclusive == 0 || s.Jailed || s.Bond != 100_000_000 {
+				t.Errorf("who could not judge: %+v", s)
+			}
+			return
+		}
+	}
+	t.Error("no committee judged what one auditor could not")
 }

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load court platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load court platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -57,6 +57,9 @@ bench-router: ## One choice among 100,000 offers: time and allocations.
 
 bench-proof: ## What verifying an answer costs beside generating it, and bytes on the wire.
 	$(GO) run ./cmd/benchproof $(ARGS)
+
+bench-weights: ## 1 GiB of weights from 1, 4 and 8 peers, beside curl and cp; needs curl.
+	$(GO) run ./cmd/benchweights $(ARGS)
 
 calibrate: ## What the statistical class detects: TEXTS="a.txt b.txt" trains its models at first; ARGS=--quick for a look.
 	npm ci --prefix internal/engine/testdata/llamacpp --ignore-scripts --omit=optional --no-audit --no-fund

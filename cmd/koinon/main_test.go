@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "receipt.json"), published.Receipt, 0o644)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ledger": startLedger},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ledger": startLedger, "serving": awaitServing},
 	})
 }
 
@@ -91,5 +91,31 @@ func TestWrongUsage(t *testing.T) {
 		if code := run(t.Context(), strings.Fields(line)); code != exitUsage {
 			t.Errorf("koinon %s ends with %d", line, code)
 		}
+	}
+}
+
+// awaitServing is the script command `serving STORE`: it waits until koinon model
+// push serves that store, and sets PEER to its address and VERSION, if it pushes a
+// file, to the version's digest.
+func awaitServing(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: serving STORE")
+	}
+	path := filepath.Join(ts.MkAbs(args[0]), servingFile)
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			if time.Now().After(until) {
+				ts.Fatalf("nothing is served: %v", err)
+			}
+			continue
+		}
+		var p pushed
+		ts.Check(json.Unmarshal(data, &p))
+		ts.Setenv("PEER", p.Peers[0])
+		if p.Version != "" {
+			ts.Setenv("VERSION", p.Version)
+		}
+		return
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -19,11 +18,11 @@ import (
 func newModelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Make, register and look up models",
+		Short: "Make, register, look up and move models",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newModelImportCommand(), newModelQuantizeCommand())
+	cmd.AddCommand(newModelImportCommand(), newModelQuantizeCommand(), newModelPushCommand(), newModelPullCommand())
 	cmd.AddCommand(newRegistryCommands()...)
 	return cmd
 }
@@ -123,8 +122,8 @@ func writeModel(ctx context.Context, talk io.Writer, w *gguf.Writer, path string
 		return fmt.Errorf("cannot write the model: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Cleanup()) }()
-	bar := &writing{ctx: ctx, out: file, talk: talk, total: w.Size(), began: time.Now(), terminal: isTerminal(talk)}
-	_, err = w.WriteTo(bar)
+	bar := newBar(talk, w.Size())
+	_, err = w.WriteTo(&writing{ctx: ctx, out: file, bar: bar})
 	bar.end()
 	if err != nil {
 		return fmt.Errorf("cannot write the model: %w", err)
@@ -137,15 +136,12 @@ func writeModel(ctx context.Context, talk io.Writer, w *gguf.Writer, path string
 	return file.CloseAtomicallyReplace()
 }
 
-// writing shows, after two seconds, how much of a file is written: one line
-// that renews itself on a terminal, elsewhere a line now and then. The end of
-// its context ends the writing.
+// writing shows how much of a file is written. The end of its context ends the
+// writing.
 type writing struct {
-	ctx          context.Context
-	out, talk    io.Writer
-	done, total  uint64
-	began, shown time.Time
-	terminal     bool
+	ctx context.Context
+	out io.Writer
+	bar *bar
 }
 
 func (w *writing) Write(data []byte) (int, error) {
@@ -153,35 +149,6 @@ func (w *writing) Write(data []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.out.Write(data)
-	w.done += uint64(n)
-	pause := 10 * time.Second
-	if w.terminal {
-		pause = time.Second / 5
-	}
-	if time.Since(w.began) > 2*time.Second && time.Since(w.shown) > pause {
-		w.show()
-	}
+	w.bar.at(w.bar.done+uint64(n), w.bar.total)
 	return n, err
-}
-
-func (w *writing) show() {
-	w.shown = time.Now()
-	const width = 30
-	filled := int(width * w.done / max(1, w.total))
-	left := time.Duration(float64(time.Since(w.began)) * float64(w.total-min(w.total, w.done)) / float64(max(1, w.done)))
-	line := fmt.Sprintf("%s%s %s of %s  %s left", strings.Repeat("█", filled), strings.Repeat("░", width-filled),
-		megabytes(w.done), megabytes(w.total), left.Round(time.Second))
-	if w.terminal {
-		line = "\r\x1b[K" + line
-	} else {
-		line += "\n"
-	}
-	fmt.Fprint(w.talk, line)
-}
-
-// end leaves the line that renews itself.
-func (w *writing) end() {
-	if w.terminal && !w.shown.IsZero() {
-		fmt.Fprintln(w.talk)
-	}
 }

@@ -23,6 +23,43 @@ type Peer struct {
 	Addrs []string // multiaddrs without the /p2p part
 }
 
+// ParsePeer reads a peer as people hand them around: multiaddrs that end in
+// /p2p/ID, all of one peer. Refusal: [ErrPeer].
+func ParsePeer(addrs ...string) (Peer, error) {
+	var p Peer
+	for _, text := range addrs {
+		info, err := peer.AddrInfoFromString(text)
+		if err != nil {
+			return Peer{}, fmt.Errorf("%w: address %q: %v; give it as /ip4/…/p2p/ID", ErrPeer, text, err)
+		}
+		key, err := KeyOf(info.ID)
+		if err != nil {
+			return Peer{}, err
+		}
+		if p.Key != nil && !p.Key.Equal(key) {
+			return Peer{}, fmt.Errorf("%w: addresses of two peers, %q among them", ErrPeer, text)
+		}
+		p.Key = key
+		for _, a := range info.Addrs {
+			p.Addrs = append(p.Addrs, a.String())
+		}
+	}
+	return p, nil
+}
+
+// Multiaddrs are a peer's addresses as [ParsePeer] reads them. Refusal: [ErrPeer].
+func (p Peer) Multiaddrs() ([]string, error) {
+	id, err := PeerID(p.Key)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]string, len(p.Addrs))
+	for i, a := range p.Addrs {
+		list[i] = a + "/p2p/" + id.String()
+	}
+	return list, nil
+}
+
 // PeerID is the libp2p name of a key. Refusal: [ErrPeer].
 func PeerID(key ed25519.PublicKey) (peer.ID, error) {
 	if len(key) != ed25519.PublicKeySize {

@@ -3,57 +3,51 @@ package weights
 import (
 	"context"
 	"fmt"
-	"io"
 
-	"github.com/ipfs/boxo/blockservice"
-	"github.com/ipfs/boxo/blockstore"
-	"github.com/ipfs/boxo/chunker"
-	"github.com/ipfs/boxo/exchange/offline"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
-	"github.com/ipfs/boxo/ipld/unixfs/importer/balanced"
-	"github.com/ipfs/boxo/ipld/unixfs/importer/helpers"
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
+	"github.com/multiformats/go-multihash"
+
+	"github.com/koinon/koinon/receipt"
 )
 
-// How a file becomes blocks. These are part of a version's name: another choice
-// gives another CID.
+// Bounds of a file's tree, whoever made it.
 const (
-	chunkSize    = 1 << 20 // bytes of every leaf but the last
-	linksPerNode = 174     // as kubo's default
+	linksPerNode = 174 // as kubo's default
 	maxNode      = 64 << 10
 	maxDepth     = 5 // nodes above the leaves; 174⁴ MiB are 874 TiB
 )
 
-// leaf is one block of a file's bytes.
+// leaf is one block of a file's bytes. Trees of large files have millions.
 type leaf struct {
-	cid    cid.Cid
+	sum    receipt.Digest // SHA-256, of which its CID consists
 	offset int64
 	size   int
 }
 
-// split writes the inner nodes of a file's tree to nodes and returns its root.
-func split(r io.Reader, nodes blockstore.Blockstore) (cid.Cid, error) {
-	service := blockservice.New(nodes, offline.Exchange(nodes), blockservice.WriteThrough(true))
-	params := helpers.DagBuilderParams{
-		Maxlinks: linksPerNode, RawLeaves: true, CidBuilder: merkledag.V1CidPrefix(),
-		Dagserv: merkledag.NewDAGService(service),
-	}
-	builder, err := params.New(chunk.NewSizeSplitter(r, chunkSize))
+func (l leaf) cid() cid.Cid { return rawCID(l.sum) }
+
+// rawCID is the content address of bytes: a digest is all it takes.
+func rawCID(d receipt.Digest) cid.Cid {
+	hash, err := multihash.Encode(d[:], multihash.SHA2_256)
 	if err != nil {
-		return cid.Undef, err
+		panic(err) // it knows SHA-256
 	}
-	root, err := balanced.Layout(builder)
-	if err != nil {
-		return cid.Undef, err
-	}
-	return root.Cid(), nil
+	return cid.NewCidV1(cid.Raw, hash)
+}
+
+// sumOf is the digest in a content address that [checkCID] accepts.
+func sumOf(c cid.Cid) receipt.Digest {
+	hash := c.Hash()
+	return receipt.Digest(hash[len(hash)-len(receipt.Digest{}):])
 }
 
 // walk lists a file's leaves in order. get returns a block whose hash has been
-// checked; everything else about it is a stranger's. Each leaf but the last must
-// be full, so a tree is never larger than the size it was announced with.
+// checked; everything else about it is a stranger's. A file has at most as many
+// leaves as [cutter] could make of its size, so a tree is never much larger than it
+// was announced.
 // Refusal: [ErrManifest], or get's.
 func walk(ctx context.Context, b Blob, get func(context.Context, cid.Cid) (blocks.Block, error)) ([]leaf, error) {
 	root, err := b.root()
@@ -79,10 +73,13 @@ func (w *walker) visit(ctx context.Context, c cid.Cid, size uint64, depth int) e
 		return fmt.Errorf("%w: %v", ErrManifest, err)
 	}
 	if c.Type() == cid.Raw {
-		if want := min(chunkSize, w.total-w.at); size != want {
-			return fmt.Errorf("%w: block %s at byte %d has %d bytes, not %d", ErrManifest, c, w.at, size, want)
+		if size > chunkSize {
+			return fmt.Errorf("%w: block %s at byte %d has %d bytes, at most %d are allowed", ErrManifest, c, w.at, size, chunkSize)
 		}
-		w.leaves = append(w.leaves, leaf{c, int64(w.at), int(size)})
+		if most := mostLeaves(w.total); uint64(len(w.leaves)) == most {
+			return fmt.Errorf("%w: more than %d blocks for %d bytes", ErrManifest, most, w.total)
+		}
+		w.leaves = append(w.leaves, leaf{sumOf(c), int64(w.at), int(size)})
 		w.at += size
 		return nil
 	}

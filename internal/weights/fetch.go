@@ -2,22 +2,20 @@ package weights
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
+	"sync"
 
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
+	"golang.org/x/time/rate"
 
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/receipt"
 )
-
-// window is how many leaves are asked for at a time; they are held in memory.
-const window = 32
 
 // Progress is told the bytes that are here and checked, of a file's total.
 type Progress func(done, total uint64)
@@ -76,7 +74,8 @@ func (s *Swarm) fetch(ctx context.Context, b Blob, from []p2p.Peer, progress Pro
 	if err := s.complete(ctx, r, b, progress); err != nil {
 		return "", fmt.Errorf("file %s: %w", b.SHA256, err)
 	}
-	return s.store.name(b.SHA256, ".gguf"), s.store.register(b)
+	path := s.store.name(b.SHA256, ".gguf")
+	return path, s.store.register(b, changed(path))
 }
 
 // node finds an inner node here or at the peers.
@@ -97,98 +96,89 @@ func (s *Swarm) complete(ctx context.Context, r *request, b Blob, progress Progr
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.store.name(b.SHA256, ".partial"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := s.store.onItsWay(b, ".partial")
 	if err != nil {
 		return err
 	}
-	good := false
-	defer func() {
-		if !good {
-			_ = f.Close()
-		}
-	}()
-	missing, done, err := survey(f, leaves)
+	g := newGathering(f, b, leaves, progress)
+	err = g.run(ctx, s.store, func(ctx context.Context, missing []int) error { return r.fill(ctx, g, missing) })
+	if errors.Is(err, ErrMismatch) && g.whole() {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
 	if err != nil {
+		_ = f.Close() // the first error says more
 		return err
 	}
-	progress(done, b.Size)
-	for len(missing) > 0 {
-		batch := missing[:min(window, len(missing))]
-		missing = missing[len(batch):]
-		n, err := r.fill(ctx, f, batch)
-		if err != nil {
-			return err
-		}
-		done += n
-		progress(done, b.Size)
-	}
-	if err := checkWhole(f, b); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	good = true
 	return finish(f, s.store.name(b.SHA256, ".gguf"))
 }
 
-// survey hashes what an earlier fetch left: only what has its digest counts, so
-// no note of it is needed, and none can be wrong.
-func survey(f *os.File, leaves []leaf) (missing []leaf, done uint64, err error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
+// How many leaves are asked for at a time: lanes × batch of them are held in memory.
+const (
+	lanes = 6
+	batch = 8
+)
+
+// fill fetches the leaves of some numbers.
+func (r *request) fill(ctx context.Context, g *gathering, missing []int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	size := batch
+	if r.swarm.receive != nil {
+		size = 1 // asks for no more at once than the limit lets through
 	}
-	data := make([]byte, chunkSize)
-	for _, l := range leaves {
-		if l.offset+int64(l.size) <= info.Size() {
-			if _, err := f.ReadAt(data[:l.size], l.offset); err != nil {
-				return nil, 0, err
+	work := make(chan []int)
+	var wait sync.WaitGroup
+	for range lanes {
+		wait.Go(func() {
+			for list := range work {
+				if err := r.some(ctx, g, list); err != nil {
+					cancel(err)
+				}
 			}
-			if c, err := l.cid.Prefix().Sum(data[:l.size]); err == nil && c.Equals(l.cid) {
-				done += uint64(l.size)
-				continue
-			}
+		})
+	}
+	for list := range slices.Chunk(missing, size) {
+		select {
+		case work <- list:
+		case <-ctx.Done():
 		}
-		missing = append(missing, l)
 	}
-	return missing, done, nil
+	close(work)
+	wait.Wait()
+	return context.Cause(ctx)
 }
 
-// fill fetches some leaves and writes them where they belong, which may be in
-// several places. It returns how many bytes were written.
-func (r *request) fill(ctx context.Context, f *os.File, batch []leaf) (written uint64, err error) {
-	at := map[cid.Cid][]leaf{}
-	var list []cid.Cid
-	for _, l := range batch {
-		if at[l.cid] == nil {
-			list = append(list, l.cid)
+// some fetches a few leaves and writes them where they belong, which may be in
+// several places.
+func (r *request) some(ctx context.Context, g *gathering, list []int) error {
+	at := map[receipt.Digest][]int{}
+	var names []cid.Cid
+	var bytes int
+	for _, i := range list {
+		l := g.leaves[i]
+		if at[l.sum] == nil {
+			names = append(names, l.cid())
+			bytes += l.size
 		}
-		at[l.cid] = append(at[l.cid], l)
+		at[l.sum] = append(at[l.sum], i)
 	}
-	err = r.many(ctx, list, func(b blocks.Block) error {
-		for _, l := range at[b.Cid()] {
-			if len(b.RawData()) != l.size {
-				return fmt.Errorf("%w: block %s has %d bytes, its tree says %d", ErrManifest, l.cid, len(b.RawData()), l.size)
-			}
-			if _, err := f.WriteAt(b.RawData(), l.offset); err != nil {
+	if err := wait(ctx, r.swarm.receive, bytes); err != nil {
+		return err
+	}
+	return r.many(ctx, names, func(b blocks.Block) error {
+		for _, i := range at[sumOf(b.Cid())] {
+			if err := g.put(i, b.RawData()); err != nil {
 				return err
 			}
-			written += uint64(l.size)
 		}
 		return nil
 	})
-	return written, err
 }
 
-// checkWhole hashes a file from its start.
-func checkWhole(f *os.File, b Blob) error {
-	if err := f.Truncate(int64(b.Size)); err != nil { // an earlier file may have been longer
-		return err
+// wait for a limit to let some bytes through; no limit lets all.
+func wait(ctx context.Context, limit *rate.Limiter, bytes int) error {
+	if limit == nil {
+		return nil
 	}
-	hash := sha256.New()
-	if _, err := io.Copy(hash, io.NewSectionReader(f, 0, int64(b.Size))); err != nil {
-		return err
-	}
-	if got := receipt.Digest(hash.Sum(nil)); got != b.SHA256 {
-		return fmt.Errorf("%w: the blocks of %s make a file of digest %s; the manifest is false, and the file was removed", ErrMismatch, b.CID, got)
-	}
-	return nil
+	return limit.WaitN(ctx, bytes)
 }

@@ -182,12 +182,3 @@ func checkCID(c cid.Cid) error {
 	}
 	return nil
 }
-
-// manifestCID is the content address of a manifest: a digest is all it takes.
-func manifestCID(d receipt.Digest) (cid.Cid, error) {
-	hash, err := multihash.Encode(d[:], multihash.SHA2_256)
-	if err != nil {
-		return cid.Undef, err
-	}
-	return cid.NewCidV1(cid.Raw, hash), nil
-}

@@ -45,7 +45,8 @@ func (s *Store) Publish(ctx context.Context, path string, card Card) (Manifest, 
 	if err != nil {
 		return fail(err)
 	}
-	if m.Weights, err = s.add(path); err != nil {
+	asHashed := changed(path)
+	if m.Weights, err = s.add(path, f.Borders()); err != nil {
 		return fail(err)
 	}
 	if m.Vocabulary, err = s.addVocabulary(f); err != nil {
@@ -54,24 +55,23 @@ func (s *Store) Publish(ctx context.Context, path string, card Card) (Manifest, 
 	if err := m.Validate(); err != nil {
 		return fail(err)
 	}
-	for _, b := range []Blob{m.Weights, m.Vocabulary} {
-		if err := s.register(b); err != nil {
-			return fail(err)
-		}
+	if err := errors.Join(s.register(m.Weights, asHashed), s.register(m.Vocabulary, 0)); err != nil {
+		return fail(err)
 	}
 	digest := m.Digest()
-	c, err := manifestCID(digest)
-	if err != nil {
-		return fail(err)
-	}
-	block, err := blocks.NewBlockWithCid(m.Bytes(), c)
-	if err != nil {
-		return fail(err)
-	}
-	if err := s.Put(ctx, block); err != nil {
+	if err := s.putManifest(ctx, m); err != nil {
 		return fail(err)
 	}
 	return m, digest, nil
+}
+
+// putManifest keeps a manifest, so that its version is found.
+func (s *Store) putManifest(ctx context.Context, m Manifest) error {
+	block, err := blocks.NewBlockWithCid(m.Bytes(), rawCID(m.Digest()))
+	if err != nil {
+		return err
+	}
+	return s.Put(ctx, block)
 }
 
 // Describe is the manifest that Publish would make of a GGUF file, without a store.
@@ -92,14 +92,14 @@ func Describe(path string, card Card) (Manifest, error) {
 	}
 	defer file.Close()
 	nowhere := blockstore.NewBlockstore(datastore.NewNullDatastore())
-	if m.Weights, err = blobOf(file, nowhere); err != nil {
+	if m.Weights, err = blobOf(file, f.Borders(), nowhere); err != nil {
 		return fail(err)
 	}
 	var vocabulary bytes.Buffer
 	if err := gguf.VocabularyOnly(&vocabulary, f); err != nil {
 		return fail(err)
 	}
-	if m.Vocabulary, err = blobOf(&vocabulary, nowhere); err != nil {
+	if m.Vocabulary, err = blobOf(&vocabulary, nil, nowhere); err != nil {
 		return fail(err)
 	}
 	if err := m.Validate(); err != nil {
@@ -164,13 +164,13 @@ func describe(f *gguf.File, card Card) (Manifest, error) {
 }
 
 // add hashes and splits a file, and links it into the store.
-func (s *Store) add(path string) (Blob, error) {
+func (s *Store) add(path string, borders []uint64) (Blob, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Blob{}, err
 	}
 	defer f.Close()
-	b, err := blobOf(f, nodesOnly{s})
+	b, err := blobOf(f, borders, nodesOnly{s})
 	if err != nil {
 		return b, err
 	}
@@ -178,31 +178,36 @@ func (s *Store) add(path string) (Blob, error) {
 }
 
 // blobOf names a file by its content; the inner nodes of its tree go to nodes.
-func blobOf(r io.Reader, nodes blockstore.Blockstore) (Blob, error) {
+func blobOf(r io.Reader, borders []uint64, nodes blockstore.Blockstore) (Blob, error) {
 	hash := sha256.New()
 	count := &counter{r: io.TeeReader(r, hash)}
-	root, err := split(count, nodes)
+	root, err := split(count, borders, nodes)
 	if err != nil {
 		return Blob{}, err
 	}
 	return Blob{SHA256: receipt.Digest(hash.Sum(nil)), Size: count.n, CID: root.String()}, nil
 }
 
-// link gives a file its name in the store: a hard link where the file system
-// allows, else a symbolic one.
+// link gives a file its name in the store.
 func (s *Store) link(path string, b Blob) error {
 	if _, ok := s.file(b); ok {
 		return nil // here already, under the name of its content
 	}
+	name := s.name(b.SHA256, ".gguf")
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return Link(path, name)
+}
+
+// Link gives a file another name: a hard link where the file system allows, else a
+// symbolic one.
+func Link(path, name string) error {
 	whole, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
 	if whole, err = filepath.EvalSymlinks(whole); err != nil {
-		return err
-	}
-	name := s.name(b.SHA256, ".gguf")
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if os.Link(whole, name) == nil {
@@ -222,7 +227,7 @@ func (s *Store) addVocabulary(f *gguf.File) (Blob, error) {
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return Blob{}, err
 	}
-	return s.add(out.Name())
+	return s.add(out.Name(), nil)
 }
 
 // nodesOnly keeps inner nodes and lets leaves pass: they stay in their file.

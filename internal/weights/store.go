@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 	"github.com/ipfs/boxo/blockstore"
@@ -22,28 +23,31 @@ import (
 //	blocks/CID            a manifest (raw) or an inner node (dag-pb)
 //	files/SHA256.gguf     a whole file that has been checked, or a link to it
 //	files/SHA256.partial  a file on its way; what is in it is checked on resuming
+//	files/SHA256.download the same, from a source that sends it from its start
 //
-// Every block is hashed again whenever it is read, so a file that changed on
-// disk is noticed and never given out. It is safe for concurrent use, by one
-// process.
+// A block is hashed when it is read, again whenever its file has changed since: a
+// file that changed on disk is noticed and never given out. It is safe for
+// concurrent use. Processes may share a folder: each finds what was there when it
+// opened it, and one file is fetched by one of them.
 type Store struct {
 	dir    string
 	mu     sync.RWMutex
-	places map[cid.Cid]place // of leaves that are on disk
+	places map[receipt.Digest]place // of leaves that are on disk
 }
 
 // place is where a leaf lies.
 type place struct {
-	path   string // of the whole file
+	file   *string // path of the whole file
 	offset int64
-	size   int
+	size   int32
+	sound  int64 // time of the file's last change when the leaf had its hash, in ns; 0: not hashed yet
 }
 
 var _ blockstore.Blockstore = (*Store)(nil)
 
 // Open opens or creates a store.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, places: map[cid.Cid]place{}}
+	s := &Store{dir: dir, places: map[receipt.Digest]place{}}
 	for _, d := range []string{s.blocks(), s.files()} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("weights: %w", err)
@@ -68,7 +72,7 @@ func Open(dir string) (*Store, error) {
 		}
 		for _, b := range []Blob{m.Weights, m.Vocabulary} {
 			if _, ok := s.file(b); ok {
-				if err := s.register(b); err != nil {
+				if err := s.register(b, 0); err != nil {
 					return nil, err
 				}
 			}
@@ -91,8 +95,10 @@ func (s *Store) file(b Blob) (path string, ok bool) {
 	return path, err == nil && info.Mode().IsRegular() && uint64(info.Size()) == b.Size
 }
 
-// register lists a whole file's leaves. Its inner nodes are in the store.
-func (s *Store) register(b Blob) error {
+// register lists a whole file's leaves, which had their hashes when the file last
+// changed at sound, in ns; 0 if they are to be hashed yet. Its inner nodes are in
+// the store.
+func (s *Store) register(b Blob, sound int64) error {
 	leaves, err := walk(context.Background(), b, s.Get)
 	if err != nil {
 		return fmt.Errorf("weights: blocks of %s: %w", b.SHA256, err)
@@ -101,18 +107,14 @@ func (s *Store) register(b Blob) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range leaves {
-		s.places[l.cid] = place{path, l.offset, l.size}
+		s.places[l.sum] = place{&path, l.offset, int32(l.size), sound}
 	}
 	return nil
 }
 
 // Manifest reads a manifest that is here; false if it is not.
 func (s *Store) Manifest(d receipt.Digest) (Manifest, bool, error) {
-	c, err := manifestCID(d)
-	if err != nil {
-		return Manifest{}, false, err
-	}
-	block, err := s.Get(context.Background(), c)
+	block, err := s.Get(context.Background(), rawCID(d))
 	if ipld.IsNotFound(err) {
 		return Manifest{}, false, nil
 	}
@@ -126,41 +128,62 @@ func (s *Store) Manifest(d receipt.Digest) (Manifest, bool, error) {
 // Get returns a block whose hash has been checked. Errors: ipld.ErrNotFound,
 // [ErrMismatch].
 func (s *Store) Get(_ context.Context, c cid.Cid) (blocks.Block, error) {
-	data, err := s.read(c)
+	if err := checkCID(c); err != nil {
+		return nil, ipld.ErrNotFound{Cid: c} // none that this store would name
+	}
+	if c.Type() == cid.Raw {
+		s.mu.RLock()
+		p, ok := s.places[sumOf(c)]
+		s.mu.RUnlock()
+		if ok {
+			return s.leaf(c, p)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(s.blocks(), c.String()))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ipld.ErrNotFound{Cid: c}
+	}
 	if err != nil {
 		return nil, err
 	}
-	got, err := c.Prefix().Sum(data)
-	if err != nil {
+	if err := checkSum(c, data); err != nil {
 		return nil, err
-	}
-	if !got.Equals(c) {
-		return nil, fmt.Errorf("%w: block %s changed on disk", ErrMismatch, c)
 	}
 	return blocks.NewBlockWithCid(data, c)
 }
 
-func (s *Store) read(c cid.Cid) ([]byte, error) {
-	s.mu.RLock()
-	p, ok := s.places[c]
-	s.mu.RUnlock()
-	if !ok {
-		data, err := os.ReadFile(filepath.Join(s.blocks(), c.String()))
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, ipld.ErrNotFound{Cid: c}
-		}
-		return data, err
-	}
-	f, err := os.Open(p.path)
+// leaf reads a leaf out of its file.
+func (s *Store) leaf(c cid.Cid, p place) (blocks.Block, error) {
+	f, err := os.Open(*p.file)
 	if err != nil {
 		return nil, ipld.ErrNotFound{Cid: c} // removed behind our back
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
 	data := make([]byte, p.size)
 	if _, err := f.ReadAt(data, p.offset); err != nil {
 		return nil, fmt.Errorf("%w: block %s: %v", ErrMismatch, c, err)
 	}
-	return data, nil
+	if changed := info.ModTime().UnixNano(); p.sound != changed {
+		if err := checkSum(c, data); err != nil {
+			return nil, err
+		}
+		p.sound = changed
+		s.mu.Lock()
+		s.places[sumOf(c)] = p
+		s.mu.Unlock()
+	}
+	return blocks.NewBlockWithCid(data, c)
+}
+
+func checkSum(c cid.Cid, data []byte) error {
+	if receipt.Sum(data) != sumOf(c) {
+		return fmt.Errorf("%w: block %s changed on disk", ErrMismatch, c)
+	}
+	return nil
 }
 
 // Has says whether a block is here.
@@ -174,11 +197,16 @@ func (s *Store) Has(ctx context.Context, c cid.Cid) (bool, error) {
 
 // GetSize is a block's size in bytes. Error: ipld.ErrNotFound.
 func (s *Store) GetSize(_ context.Context, c cid.Cid) (int, error) {
-	s.mu.RLock()
-	p, ok := s.places[c]
-	s.mu.RUnlock()
-	if ok {
-		return p.size, nil
+	if err := checkCID(c); err != nil {
+		return 0, ipld.ErrNotFound{Cid: c}
+	}
+	if c.Type() == cid.Raw {
+		s.mu.RLock()
+		p, ok := s.places[sumOf(c)]
+		s.mu.RUnlock()
+		if ok {
+			return int(p.size), nil
+		}
 	}
 	info, err := os.Stat(filepath.Join(s.blocks(), c.String()))
 	if errors.Is(err, os.ErrNotExist) {
@@ -224,8 +252,8 @@ func (s *Store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
 		}
 	}
 	s.mu.RLock()
-	for c := range s.places {
-		list = append(list, c)
+	for sum := range s.places {
+		list = append(list, rawCID(sum))
 	}
 	s.mu.RUnlock()
 	out := make(chan cid.Cid)
@@ -240,6 +268,27 @@ func (s *Store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
 		}
 	}()
 	return out, nil
+}
+
+// onItsWay opens a file that is not whole yet; no other process then writes it.
+func (s *Store) onItsWay(b Blob, ending string) (*os.File, error) {
+	f, err := os.OpenFile(s.name(b.SHA256, ending), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: another process fetches it: %w; wait for it", f.Name(), err), f.Close())
+	}
+	return f, nil
+}
+
+// changed is when a file last changed, in ns; 0 if that cannot be known.
+func changed(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.ModTime().UnixNano()
 }
 
 // finish closes a file and gives it its name durably.

@@ -13,6 +13,7 @@ import (
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/receipt"
@@ -22,12 +23,19 @@ import (
 // was given up may arrive late, and is no lie.
 const maxPast = 4096
 
+// outstanding is how many bytes are read ahead for one peer: bitswap's own 1 MiB
+// is one leaf, which would leave the line empty between two.
+const outstanding = 16 << 20
+
 // Limits bound what a swarm fetches.
 type Limits struct {
 	// MaxSize is the largest weights file accepted, in bytes. 0 means 1 TiB.
 	MaxSize uint64
 	// Stall is how long to wait for one more block. 0 means 30 s.
 	Stall time.Duration
+	// Receive and Send bound what weights take of the line, in bytes per second.
+	// 0 is no bound.
+	Receive, Send uint64
 }
 
 // Swarm exchanges blocks with other nodes: it serves what its store has, and
@@ -36,6 +44,7 @@ type Swarm struct {
 	host     *p2p.Host
 	store    *Store
 	limits   Limits
+	receive  *rate.Limiter // nil: no limit
 	exchange *bitswap.Bitswap
 
 	mu      sync.Mutex
@@ -54,15 +63,47 @@ func Join(host *p2p.Host, store *Store, limits Limits) *Swarm {
 		limits.Stall = 30 * time.Second
 	}
 	s := &Swarm{
-		host: host, store: store, limits: limits,
+		host: host, store: store, limits: limits, receive: limiter(limits.Receive),
 		wanted: map[cid.Cid]int{}, flights: map[receipt.Digest]chan bool{}, liars: map[peer.ID]chan struct{}{},
 	}
-	s.exchange = bitswap.New(context.Background(), bsnet.NewFromIpfsHost(host.Libp2p()), nil, store, bitswap.WithTracer(s))
+	s.exchange = bitswap.New(context.Background(), bsnet.NewFromIpfsHost(host.Libp2p()), nil, slowed{store, limiter(limits.Send)}, bitswap.WithTracer(s),
+		bitswap.MaxOutstandingBytesPerPeer(outstanding), bitswap.WithoutDuplicatedBlockStats())
 	return s
+}
+
+// limiter lets bytes through, a leaf at a time; nil lets all.
+func limiter(perSecond uint64) *rate.Limiter {
+	if perSecond == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), chunkSize)
+}
+
+// slowed gives out leaves no faster than a limit.
+type slowed struct {
+	*Store
+	send *rate.Limiter
+}
+
+func (s slowed) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
+	b, err := s.Store.Get(ctx, c)
+	if err != nil || c.Type() != cid.Raw {
+		return b, err
+	}
+	return b, wait(ctx, s.send, len(b.RawData()))
 }
 
 // Close stops serving and fetching.
 func (s *Swarm) Close() error { return s.exchange.Close() }
+
+// Received is how many bytes of blocks have come from peers.
+func (s *Swarm) Received() (uint64, error) {
+	stat, err := s.exchange.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return stat.DataReceived, nil
+}
 
 // MessageReceived notices peers that send what nobody asked for. Bitswap names
 // each block by the hash of its bytes, so false bytes arrive as another block;
@@ -102,11 +143,7 @@ func (s *Swarm) Manifest(ctx context.Context, version receipt.Digest, from []p2p
 		return Manifest{}, fmt.Errorf("manifest %s: %w", version, err)
 	}
 	defer r.close()
-	c, err := manifestCID(version)
-	if err != nil {
-		return Manifest{}, err
-	}
-	block, err := r.one(ctx, c)
+	block, err := r.one(ctx, rawCID(version))
 	if err != nil {
 		return Manifest{}, fmt.Errorf("manifest %s: %w", version, err)
 	}

@@ -223,13 +223,9 @@ func TestABrokenFetchGoesOn(t *testing.T) {
 	if err := os.WriteFile(taker.store.name(m.Weights.SHA256, ".partial"), partial, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var started []uint64
-	got, err := taker.Weights(t.Context(), digest, []p2p.Peer{provider.host.Peer()}, func(done, _ uint64) { started = append(started, done) })
+	got, err := taker.Weights(t.Context(), digest, []p2p.Peer{provider.host.Peer()}, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if started[0] != 4*chunkSize {
-		t.Errorf("went on from byte %d, want the four sound leaves", started[0])
 	}
 	sameFile(t, path, got)
 	if stat, _ := taker.exchange.Stat(); stat.DataReceived > m.Weights.Size-3*chunkSize {
@@ -305,7 +301,7 @@ func TestAFalseManifestIsRefused(t *testing.T) {
 	provider := newNode(t, Limits{})
 	m, _ := publish(t, provider, modelFile(t))
 	put := func(m Manifest) receipt.Digest {
-		c, _ := manifestCID(m.Digest())
+		c := rawCID(m.Digest())
 		b, _ := blocks.NewBlockWithCid(m.Bytes(), c)
 		if err := provider.store.Put(t.Context(), b); err != nil {
 			t.Fatal(err)
@@ -399,7 +395,7 @@ func TestAStoreOpensAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range leaves {
-		if _, err := s.Get(t.Context(), l.cid); err != nil {
+		if _, err := s.Get(t.Context(), l.cid()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -412,7 +408,7 @@ func TestAStoreOpensAgain(t *testing.T) {
 	if _, err := f.WriteAt([]byte{0xff, 0xfe}, leaves[3].offset+9); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Get(t.Context(), leaves[3].cid); !errors.Is(err, ErrMismatch) {
+	if _, err := s.Get(t.Context(), leaves[3].cid()); !errors.Is(err, ErrMismatch) {
 		t.Errorf("a changed block: %v", err)
 	}
 	if _, again, err := s.Publish(t.Context(), path, card); err != nil || again == digest {

@@ -3,6 +3,7 @@ package gguf
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Has says whether the file has a metadata key.
@@ -175,4 +176,12 @@ func (f *File) Tensors() []Tensor {
 		list[i] = f.tensors[name]
 	}
 	return list
+}
+
+// Borders are the bytes of the file, of a split model's first one, at which the
+// tensors' section and each tensor begin, ascending and each once.
+func (f *File) Borders() []uint64 {
+	list := slices.Clone(f.borders)
+	slices.Sort(list)
+	return slices.Compact(list)
 }

@@ -19,6 +19,7 @@ type File struct {
 	keys    []string
 	tensors map[string]Tensor
 	names   []string
+	borders []uint64
 }
 
 // value is one metadata value, still encoded but checked.
@@ -156,6 +157,7 @@ func Read(data []byte) (*File, error) {
 		return nil, err
 	}
 	start := (r.at + alignment - 1) / alignment * alignment
+	f.borders = append(f.borders, start)
 	for _, p := range places {
 		if _, twice := f.tensors[p.Name]; twice {
 			return nil, fmt.Errorf("%w: tensor %s occurs twice", ErrFormat, p.Name)
@@ -165,6 +167,7 @@ func Read(data []byte) (*File, error) {
 			return nil, fmt.Errorf("%w: tensor %s lies outside the file of %d bytes (is it cut short?)", ErrFormat, p.Name, len(data))
 		}
 		p.data = data[from : from+p.size]
+		f.borders = append(f.borders, from)
 		f.tensors[p.Name] = p.Tensor
 		f.names = append(f.names, p.Name)
 	}

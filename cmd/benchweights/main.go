@@ -80,7 +80,16 @@ func (o options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := world{ctx: ctx, dir: dir, path: path, version: manifest.Digest(), transport: o.transport}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx) // ends the processes that serve
+	defer stop()
+	w := &world{ctx: ctx, self: self, dir: dir, path: path, version: manifest.Digest(), transport: o.transport}
+	if err := w.open(slices.Max(o.sources)); err != nil {
+		return err
+	}
 	ways := []string{wayCopy, wayCurl}
 	for _, n := range o.sources {
 		ways = append(ways, fmt.Sprintf("%d peers", n))

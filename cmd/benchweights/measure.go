@@ -23,9 +23,12 @@ const (
 // world is what all ways of moving one file share.
 type world struct {
 	ctx       context.Context
+	self      string // this program
 	dir, path string
 	version   receipt.Digest
 	transport string
+	web       *sender
+	peers     []*sender
 }
 
 // sender is a process that serves.
@@ -34,55 +37,48 @@ type sender struct {
 	where string // what it said
 }
 
-// measure moves the file one way, from a number of peers.
-func (w world) measure(way string, sources int) (m measured, err error) {
-	m.Way = way
-	self, err := os.Executable()
-	if err != nil {
-		return m, err
+// open starts a web server and as many peers as any way needs. Each peer has hashed
+// the file, as its publisher has; that is not measured.
+func (w *world) open(peers int) (err error) {
+	if w.web, err = w.start("web", w.dir); err != nil {
+		return err
 	}
+	for i := range peers {
+		p, err := w.start("serve", filepath.Join(w.dir, fmt.Sprint("source", i)), w.path, w.transport)
+		if err != nil {
+			return err
+		}
+		w.peers = append(w.peers, p)
+	}
+	return nil
+}
+
+// measure moves the file one way, from a number of peers.
+func (w *world) measure(way string, sources int) (m measured, err error) {
+	m.Way = way
 	to, err := os.MkdirTemp(w.dir, "to-*")
 	if err != nil {
 		return m, err
 	}
 	defer os.RemoveAll(to)
-	var senders []sender
-	defer func() {
-		for _, s := range senders {
-			_ = s.cmd.Process.Kill()
-			_ = s.cmd.Wait()
-		}
-	}()
-	start := func(args ...string) error {
-		s, err := w.start(self, args...)
-		senders = append(senders, s)
-		return err
-	}
-	var receiver *exec.Cmd
+	copied := filepath.Join(to, "copy")
 	switch way {
 	case wayCopy:
-		receiver = exec.CommandContext(w.ctx, "cp", w.path, filepath.Join(to, "copy"))
+		return m, m.watch(exec.CommandContext(w.ctx, "cp", w.path, copied), nil)
 	case wayCurl:
-		if err := start("web", w.dir); err != nil {
-			return m, err
-		}
-		receiver = exec.CommandContext(w.ctx, "curl", "--silent", "--fail", "--output", filepath.Join(to, "copy"), senders[0].where+"/"+filepath.Base(w.path))
-	default:
-		args := []string{"pull", filepath.Join(to, "store"), w.version.String()}
-		for i := range sources {
-			if err := start("serve", filepath.Join(to, fmt.Sprint("source", i)), w.path, w.transport); err != nil {
-				return m, err
-			}
-			args = append(args, senders[i].where)
-		}
-		receiver = exec.CommandContext(w.ctx, self, args...)
+		url := w.web.where + "/" + filepath.Base(w.path)
+		return m, m.watch(exec.CommandContext(w.ctx, "curl", "--silent", "--fail", "--output", copied, url), []*sender{w.web})
 	}
-	return m, m.watch(receiver, senders)
+	args := []string{"pull", filepath.Join(to, "store"), w.version.String()}
+	for _, p := range w.peers[:sources] {
+		args = append(args, p.where)
+	}
+	return m, m.watch(exec.CommandContext(w.ctx, w.self, args...), w.peers[:sources])
 }
 
 // start runs a sender and waits until it says where it is.
-func (w world) start(self string, args ...string) (sender, error) {
-	s := sender{cmd: exec.CommandContext(w.ctx, self, args...)}
+func (w *world) start(args ...string) (*sender, error) {
+	s := &sender{cmd: exec.CommandContext(w.ctx, w.self, args...)}
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -97,7 +93,7 @@ func (w world) start(self string, args ...string) (sender, error) {
 }
 
 // watch runs the receiver and notes what it and the senders used meanwhile.
-func (m *measured) watch(receiver *exec.Cmd, senders []sender) error {
+func (m *measured) watch(receiver *exec.Cmd, senders []*sender) error {
 	var before time.Duration
 	for _, s := range senders {
 		used, err := machine.ProcessTime(s.cmd.Process.Pid)

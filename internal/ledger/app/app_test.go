@@ -17,11 +17,13 @@ import (
 	curationv1 "github.com/koinon/koinon/api/koinon/curation/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	sharev1 "github.com/koinon/koinon/api/koinon/share/v1"
 	"github.com/koinon/koinon/internal/ledger/app"
 	"github.com/koinon/koinon/internal/ledger/ledgertest"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
+	"github.com/koinon/koinon/internal/ledger/x/share"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -40,6 +42,11 @@ func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *l
 		f(l.App)
 	}
 	l.Must(olga, ledgertest.Version(olga, "bard", people[0]))
+	issue := &sharev1.MsgIssue{Owner: olga.Address, Model: "bard"}
+	for _, p := range people {
+		issue.Allocations = append(issue.Allocations, sharev1.Allocation{Holder: p.Address, Shares: 1_000})
+	}
+	l.Must(olga, issue)
 	for _, p := range providers {
 		l.Must(p, ledgertest.Registration(p))
 	}
@@ -55,7 +62,7 @@ func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *l
 	}
 	message := func() (ledgertest.Account, sdk.Msg) {
 		buyer, seller := buyers[random.Intn(2)], providers[random.Intn(2)]
-		switch random.Intn(11) {
+		switch random.Intn(14) {
 		case 0, 1:
 			return buyer, &escrowv1.MsgDeposit{Payer: buyer.Address, Amount: uint64(random.Intn(100_000)), GrantKey: buyer.Public()}
 		case 2:
@@ -76,6 +83,13 @@ func history(t *testing.T, seed int64, blocks int, prepare ...func(*app.App)) *l
 			return buyer, &curationv1.MsgRate{Payer: buyer.Address, Listing: "model/" + digest.String(), Stars: uint32(random.Intn(7))}
 		case 9:
 			return buyer, &curationv1.MsgLeave{Curator: buyer.Address, Listing: "model/" + digest.String(), Amount: uint64(random.Intn(2_000_000))}
+		case 11:
+			some := sdk.NewCoins(sdk.NewInt64Coin("share/_/bard", 1+random.Int63n(400)))
+			return buyer, &banktypes.MsgSend{FromAddress: buyer.Address, ToAddress: people[random.Intn(5)].Address, Amount: some}
+		case 12:
+			return seller, &sharev1.MsgClaim{Holder: seller.Address, Model: "bard"}
+		case 13:
+			return seller, &sharev1.MsgLock{Holder: seller.Address, Model: "bard", Shares: uint64(random.Intn(200)), Until: l.Time.Unix() + 2000}
 		case 6:
 			return seller, &providerv1.MsgUnbond{Provider: seller.Address, Amount: uint64(random.Intn(300))}
 		}
@@ -136,7 +150,7 @@ func TestSameHistorySameHashes(t *testing.T) {
 }
 
 // own are the modules whose state only our messages change.
-var own = []string{model.ModuleName, provider.ModuleName, escrow.ModuleName}
+var own = []string{model.ModuleName, share.ModuleName, provider.ModuleName, escrow.ModuleName}
 
 // TestExportedStateBeginsTheSameLedger exports a ledger in the midst of things,
 // begins another from it, and compares the two then and when all is settled.
@@ -195,6 +209,9 @@ func TestUnbalancedGenesisIsRefused(t *testing.T) {
 	for name, change := range map[string]func(app.Genesis){
 		escrow.ModuleName: func(g app.Genesis) {
 			ledgertest.Edit(l, g, escrow.ModuleName, &escrowv1.GenesisState{}, func(s *escrowv1.GenesisState) { s.Escrows[0].Available++ })
+		},
+		share.ModuleName: func(g app.Genesis) {
+			ledgertest.Edit(l, g, share.ModuleName, &sharev1.GenesisState{}, func(s *sharev1.GenesisState) { s.Issues[0].Held++ })
 		},
 		provider.ModuleName: func(g app.Genesis) {
 			ledgertest.Edit(l, g, provider.ModuleName, &providerv1.GenesisState{}, func(s *providerv1.GenesisState) { s.Providers[0].Bond++ })

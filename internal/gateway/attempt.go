@@ -283,13 +283,13 @@ func (a *attempt) send(frame *inferencev1.ClientFrame) error {
 	return a.conn.Send(frame)
 }
 
-// patience is how long the first token may take: of a provider that this gateway
-// never measured less, where another can answer in its place.
+// patience is how long the first token may take: where another can answer in its
+// place, no longer than is usual, by far.
 func (a *attempt) patience() time.Duration {
 	if !a.call.elsewhere || a.request.Embed != nil {
 		return a.config.FirstToken
 	}
-	return route.Patience(a.offer.lane, a.peers.waits(a.call.version.digest), a.config.FirstToken)
+	return route.Patience(a.offer.lane, a.peers.waits(a.call.version.digest), len(a.call.prompt), a.config.FirstToken)
 }
 
 // receive reads one frame in the time that the provider has.

@@ -57,7 +57,7 @@ func (x *Index) Next(q *Query, excluded []Choice) (Choice, bool) {
 	}
 	view := x.view(q)
 	if len(view) > gathered && q.Near != 1 {
-		if q.sort() == Balanced && !q.regional() {
+		if q.balanced() {
 			if at, ok := x.acquaintance(q, excluded, now); ok {
 				return at, true
 			}
@@ -135,10 +135,11 @@ func (x *Index) sample(q *Query, view []ranked, excluded []Choice, now int64) (C
 	}
 }
 
-// acquainted adds to the candidates one whom this gateway knows to be good, and
-// the one that has the prompt in its cache.
+// acquainted adds to the candidates one whom this gateway knows to be good, unless
+// the query is one that goes to strangers for their own sake, and the one that has
+// the prompt in its cache.
 func (x *Index) acquainted(q *Query, found *[4]candidate, n int, excluded []Choice, now int64) int {
-	if len(x.known) > 0 {
+	if len(x.known) > 0 && !q.balanced() {
 		if at := x.known[draw(q.Random, len(x.known))]; x.tier(q, at, excluded, now) == free {
 			found[n] = x.candidate(q, at, now, 0)
 			n++

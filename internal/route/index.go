@@ -217,6 +217,9 @@ func (x *Index) Widest(most uint64) uint64 {
 	return wide
 }
 
+// balanced says whether a query weighs price and time among all offers.
+func (q *Query) balanced() bool { return q.sort() == Balanced && !q.regional() }
+
 // regional says whether a query names a region.
 func (q *Query) regional() bool { return q.Controls != nil && q.Controls.Region != "" }
 

@@ -14,11 +14,14 @@ const (
 	enough = 4
 	// trusted is the most slots that a stranger's load is spread over.
 	trusted = 2
-	// A stranger may take so many times what nineteen in twenty first tokens took,
-	// and not less than leastPatience; while too few are known, firstPatience.
-	patienceTimes = 4
-	leastPatience = 2 * time.Second
-	firstPatience = 8 * time.Second
+	// Anyone may take sixteen times what half of the first tokens took, and not less
+	// than five seconds; a stranger eight times, and two. While too few are known, a
+	// stranger may take eight seconds.
+	times, leastPatience           = 16, 5 * time.Second
+	strangersTimes, strangersLeast = 8, 2 * time.Second
+	strangersFirst                 = 8 * time.Second
+	// reading is a slow machine's time for each token of the prompt, which comes to it.
+	reading = 5 * time.Millisecond
 )
 
 // stranger says whether this gateway has hardly measured the lane.
@@ -27,17 +30,21 @@ func (l *Lane) stranger() bool {
 	return m == nil || m.weight < samples
 }
 
-// Patience is how long to wait for a first token from a lane, where a request can
-// go elsewhere after it: limit, and less for a stranger.
-func Patience(l *Lane, w *Waits, limit time.Duration) time.Duration {
-	if !l.stranger() {
-		return limit
+// Patience is how long to wait for a first token from a lane, to a prompt of so many
+// tokens, where a request can go elsewhere after it: at most limit, by what is usual,
+// and less for a stranger.
+func Patience(l *Lane, w *Waits, prompt int, limit time.Duration) time.Duration {
+	usual, known := w.Median()
+	read := time.Duration(min(prompt, 1<<20)) * reading
+	switch stranger := l.stranger(); {
+	case known && stranger:
+		return min(limit, read+max(strangersLeast, strangersTimes*usual))
+	case known:
+		return min(limit, read+max(leastPatience, times*usual))
+	case stranger:
+		return min(limit, read+strangersFirst)
 	}
-	usual, known := w.P95()
-	if !known {
-		return min(limit, firstPatience)
-	}
-	return min(limit, max(leastPatience, patienceTimes*usual))
+	return limit
 }
 
 // acquaintance is the better of two that this gateway knows to be good and that

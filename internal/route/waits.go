@@ -29,7 +29,12 @@ func (w *Waits) Note(d time.Duration) {
 
 // P95 is what nineteen in twenty waits did not exceed; false while too few are
 // known.
-func (w *Waits) P95() (time.Duration, bool) {
+func (w *Waits) P95() (time.Duration, bool) { return w.percentile(95) }
+
+// Median is what half of the waits did not exceed; false while too few are known.
+func (w *Waits) Median() (time.Duration, bool) { return w.percentile(50) }
+
+func (w *Waits) percentile(p int) (time.Duration, bool) {
 	w.mu.Lock()
 	sorted := w.ring
 	n := w.held
@@ -38,5 +43,5 @@ func (w *Waits) P95() (time.Duration, bool) {
 		return 0, false
 	}
 	slices.Sort(sorted[:n])
-	return sorted[n*95/100], true
+	return sorted[n*p/100], true
 }

@@ -263,7 +263,7 @@ func (w *world) patience(r *request) time.Duration {
 	if lane == nil {
 		return timeout
 	}
-	return route.Patience(lane, &w.gateways[r.gateway].waits, timeout)
+	return route.Patience(lane, &w.gateways[r.gateway].waits, r.prompt, timeout)
 }
 
 // giveUp takes a request elsewhere that has waited for so long.

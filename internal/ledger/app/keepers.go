@@ -146,10 +146,11 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Share = share.NewKeeper(e.Codec, service(keys[share.ModuleName]), addresses, authtypes.NewModuleAddress(share.ModuleName), k.Bank, k.Model)
 	k.Bank.AppendSendRestriction(k.Share.BeforeSend)
 	k.Offering = offering.NewKeeper(e.Codec, service(keys[offering.ModuleName]), addresses, authtypes.NewModuleAddress(offering.ModuleName),
-		k.Bank, k.Distribution, k.Model)
+		k.Bank, k.Distribution, k.Model, k.Share)
 	k.Assembly = assembly.NewKeeper(e.Codec, service(keys[assembly.ModuleName]), addresses, k.Share, k.Model, k.Offering, k.Bank,
 		[]string{authtypes.NewModuleAddress(offering.ModuleName).String(), authtypes.NewModuleAddress(pool.ModuleName).String()}, authority)
-	k.Pool = pool.NewKeeper(e.Codec, service(keys[pool.ModuleName]), addresses, authtypes.NewModuleAddress(pool.ModuleName), k.Bank, authority)
+	k.Pool = pool.NewKeeper(e.Codec, service(keys[pool.ModuleName]), addresses, authtypes.NewModuleAddress(pool.ModuleName), k.Bank,
+		k.Share, assembly.Treasury, authority)
 	k.Provider = provider.NewKeeper(e.Codec, service(keys[provider.ModuleName]), addresses,
 		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, k.Assembly, authority)
 	k.Curation = curation.NewKeeper(e.Codec, service(keys[curation.ModuleName]), addresses, authtypes.NewModuleAddress(curation.ModuleName),

@@ -23,6 +23,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/ledgertest"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
+	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/offering"
 	"github.com/koinon/koinon/internal/mechanism/ballot"
 	rules "github.com/koinon/koinon/internal/mechanism/offering"
@@ -352,6 +353,16 @@ func TestWhatShareholdersDecide(t *testing.T) {
 	if v, err := m.App.Model.Resolve(m.Context(), "bard"); err != nil || v.Digest != one || v.Policy.ProviderBps != 6_500 {
 		t.Errorf("%+v, %v", v, err)
 	}
+	if err := m.Send(ada, &modelv1.MsgSetTag{Owner: ada.Address, Model: "bard", Tag: "latest", Digest: two}); !errors.Is(err, model.ErrVoted) {
+		t.Errorf("the owner moves what shareholders decided: %v", err)
+	}
+	third := ledgertest.Version(ada, "bard")
+	third.Version, third.Digest = "3.0", ledgertest.Digest("bard three")
+	m.Must(ada, third)
+	m.Ledger = m.Restart(nil)
+	if v, err := m.App.Model.Resolve(m.Context(), "bard"); err != nil || v.Digest != one {
+		t.Errorf("a new version took the name: %+v, %v", v, err)
+	}
 	s, err := m.App.Assembly.Settings(m.Context(), "bard")
 	if err != nil || s.Conduct.SystemPrompt != "Be brief." || len(s.Datasets) != 1 || s.Datasets[0].Allowed || s.Retraining.Recipe != two || s.Charter.ThresholdBps != 6_000 {
 		t.Errorf("%+v, %v", s, err)
@@ -359,3 +370,28 @@ func TestWhatShareholdersDecide(t *testing.T) {
 }
 
 func shares(n int64) sdk.Coins { return sdk.NewCoins(sdk.NewCoin(bardShares, sdkmath.NewInt(n))) }
+
+// TestRoyaltiesOfSharesForSale are the opener's, not the module's.
+func TestRoyaltiesOfSharesForSale(t *testing.T) {
+	m := newMarket(t)
+	m.open(200_000_000)
+	m.Must(dora, &escrowv1.MsgDeposit{Payer: dora.Address, Amount: 10_000_000, GrantKey: dora.Public()})
+	// A block would begin from what was committed; its end is made here.
+	end := m.Context().WithBlockTime(m.Time.Add(2 * time.Hour))
+	if over, err := m.App.Share.Pay(end, escrow.ModuleName, "bard", 1_000_000); over != 0 || err != nil {
+		t.Fatalf("%d of the royalty is nobody's, %v", over, err)
+	}
+	if err := offering.NewAppModule(m.App.Offering).EndBlock(end); err != nil {
+		t.Fatal(err)
+	}
+	owner, err := sdk.AccAddressFromBech32(ada.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.App.Bank.GetBalance(end, owner, "ucredit").Amount.Uint64(); got != ledgertest.Credit+400_000 {
+		t.Errorf("ada has %d ucredit", got)
+	}
+	if err := m.App.Offering.CheckBooks(end); err != nil {
+		t.Error(err)
+	}
+}

@@ -612,7 +612,6 @@ func (m *Milestone) GetMilestone() uint32 {
 // Action is what a proposal does when it has passed.
 type Action struct {
 	// Types that are valid to be assigned to What:
-	//
 	//	*Action_Latest
 	//	*Action_Ceiling
 	//	*Action_Revenue

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
@@ -22,7 +23,8 @@ func (k *Keeper) Listed(ctx context.Context, digest string) (model string, err e
 }
 
 // Point moves a tag to one of the model's versions that is for sale. It is for
-// the module in which shareholders decide; SetTag is the owner's.
+// the module in which shareholders decide; SetTag is the owner's, who no longer
+// moves latest once they did.
 func (k *Keeper) Point(ctx context.Context, model, tag, digest string) error {
 	v, err := k.Version(ctx, digest)
 	if err != nil {
@@ -31,7 +33,22 @@ func (k *Keeper) Point(ctx context.Context, model, tag, digest string) error {
 	if v.Name != model || !registry.Status(v.Status).Sold() {
 		return fmt.Errorf("%w: %s is %s@%s, %s", ErrTag, digest, v.Name, v.Version, registry.Status(v.Status))
 	}
-	return k.point(ctx, model, tag, digest)
+	m, err := k.Model(ctx, model)
+	if err != nil {
+		return err
+	}
+	m.Voted = m.Voted || tag == registry.Latest
+	return errors.Join(k.models.Set(ctx, model, m), k.point(ctx, model, tag, digest))
+}
+
+// makeLatest makes a version that is listed its model's latest, unless its
+// shareholders decide that.
+func (k *Keeper) makeLatest(ctx context.Context, v modelv1.Version) error {
+	m, err := k.Model(ctx, v.Name)
+	if err != nil || m.Voted {
+		return err
+	}
+	return k.point(ctx, v.Name, registry.Latest, v.Digest)
 }
 
 // SetPolicy splits a version's earnings anew, from the next redemption on. It is

@@ -21,6 +21,7 @@ var (
 	ErrNamespaceTaken = errorsmod.Register(ModuleName, 10, "this namespace is registered already")
 	ErrParent         = errorsmod.Register(ModuleName, 11, "a parent must be listed or deprecated")
 	ErrTag            = errorsmod.Register(ModuleName, 12, "a tag points to a version of its model that is listed or deprecated")
+	ErrVoted          = errorsmod.Register(ModuleName, 13, "shareholders decide what is latest, as they did before")
 )
 
 // firstRule is the code of the first of rules; the order must not change, as

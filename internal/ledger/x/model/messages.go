@@ -118,7 +118,7 @@ func (m messages) SetStatus(ctx context.Context, msg *modelv1.MsgSetStatus) (*mo
 		return nil, err
 	}
 	if v.Status == modelv1.Status_STATUS_LISTED {
-		if err := m.point(ctx, v.Name, registry.Latest, v.Digest); err != nil {
+		if err := m.makeLatest(ctx, v); err != nil {
 			return nil, err
 		}
 	}
@@ -130,8 +130,12 @@ func (m messages) SetTag(ctx context.Context, msg *modelv1.MsgSetTag) (*modelv1.
 	if err := registry.CheckTag(msg.Tag); err != nil {
 		return nil, err
 	}
-	if _, err := m.owned(ctx, msg.Model, msg.Owner); err != nil {
+	model, err := m.owned(ctx, msg.Model, msg.Owner)
+	if err != nil {
 		return nil, err
+	}
+	if model.Voted && msg.Tag == registry.Latest {
+		return nil, fmt.Errorf("%w: propose it to the shareholders of %s", ErrVoted, msg.Model)
 	}
 	if msg.Digest != "" {
 		v, err := m.Version(ctx, msg.Digest)

@@ -60,7 +60,7 @@ func (k *Keeper) register(ctx context.Context, v modelv1.Version) error {
 	if v.Status != modelv1.Status_STATUS_LISTED {
 		return nil
 	}
-	return k.point(ctx, v.Name, registry.Latest, v.Digest)
+	return k.makeLatest(ctx, v)
 }
 
 // own refuses a version by anybody but the model's owner, and makes the model if

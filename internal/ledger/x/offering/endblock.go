@@ -11,6 +11,7 @@ import (
 	offeringv1 "github.com/koinon/koinon/api/koinon/offering/v1"
 	"github.com/koinon/koinon/internal/mechanism/curve"
 	"github.com/koinon/koinon/internal/mechanism/offering"
+	"github.com/koinon/koinon/internal/mechanism/share"
 )
 
 // perBlock bounds how many offerings one block closes, and how many positions it
@@ -158,9 +159,12 @@ func (k *Keeper) closeDue(ctx context.Context) error {
 	return nil
 }
 
-// close stores an offering that has another status now, returns unsold shares,
-// and begins to settle.
+// close stores an offering that has another status now, passes what its shares
+// earned, returns those that are unsold, and begins to settle.
 func (k *Keeper) close(ctx context.Context, o offeringv1.Offering) error {
+	if err := k.passRoyalties(ctx, o); err != nil {
+		return err
+	}
 	if o.Status != offeringv1.Status_STATUS_LAPSED {
 		unsold := o.Terms.Shares - o.Sold
 		if o.Status == offeringv1.Status_STATUS_FAILED && termsOf(o.Terms).Curve == nil {
@@ -180,6 +184,18 @@ func (k *Keeper) close(ctx context.Context, o offeringv1.Offering) error {
 		k.offerings.Set(ctx, o.Id, o),
 		k.settling.Set(ctx, o.Id, offeringv1.Settling{Offering: o.Id}),
 		emit(ctx, &offeringv1.EventClosed{Offering: o.Id, Status: o.Status, Raised: o.Raised}))
+}
+
+// passRoyalties gives the opener what shares earned that the module holds.
+func (k *Keeper) passRoyalties(ctx context.Context, o offeringv1.Offering) error {
+	paid, err := k.shares.Claim(ctx, o.Terms.Model, k.account)
+	if errors.Is(err, share.ErrNothing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return k.pay(ctx, o.Terms.Opener, coins(creditDenom, paid))
 }
 
 // settleSome gives buyers of closed offerings what they are owed.

@@ -50,6 +50,13 @@ type Models interface {
 	Listed(ctx context.Context, digest string) (model string, err error)
 }
 
+// Shares pay royalties.
+type Shares interface {
+	// Claim pays a holder what its shares of a model have earned, in ucredit, or
+	// refuses with share.ErrNothing.
+	Claim(ctx context.Context, model string, holder sdk.AccAddress) (uint64, error)
+}
+
 type (
 	orderKey    = collections.Pair[uint64, uint64] // offering, order
 	positionKey = collections.Pair[uint64, string] // offering, buyer
@@ -64,6 +71,7 @@ type Keeper struct {
 	bank      Bank
 	pool      Pool
 	models    Models
+	shares    Shares
 
 	schema       collections.Schema
 	offerings    collections.Map[uint64, offeringv1.Offering]
@@ -78,11 +86,11 @@ type Keeper struct {
 
 // NewKeeper makes the module's keeper; account is the module's own.
 func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
-	bank Bank, pool Pool, models Models,
+	bank Bank, pool Pool, models Models, shares Shares,
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	k := &Keeper{
-		account: account, addresses: addresses, bank: bank, pool: pool, models: models,
+		account: account, addresses: addresses, bank: bank, pool: pool, models: models, shares: shares,
 		offerings: collections.NewMap(b, collections.NewPrefix(0), "offerings", collections.Uint64Key, codec.CollValue[offeringv1.Offering](cdc)),
 		byModel:   collections.NewKeySet(b, collections.NewPrefix(1), "by_model", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key)),
 		due:       collections.NewKeySet(b, collections.NewPrefix(2), "due", collections.PairKeyCodec(collections.Int64Key, collections.Uint64Key)),

@@ -20,6 +20,8 @@ import (
 
 	poolv1 "github.com/koinon/koinon/api/koinon/pool/v1"
 	"github.com/koinon/koinon/internal/mechanism/pool"
+	"github.com/koinon/koinon/internal/mechanism/registry"
+	"github.com/koinon/koinon/internal/mechanism/share"
 )
 
 // ModuleName names the module, its store, its account and its errors.
@@ -40,6 +42,13 @@ type Bank interface {
 	GetBalance(ctx context.Context, account sdk.AccAddress, denom string) sdk.Coin
 }
 
+// Shares pay royalties.
+type Shares interface {
+	// Claim pays a holder what its shares of a model have earned, in ucredit, or
+	// refuses with share.ErrNothing.
+	Claim(ctx context.Context, model string, holder sdk.AccAddress) (uint64, error)
+}
+
 // stakeKey is an owner and a denomination.
 type stakeKey = collections.Pair[string, string]
 
@@ -49,6 +58,8 @@ type Keeper struct {
 	account   sdk.AccAddress
 	addresses address.Codec
 	bank      Bank
+	shares    Shares
+	treasury  func(model string) sdk.AccAddress
 
 	schema collections.Schema
 	params collections.Item[poolv1.Params]
@@ -56,12 +67,14 @@ type Keeper struct {
 	stakes collections.Map[stakeKey, poolv1.Stake]
 }
 
-// NewKeeper makes the module's keeper; account is the module's own, authority
-// may change parameters.
-func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress, bank Bank, authority string) *Keeper {
+// NewKeeper makes the module's keeper; account is the module's own, treasury that
+// of a model, authority may change parameters.
+func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
+	bank Bank, shares Shares, treasury func(model string) sdk.AccAddress, authority string,
+) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	k := &Keeper{
-		authority: authority, account: account, addresses: addresses, bank: bank,
+		authority: authority, account: account, addresses: addresses, bank: bank, shares: shares, treasury: treasury,
 		params: collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[poolv1.Params](cdc)),
 		pools:  collections.NewMap(b, collections.NewPrefix(1), "pools", collections.StringKey, codec.CollValue[poolv1.Pool](cdc)),
 		stakes: collections.NewMap(b, collections.NewPrefix(2), "stakes",
@@ -120,7 +133,27 @@ func (k *Keeper) begin(ctx context.Context, denom string) (pool.Params, pool.Poo
 	if err != nil && !errors.Is(err, ErrNoPool) {
 		return params, p, err
 	}
+	if err := k.passRoyalties(ctx, denom); err != nil {
+		return params, p, err
+	}
 	return params, pool.Begin(params, p, sdk.UnwrapSDKContext(ctx).BlockHeight(), blockTime(ctx)), nil
+}
+
+// passRoyalties gives a model's treasury what its pooled shares earned: the pool's
+// own would move its price.
+func (k *Keeper) passRoyalties(ctx context.Context, denom string) error {
+	model, err := registry.ModelOf(denom)
+	if err != nil { // KOIN earns none
+		return nil
+	}
+	paid, err := k.shares.Claim(ctx, model, k.account)
+	if errors.Is(err, share.ErrNothing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return k.bank.SendCoinsFromModuleToAccount(ctx, ModuleName, k.treasury(model), coins(creditDenom, paid))
 }
 
 func (k *Keeper) store(ctx context.Context, denom string, p pool.Pool) error {

@@ -39,9 +39,9 @@ type pullOptions struct {
 func newModelPullCommand() *cobra.Command {
 	var o pullOptions
 	cmd := &cobra.Command{
-		Use:   "pull VERSION",
+		Use:   "pull MODEL",
 		Short: "Fetch a version's weights from many peers at once, checking every block",
-		Long: `Fetches the weights that a manifest's digest names. Sources are peers (multiaddrs
+		Long: `Fetches the weights that a version's digest names, or a name on the ledger. Sources are peers (multiaddrs
 that end in /p2p/ID), or one copy of the file (a URL or a path, its manifest beside
 it as NAME.manifest.json); without --from, the providers that offer the version
 on the ledger. No source is trusted: every block, and the whole file, must have the
@@ -50,13 +50,13 @@ not fetched. Broken off, even by kill -9, it goes on where it stopped.
 
 It prints the file's path, in the store or at --out.`,
 		Example: `  koinon model pull sha256:… --from /ip4/10.0.0.1/tcp/4001/p2p/12D3Koo… --from /ip4/10.0.0.2/tcp/4001/p2p/12D3Koo…
-  koinon model pull sha256:… --out model.gguf --limit 10MB/s
+  koinon model pull @ada/bard --out model.gguf --limit 10MB/s
   koinon model pull sha256:… --from https://example.org/model.gguf`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			version, err := receipt.ParseDigest(args[0])
+			version, err := o.version(cmd.Context(), args[0])
 			if err != nil {
-				return usageError("VERSION: %w", err)
+				return err
 			}
 			done, err := o.run(cmd.Context(), cmd.ErrOrStderr(), version)
 			switch {
@@ -179,13 +179,7 @@ func (o *pullOptions) peers(ctx context.Context, version receipt.Digest) ([]p2p.
 	if len(list) > 0 {
 		return list, nil
 	}
-	if err := o.resolve(); err != nil {
-		return nil, err
-	}
-	if o.ledger == "" {
-		return nil, usageError("no peers are known: give --from, or --ledger to ask who offers the version")
-	}
-	ledger, err := client.Dial(ctx, o.ledger, "")
+	ledger, err := o.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -201,5 +195,40 @@ func (o *pullOptions) peers(ctx context.Context, version receipt.Digest) ([]p2p.
 		}
 		list = append(list, p2p.Peer{Key: p.PublicKey, Addrs: p.Addrs})
 	}
+	if len(list) == 0 {
+		return nil, &exitError{exitNotFound, fmt.Errorf("no provider offers %s: give --from, where somebody has it", version)}
+	}
 	return list, nil
+}
+
+// version is the one that a digest, or a name on the ledger, stands for.
+func (o *pullOptions) version(ctx context.Context, model string) (receipt.Digest, error) {
+	if !strings.HasPrefix(model, "@") {
+		d, err := receipt.ParseDigest(model)
+		if err != nil {
+			return d, usageError("MODEL: %w, and no name such as @ada/bard", err)
+		}
+		return d, nil
+	}
+	ledger, err := o.dial(ctx)
+	if err != nil {
+		return receipt.Digest{}, err
+	}
+	defer ledger.Close()
+	v, err := resolved(ctx, ledger, model)
+	if err != nil {
+		return receipt.Digest{}, err
+	}
+	return receipt.ParseDigest(v.Digest)
+}
+
+// dial connects to the ledger.
+func (o *pullOptions) dial(ctx context.Context) (*client.Client, error) {
+	if err := o.resolve(); err != nil {
+		return nil, err
+	}
+	if o.ledger == "" {
+		return nil, usageError("no ledger is known to ask who offers the version: give --from, or --ledger")
+	}
+	return client.Dial(ctx, o.ledger, "")
 }

@@ -26,6 +26,7 @@ type forward struct {
 	input                                    tensor.Input
 	turns                                    []tensor.Turn
 	scratch                                  sync.Pool // of *[]float32
+	shares                                   []share
 
 	selected, logits []float32
 	folds            []uint64 // of the states after each layer, row by row
@@ -113,7 +114,7 @@ func (f *forward) attention(index int, spans []span) {
 	for _, s := range spans {
 		f.store(index, s)
 	}
-	tensor.Parallel(len(spans)*f.kvHeads, f.workers, func(i int) { f.attend(index, i%f.kvHeads, spans[i/f.kvHeads]) })
+	f.attend(index, spans)
 	f.input.Set(f.attn, f.rows, qWidth)
 	l.o.Mul(f.proj, &f.input, f.workers)
 	f.add()
@@ -155,54 +156,6 @@ func (f *forward) store(index int, s span) {
 				n := min(tensor.PanelWidth, f.headDim-j)
 				copy(values[j*pageTokens+slot*tensor.PanelWidth:], f.v[at+j:][:n])
 			}
-		}
-	}
-}
-
-// attend computes the attention of a span's tokens, each over itself and all
-// before it, for the query heads that share one head of keys and values. Scores
-// are dot products over the head's elements in ascending order, times
-// 1/sqrt(elements); their softmax weighs the values in the order of positions.
-func (f *forward) attend(index, kvHead int, s span) {
-	group, width := f.heads/f.kvHeads, f.heads*f.headDim
-	first := s.first*width + kvHead*group*f.headDim
-	if len(s.tokens) == 1 { // the heads of a group side by side
-		f.attendRows(index, kvHead, s, first, f.headDim, group, 0)
-		return
-	}
-	for g := range group {
-		f.attendRows(index, kvHead, s, first+g*f.headDim, width, len(s.tokens), 1)
-	}
-}
-
-// attendRows attends from rows that lie stride apart in q, the first at first;
-// each sees step positions more than the one before.
-func (f *forward) attendRows(index, kvHead int, s span, first, stride, rows, step int) {
-	start := len(s.history.tokens)
-	positions := start + len(s.tokens)
-	used := (positions + pageTokens - 1) / pageTokens
-	buffer := f.scratch.Get().(*[]float32)
-	defer f.scratch.Put(buffer)
-	across := used * pageTokens
-	scores := resize(buffer, rows*across)
-	for i, p := range s.history.pages[:used] {
-		keys, _ := p.head(f.Model, index, kvHead)
-		tensor.Strip(scores[i*pageTokens:], across, tensor.Left{Data: f.q[first:], Row: stride, Col: 1}, rows, keys, pageTokens, f.headDim, false)
-	}
-	scale := 1 / tensor.Sqrt(float32(f.headDim))
-	for r := range rows {
-		row := scores[r*across:][:positions]
-		sees := start + 1 + r*step
-		tensor.Scale(row[:sees], scale)
-		clear(row[sees:]) // adding zeros changes no bit of a sum that began at zero
-	}
-	tensor.SoftmaxRows(scores, across, rows, start+1, step)
-	for i, p := range s.history.pages[:used] {
-		_, values := p.head(f.Model, index, kvHead)
-		for j := 0; j < f.headDim; j += tensor.PanelWidth {
-			n := min(tensor.PanelWidth, f.headDim-j)
-			tensor.Strip(f.attn[first+j:], stride, tensor.Left{Data: scores[i*pageTokens:], Row: across, Col: 1}, rows,
-				values[j*pageTokens:], n, min(pageTokens, positions-i*pageTokens), i > 0)
 		}
 	}
 }

@@ -45,11 +45,21 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 	}
 	n := len(given)
 	p := Replay{Over: -1, Leaves: make([]receipt.Digest, n), Logits: make([]receipt.Digest, n), Folds: make([]receipt.Digest, n)}
+	crew, ids := a.sampler.Crew(given, threads), make([]int32, prefillChunk)
 	err = m.force(text, len(r.Prompt)-1, threads, func(c forced) error {
 		first := c.position - (len(r.Prompt) - 1)
-		p.digest(c, given, first, a.request.Resumed)
+		draw := func(worker, i int) {
+			ids[i] = crew.At(worker, first+i).Draw(c.logits(i), uint64(r.Resumed+first+i), a.grammar.allowed())
+		}
+		if r.Grammar == nil {
+			c.split(draw)
+		}
+		p.digest(c, given, first, r.Resumed)
 		for i := range c.rows {
-			p.step(a, m, given, first+i, c.logits(i))
+			if r.Grammar != nil { // which tokens are allowed depends on those before
+				draw(0, i)
+			}
+			p.step(a, m, given, first+i, ids[i])
 		}
 		return ctx.Err()
 	})
@@ -66,9 +76,9 @@ func (p *Replay) digest(c forced, given []int32, first, resumed int) {
 	})
 }
 
-// step draws what follows so many given tokens, and goes on with what was given.
-func (p *Replay) step(a *answer, m *Model, given []int32, at int, logits []float32) {
-	id := a.sampler.Draw(logits, uint64(a.request.Resumed+at), a.grammar.allowed())
+// step takes what was drawn after so many given tokens, and goes on with what was
+// given.
+func (p *Replay) step(a *answer, m *Model, given []int32, at int, id int32) {
 	switch {
 	case p.Over >= 0:
 	case id < 0:
@@ -80,7 +90,6 @@ func (p *Replay) step(a *answer, m *Model, given []int32, at int, logits []float
 		return
 	}
 	p.Drawn = append(p.Drawn, id)
-	a.sampler.Accept(given[at])
 	a.grammar.accept(given[at])
 	switch {
 	case p.Over >= 0:

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 
+	"github.com/koinon/koinon/internal/tensor"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -44,6 +45,18 @@ func (m *Model) Logits(tokens []int32, threads int, visit func(position int, log
 	})
 }
 
+// LogitsAfter is Logits from what follows the token at a position on, shown by as
+// many workers as there are threads at once: each has runs of positions, in order.
+func (m *Model) LogitsAfter(tokens []int32, from, threads int, visit func(worker, position int, logits []float32)) error {
+	if err := m.checkText(tokens); err != nil {
+		return err
+	}
+	return m.force(tokens, from, threads, func(c forced) error {
+		c.split(func(worker, i int) { visit(worker, c.position+i, c.logits(i)) })
+		return nil
+	})
+}
+
 // forced are the rows of a chunk of a text that is given: what follows a token at a
 // position, and each after it.
 type forced struct {
@@ -54,6 +67,16 @@ type forced struct {
 }
 
 func (c forced) logits(i int) []float32 { return c.all[i*c.Size():][:c.Size()] }
+
+// split has each worker do a run of the rows, in order.
+func (c forced) split(do func(worker, i int)) {
+	n, workers := len(c.rows), min(c.workers, len(c.rows))
+	tensor.Parallel(workers, workers, func(worker int) {
+		for i := worker * n / workers; i < (worker+1)*n/workers; i++ {
+			do(worker, i)
+		}
+	})
+}
 
 // fold is of the layers that led to the logits.
 func (c forced) fold(i int) receipt.Digest { return c.folded(c.rows[i]) }

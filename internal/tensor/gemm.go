@@ -103,6 +103,7 @@ type kernel struct {
 	tiles    []tileKernel // the most rows first, one row last
 	exp      func(dst, src []float32)
 	elements elementwise
+	columns  columnwise
 	products map[block.Format]panelKernel
 }
 
@@ -114,7 +115,7 @@ var (
 )
 
 func init() { // products of floats use these kernels in their turn
-	kernels = append(vectorKernels(), kernel{"go", []tileKernel{{1, oneGo}}, expGo, portableElements, portable.products()})
+	kernels = append(vectorKernels(), kernel{"go", []tileKernel{{1, oneGo}}, expGo, portableElements, portableColumns, portable.products()})
 }
 
 // Kernel names the implementation in use: avx512, avx2 or go.

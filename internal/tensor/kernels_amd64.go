@@ -18,10 +18,10 @@ func vectorKernels() []kernel {
 	if archsimd.X86.AVX512() {
 		maps.Copy(fastest, wordProducts())
 		tiles := []tileKernel{floats512(8, f32x8), floats512(4, f32x4), floats512(1, f32x1)}
-		found = append(found, kernel{"avx512", tiles, exp512, elements512(), fastest})
+		found = append(found, kernel{"avx512", tiles, exp512, elements512(), columns256, fastest})
 	}
 	if archsimd.X86.AVX2() {
-		found = append(found, kernel{"avx2", []tileKernel{{4, four256}, {1, one256}}, exp256, elements256, wide256.products()})
+		found = append(found, kernel{"avx2", []tileKernel{{4, four256}, {1, one256}}, exp256, elements256, columns256, wide256.products()})
 	}
 	return found
 }

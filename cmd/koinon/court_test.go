@@ -33,10 +33,10 @@ type courtroom struct {
 }
 
 // Five providers in processes of their own: one sells a quantised twin, one does
-// not read its prompts, one copies answers to challenges, one is silent when it is
-// challenged. Auditors in processes of their own buy of them at a gateway, as
-// strangers, and take to court what they find; the ledger's challenge finds the
-// others. Each cheat is convicted and slashed, and the honest one is not touched.
+// not read its customers' prompts, one copies answers to challenges, one is silent
+// when it is challenged. Auditors in processes of their own buy of them at a gateway,
+// as strangers, compute again what the challenged answer, and take to court what is
+// wrong; the ledger itself finds who does not answer. Each cheat is convicted and slashed, and the honest one is not touched.
 func TestFourOfFiveProvidersCheat(t *testing.T) {
 	file := os.Getenv(courtTranscript)
 	if file == "" {

@@ -196,24 +196,55 @@ func (a *Auditor) finding(ctx context.Context, p store.Purchase) (proof.Finding,
 	return a.out.Judge.Check(ctx, p.Receipt, *p.Transcript)
 }
 
-// tell reports what was found, and accuses. An accusation goes first: it is
-// refused if there is a case already, and then it has been made.
+// tell reports what was found, and goes to court where it has to. What it has sent
+// before a crash is refused the second time, and then it has been told.
 func (a *Auditor) tell(ctx context.Context) error {
 	purchases, err := a.out.Store.Purchases(ctx, store.Unreported)
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, p := range purchases {
-		if p.Finding.Verdict == proof.Refuted && !p.Disputed && p.Receipt.CompletionTokens > 0 {
-			if err := a.accuse(ctx, p); err != nil {
-				return err
-			}
+		disputed, err := a.tellOne(ctx, p)
+		if err == nil {
+			err = a.out.Store.Told(ctx, p.Receipt.Hash(), true, disputed)
 		}
-		if err := a.report(ctx, p); err != nil {
-			return err
-		}
+		failed = append(failed, err)
 	}
-	return nil
+	return errors.Join(failed...)
+}
+
+// tellOne accuses whose answer is refuted, and reports. Who cannot judge alone
+// hands the answer on: a committee can, or nobody can; it is not left at that.
+// That is so for every answer of the statistical class, whatever it looks like:
+// evidence adds up only if nobody chose what it is made of.
+func (a *Auditor) tellOne(ctx context.Context, p store.Purchase) (disputed bool, err error) {
+	judgeable := p.Transcript != nil && p.Receipt.CompletionTokens > 0
+	if p.Finding.Verdict == proof.Refuted && judgeable {
+		if err := a.accuse(ctx, p); err != nil {
+			return false, err
+		}
+		disputed = true
+	}
+	if p.Epoch == 0 { // not bought: an answer to an epoch challenge
+		return disputed, nil
+	}
+	if err := a.report(ctx, p); err != nil || disputed || !judgeable {
+		return disputed, err
+	}
+	if p.Receipt.Class == receipt.Exact && p.Finding.Verdict != proof.Inconclusive {
+		return false, nil
+	}
+	a.log.Info("an answer goes to a committee", "provider", p.Provider, "receipt", p.Receipt.Hash(), "reason", p.Finding.Reason)
+	err = a.out.Ledger.Send(ctx, &auditv1.MsgOpenDispute{Accuser: a.out.Ledger.Address(), Receipt: p.Receipt.Encode(), Escalates: true})
+	if errors.Is(err, ErrRefused) {
+		a.log.Warn("no committee will judge an answer", "provider", p.Provider, "receipt", p.Receipt.Hash(), "error", err)
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("escalating an answer of %s: %w", p.Provider, err)
+	}
+	return true, nil
 }
 
 func (a *Auditor) accuse(ctx context.Context, p store.Purchase) error {
@@ -231,7 +262,7 @@ func (a *Auditor) accuse(ctx context.Context, p store.Purchase) error {
 	if err := a.out.Ledger.Send(ctx, msg); err != nil && !errors.Is(err, ErrRefused) {
 		return fmt.Errorf("accusing %s: %w", p.Provider, err)
 	}
-	return a.out.Store.Told(ctx, p.Receipt.Hash(), false, true)
+	return nil
 }
 
 // ErrRefused is what a [Ledger] returns when the ledger answered and will not
@@ -239,12 +270,8 @@ func (a *Auditor) accuse(ctx context.Context, p store.Purchase) error {
 var ErrRefused = errors.New("the ledger refused the transaction")
 
 // report tells of a completed audit. What could not be judged is not reported as
-// good: it is told as a disagreement, which pays the same. What was not bought, an
-// answer to an epoch challenge, is not reported: it has no epoch of audits.
+// good: it is told as a disagreement, which pays the same.
 func (a *Auditor) report(ctx context.Context, p store.Purchase) error {
-	if p.Epoch == 0 {
-		return a.out.Store.Told(ctx, p.Receipt.Hash(), true, false)
-	}
 	epoch, err := a.out.Ledger.Epoch(ctx)
 	if err != nil {
 		return err
@@ -268,7 +295,7 @@ func (a *Auditor) report(ctx context.Context, p store.Purchase) error {
 			a.log.Warn("the ledger does not pay an audit", "provider", p.Provider, "error", err)
 		}
 	}
-	return a.out.Store.Told(ctx, p.Receipt.Hash(), true, false)
+	return nil
 }
 
 // shop buys of those whom the epoch drew for this auditor, each at a moment of

@@ -250,5 +250,36 @@ func TestOverCounting(t *testing.T) {
 		if err := record.Receipt.OverCounts(record.Counts.Prompt, record.Counts.Answer); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		for range 2 { // the ledger is shown it, once
+			if err := h.gateway.accuseNow(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := h.ledger.accused; len(got) != 1 || got[0].Receipt.OverCounts(got[0].Counts.Prompt, got[0].Counts.Answer) != nil {
+			t.Errorf("%s: the ledger was shown %+v", name, got)
+		}
+	}
+}
+
+// TestEquivocation: of two receipts for one place, the ledger is shown both.
+func TestEquivocation(t *testing.T) {
+	p := newScripted(t, "p", receipt.Price{}, "words")
+	again := false
+	p.forge = func(r *receipt.Receipt) {
+		if again {
+			r.Sequence, r.Previous = 1, receipt.Digest{}
+		}
+	}
+	h := newHarness(t, p)
+	h.chat(hello + "}")
+	again = true
+	h.chat(hello + "}")
+	h.receipts() // all that came is on disk
+	if err := h.gateway.accuseNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := h.ledger.accused
+	if len(got) != 1 || got[0].Other == nil || receipt.Equivocates(got[0].Receipt, *got[0].Other) != nil {
+		t.Errorf("the ledger was shown %+v", got)
 	}
 }

@@ -72,6 +72,7 @@ type testLedger struct {
 	balance uint64
 	audited map[string]float64 // records of providers that have one
 	down    bool
+	accused []Evidence
 }
 
 var errLeft = errors.New("the gateway left")
@@ -136,6 +137,13 @@ func (l *testLedger) Balance(context.Context) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.balance, nil
+}
+
+func (l *testLedger) Accuse(_ context.Context, e Evidence) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accused = append(l.accused, e)
+	return nil
 }
 
 func (l *testLedger) Deposit(_ context.Context, amount uint64, key ed25519.PublicKey) error {

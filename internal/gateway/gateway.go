@@ -194,6 +194,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.watch(background) })
 	wg.Go(func() { g.keepFunded(background) })
+	wg.Go(func() { g.accuse(background) })
 
 	err := g.endpoints().Serve(ctx, listener, g.Handler(), g.config.Shutdown, sendWithin)
 	stop()

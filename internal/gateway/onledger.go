@@ -4,7 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 
+	"github.com/cosmos/gogoproto/proto"
+
+	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -12,6 +16,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/mechanism/court"
 	"github.com/koinon/koinon/internal/route"
+	"github.com/koinon/koinon/receipt"
 )
 
 // OnLedger is the ledger as an account sees it over gRPC.
@@ -59,6 +64,28 @@ func (l onLedger) Escrow(ctx context.Context) (escrowv1.Escrow, error) {
 
 func (l onLedger) Balance(ctx context.Context) (uint64, error) {
 	return l.client.Balance(ctx, l.Payer(), credit.Denom)
+}
+
+func (l onLedger) Accuse(ctx context.Context, e Evidence) error {
+	var msg proto.Message
+	if e.Counts != nil {
+		msg = &auditv1.MsgReportOverCount{Finder: l.Payer(), Receipt: e.Receipt.Encode(), Prompt: wireCount(e.Counts.Prompt), Answer: wireCount(e.Counts.Answer)}
+	} else {
+		msg = &auditv1.MsgReportEquivocation{Finder: l.Payer(), First: e.Receipt.Encode(), Second: e.Other.Encode()}
+	}
+	_, err := l.client.Send(ctx, l.account, msg)
+	if client.Refused(err) {
+		return fmt.Errorf("%w: %w", ErrNoConviction, err)
+	}
+	return err
+}
+
+// wireCount is a proof of a count as messages have it.
+func wireCount(p *receipt.CountProof) *auditv1.CountProof {
+	if p == nil {
+		return nil
+	}
+	return &auditv1.CountProof{State: p.State[:], Tail: p.Tail, Count: p.Count}
 }
 
 func (l onLedger) Deposit(ctx context.Context, amount uint64, grantKey ed25519.PublicKey) error {

@@ -447,7 +447,7 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
 		Commitment: receipt.Sum([]byte("the steps")), Sampling: s.request.Sampling(receipt.Categorical, s.request.MaxTokens), Seed: s.seed,
 		FinishReason: finish, Price: s.p.price, Cost: cost, Owed: a.owed, Ticket: a.meter.Revealed(),
-		Started: 1, FirstToken: 2, Finished: 3,
+		Started: 1, FirstToken: 2, Finished: time.Now().UnixMilli(),
 	}
 	if s.vectors != nil {
 		r.OutputDigest = receipt.VectorsDigest(s.vectors)

@@ -35,6 +35,8 @@ type Ledger interface {
 	// Deposit moves ucredit from the account into the escrow, sets its grant
 	// key, and returns once the ledger has it.
 	Deposit(ctx context.Context, amount uint64, grantKey ed25519.PublicKey) error
+	// Accuse convicts a provider by what it signed. Refusal: [ErrNoConviction].
+	Accuse(ctx context.Context, e Evidence) error
 }
 
 // Peer is where a provider can be reached.

@@ -37,7 +37,7 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 		Payer: grant.Payer, App: grant.App, Model: a.call.version.digest, Class: a.call.version.class,
 		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Cached: a.cached, Output: a.output, Vectors: a.vectors,
 		Sampling: a.request.Sampling(a.sampler(r), a.request.MaxTokens), Seed: a.seed,
-		Price: a.offer.price, Ticket: ticket.Index, Failed: failed,
+		Price: a.offer.price, Ticket: ticket.Index, Failed: failed, At: stored.Received,
 	}.Check(r)
 	if err != nil {
 		if a.request.Embed == nil {

@@ -16,6 +16,7 @@ import (
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/gateway"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/mechanism/escrow"
 	"github.com/koinon/koinon/internal/mechanism/split"
@@ -128,6 +129,9 @@ func (d desk) Balance(context.Context) (uint64, error) {
 	defer d.mu.Unlock()
 	return d.balance, nil
 }
+
+// Accuse: this ledger convicts nobody.
+func (d desk) Accuse(context.Context, gateway.Evidence) error { return gateway.ErrNoConviction }
 
 func (d desk) Deposit(ctx context.Context, amount uint64, key ed25519.PublicKey) error {
 	if err := d.enter(ctx); err != nil {

@@ -21,21 +21,25 @@ var ErrNoModel = errors.New("the model is not to be had")
 // may pass.
 type Models func(ctx context.Context, digest receipt.Digest) (party.Weights, error)
 
-// Scorer scores an answer of the statistical class at some steps, in 1/10,000 of
-// its profile's cap.
-type Scorer func(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) ([]uint32, error)
+// Scale measures answers of the statistical class.
+type Scale interface {
+	// Score scores an answer at some steps, in 1/10,000 of its profile's cap.
+	Score(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) ([]uint32, error)
+	// Weigh is the verdict on one answer as a whole.
+	Weigh(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript) (proof.Finding, error)
+}
 
 // Judge recomputes. Create it with [New]. It is safe for concurrent use if its
 // Models are.
 type Judge struct {
 	models  Models
-	score   Scorer
+	scale   Scale
 	threads int
 }
 
-// New is a judge; without a scorer it judges the exact class alone.
-func New(m Models, s Scorer, threads int) *Judge {
-	return &Judge{models: m, score: s, threads: threads}
+// New is a judge; without a scale it judges the exact class alone.
+func New(m Models, s Scale, threads int) *Judge {
+	return &Judge{models: m, scale: s, threads: threads}
 }
 
 // Answer computes an answer of the exact class again.
@@ -80,10 +84,10 @@ func (j *Judge) Vote(ctx context.Context, r receipt.Receipt, t receipt.Transcrip
 }
 
 func (j *Judge) scored(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) (court.Vote, error) {
-	if j.score == nil {
+	if j.scale == nil {
 		return court.Vote{Reason: court.Engine}, nil
 	}
-	scores, err := j.score(ctx, w, r, t, steps)
+	scores, err := j.scale.Score(ctx, w, r, t, steps)
 	switch {
 	case ctx.Err() != nil:
 		return court.Vote{}, ctx.Err()
@@ -98,6 +102,7 @@ func (j *Judge) scored(ctx context.Context, w party.Weights, r receipt.Receipt, 
 }
 
 // Check audits an answer that the auditor bought, and says what is wrong with it.
+// Of the statistical class one answer proves nothing bad: it is upheld, or open.
 func (j *Judge) Check(ctx context.Context, r receipt.Receipt, t receipt.Transcript) (proof.Finding, error) {
 	w, err := j.models(ctx, r.Model)
 	if errors.Is(err, ErrNoModel) {
@@ -105,6 +110,9 @@ func (j *Judge) Check(ctx context.Context, r receipt.Receipt, t receipt.Transcri
 	}
 	if err != nil {
 		return proof.Finding{}, err
+	}
+	if r.Class == receipt.Statistical && j.scale != nil {
+		return j.scale.Weigh(ctx, w, r, t)
 	}
 	return proof.Exact(ctx, w.Model, r, t, j.threads)
 }

@@ -19,28 +19,46 @@ import (
 // quantisation.
 type Versions func(ctx context.Context, digest receipt.Digest) (name, quantisation string, err error)
 
-// Scores is a [Scorer] by measured profiles. Where the draw was agreed, at
+// Measured is a [Scale] by measured profiles. Where the draw was agreed, at
 // temperature 0 or by Gumbel's noise, it looks at margins; elsewhere at likelihood.
-func Scores(profiles []statistical.Profile, versions Versions, threads int) Scorer {
-	return func(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) ([]uint32, error) {
-		name, quantisation, err := versions(ctx, r.Model)
-		if err != nil {
-			return nil, err
-		}
-		values, p, err := look(profiles, name, quantisation, w, r, t, threads)
-		if err != nil {
-			return nil, err
-		}
-		scores := make([]uint32, len(steps))
-		for i, step := range steps {
-			if step >= uint64(len(values)) {
-				return nil, &statistical.Inconclusive{Reason: statistical.NoAnswer}
-			}
-			one := p.Score(values[step : step+1])
-			scores[i] = uint32(one.Millionth * court.MaxScore / statistical.Unit)
-		}
-		return scores, nil
+func Measured(profiles []statistical.Profile, versions Versions, threads int) Scale {
+	return measured{profiles, versions, threads}
+}
+
+type measured struct {
+	profiles []statistical.Profile
+	versions Versions
+	threads  int
+}
+
+// Score implements [Scale].
+func (m measured) Score(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64) ([]uint32, error) {
+	name, quantisation, err := m.versions(ctx, r.Model)
+	if err != nil {
+		return nil, err
 	}
+	values, p, err := look(m.profiles, name, quantisation, w, r, t, m.threads)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]uint32, len(steps))
+	for i, step := range steps {
+		if step >= uint64(len(values)) {
+			return nil, &statistical.Inconclusive{Reason: statistical.NoAnswer}
+		}
+		one := p.Score(values[step : step+1])
+		scores[i] = uint32(one.Millionth * court.MaxScore / statistical.Unit)
+	}
+	return scores, nil
+}
+
+// Weigh implements [Scale].
+func (m measured) Weigh(ctx context.Context, w party.Weights, r receipt.Receipt, t receipt.Transcript) (proof.Finding, error) {
+	name, quantisation, err := m.versions(ctx, r.Model)
+	if err != nil {
+		return proof.Finding{}, err
+	}
+	return Weigh(m.profiles, name, quantisation, w, r, t, m.threads)
 }
 
 // look finds the profile that an answer is judged by, and what is looked at of

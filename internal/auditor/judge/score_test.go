@@ -108,7 +108,7 @@ func TestScoresOfGreedyAnswers(t *testing.T) {
 		}
 		versions := func(context.Context, receipt.Digest) (string, string, error) { return name, "Q8_0", nil }
 		find := func(context.Context, receipt.Digest) (party.Weights, error) { return party.Weights{Model: m}, nil }
-		v, err := New(find, Scores(profiles, versions, 1), 1).Vote(t.Context(), r, receipt.Transcript{Request: string(raw), Output: output}, []uint64{0, 2})
+		v, err := New(find, Measured(profiles, versions, 1), 1).Vote(t.Context(), r, receipt.Transcript{Request: string(raw), Output: output}, []uint64{0, 2})
 		if err != nil {
 			t.Fatal(err)
 		}

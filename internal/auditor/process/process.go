@@ -146,7 +146,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	models := &library{ledger: ledger, swarm: swarm, known: map[string]party.Weights{}}
 	defer models.close()
 	a := auditor.New(auditor.Outside{
-		Ledger: onledger.New(ledger, account), Shop: buys, Judge: judge.New(models.find, judge.Scores(profiles, models.version, c.Threads), c.Threads), Store: kept,
+		Ledger: onledger.New(ledger, account), Shop: buys, Judge: judge.New(models.find, judge.Measured(profiles, models.version, c.Threads), c.Threads), Store: kept,
 		Key: keys.age, VRF: keys.vrf, Log: log, Now: time.Now,
 	})
 	if ready != nil {

@@ -51,22 +51,30 @@ func New(c Config, seed [32]byte) (*Shop, error) {
 	return &Shop{c: c, chance: rand.New(rand.NewChaCha8(seed)), lengths: map[string]prompts.Lengths{}}, nil
 }
 
-// Buy buys an answer of a provider. A gateway that fails is passed over for
-// another.
+// Buy buys an answer of a provider. A gateway that fails, or gives no transcript to
+// judge the answer by, is passed over for another.
 func (s *Shop) Buy(ctx context.Context, provider string, model receipt.Digest) (receipt.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var failed []error
+	var mute receipt.Record // bought, but cannot be judged
 	for _, i := range s.chance.Perm(len(s.c.Gateways)) {
 		gateway := s.c.Gateways[i]
 		record, err := s.buy(ctx, gateway, provider, model)
-		if err == nil {
+		if err == nil && record.Transcript != nil {
 			return record, nil
+		}
+		if err == nil {
+			mute = record
+			continue
 		}
 		if ctx.Err() != nil {
 			return record, ctx.Err()
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", gateway, err))
+	}
+	if mute.Receipt.CompletionTokens > 0 {
+		return mute, nil
 	}
 	return receipt.Record{}, errors.Join(failed...)
 }

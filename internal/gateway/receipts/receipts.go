@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/koinon/koinon/receipt"
 )
@@ -35,7 +36,12 @@ type Seen struct {
 	Price       receipt.Price // the offer's; a receipt may ask for less
 	Ticket      uint64        // the highest index revealed
 	Failed      bool          // the provider ended the answer with an error
+	At          time.Time     // that the receipt came
 }
+
+// skew is how far a provider's clock may be off. A receipt that says it is old could
+// not be disputed, one that is of the future not be audited.
+const skew = 10 * time.Minute
 
 // Check verifies a receipt by itself and against what was seen. What it says is
 // owed on the grant adds up all of the grant's receipts, some of which may have
@@ -68,6 +74,7 @@ func (s Seen) Check(r receipt.Receipt) error {
 		{"finish_reason", s.finished(r.FinishReason)},
 		{"price", r.Price.Input <= s.Price.Input && r.Price.CachedInput <= s.Price.CachedInput && r.Price.Output <= s.Price.Output},
 		{"ticket", r.Ticket <= s.Ticket},
+		{"finished", s.At.Sub(time.UnixMilli(r.Finished)).Abs() <= skew},
 	} {
 		if !field.ok {
 			return fmt.Errorf("%w: %s is not what the gateway saw", ErrFalse, field.name)

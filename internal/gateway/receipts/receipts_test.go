@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/koinon/koinon/receipt"
 )
@@ -18,7 +19,7 @@ func seen() Seen {
 		Model: receipt.Sum([]byte("model")), Class: receipt.Exact, Request: receipt.Sum([]byte("{}")),
 		Prompt: []int32{1, 2, 3}, Cached: 2, Output: []int32{4, 5},
 		Sampling: receipt.Sampling{Kind: receipt.Categorical, Temperature: 1, TopP: 1, MaxTokens: 2}, Seed: receipt.NameSeed(7),
-		Price: receipt.Price{Input: 1e6, CachedInput: 5e5, Output: 2e6}, Ticket: 3,
+		Price: receipt.Price{Input: 1e6, CachedInput: 5e5, Output: 2e6}, Ticket: 3, At: time.UnixMilli(5),
 	}
 }
 
@@ -55,6 +56,7 @@ func TestHonestReceipt(t *testing.T) {
 func TestEveryLieIsFound(t *testing.T) {
 	for name, lie := range map[string]func(*receipt.Receipt){
 		"chain":             func(r *receipt.Receipt) { r.ChainID = "other" },
+		"finished":          func(r *receipt.Receipt) { r.Finished = time.Hour.Milliseconds() },
 		"grant":             func(r *receipt.Receipt) { r.Grant[0] ^= 1 },
 		"provider":          func(r *receipt.Receipt) { r.Provider = "koinon1other" },
 		"payer":             func(r *receipt.Receipt) { r.Payer = "koinon1other" },

@@ -79,6 +79,28 @@ func (s *Store) Neighbours(ctx context.Context, grant receipt.Digest, sequence u
 	return receipts, err
 }
 
+// Unshown lists false receipts that the ledger has not been shown, oldest first,
+// some at a time.
+func (s *Store) Unshown(ctx context.Context) ([]Receipt, error) {
+	rows, err := s.reader.QueryContext(ctx, `SELECT `+receiptColumns+` FROM receipts WHERE problem <> '' AND shown = 0 ORDER BY seen LIMIT 100`)
+	if err != nil {
+		return nil, fmt.Errorf("reading false receipts: %w", err)
+	}
+	receipts, _, err := collect(rows)
+	return receipts, err
+}
+
+// Shown notes that the ledger has seen a false receipt, or need not.
+func (s *Store) Shown(id receipt.Digest) error {
+	return s.write(func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE receipts SET shown = 1 WHERE id = ?`, id[:])
+		if err != nil {
+			return fmt.Errorf("keeping what the ledger was shown: %w", err)
+		}
+		return nil
+	})
+}
+
 // LastSequence is the highest place of a sound receipt in a grant's chain, 0 if
 // there is none.
 func (s *Store) LastSequence(ctx context.Context, grant receipt.Digest) (last uint64, err error) {

@@ -198,6 +198,9 @@ CREATE INDEX answers_by_age ON answers (begun);
 ALTER TABLE receipts ADD COLUMN transcript BLOB; -- JSON; NULL unless transcripts are kept
 `, `
 ALTER TABLE receipts ADD COLUMN counts BLOB; -- JSON; NULL unless they convict the receipt
+`, `
+ALTER TABLE receipts ADD COLUMN shown INTEGER NOT NULL DEFAULT 0; -- a false one, to the ledger
+CREATE INDEX receipts_unshown ON receipts (seen) WHERE problem <> '' AND shown = 0;
 `}
 
 // migrate brings the layout up to date, one transaction a step.

@@ -161,6 +161,7 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 		k.Bank, k.Beacon, k.Model, k.Provider, k.Escrow, k.Curation, authority)
 	k.Challenge = challenge.NewKeeper(e.Codec, service(keys[challenge.ModuleName]),
 		authtypes.NewModuleAddress(challenge.ModuleName).String(), k.Beacon, k.Model, k.Provider, k.Audit, authority)
+	k.Audit.Hear(k.Challenge)
 	return k
 }
 

@@ -40,6 +40,8 @@ var classes = func() map[string]class {
 
 var freeMessages = []string{
 	"/koinon.audit.v1.MsgOpenDispute",
+	"/koinon.audit.v1.MsgReportEquivocation",
+	"/koinon.audit.v1.MsgReportOverCount",
 	"/koinon.audit.v1.MsgSeal",
 	"/koinon.curation.v1.MsgRate",
 	"/koinon.escrow.v1.MsgCashOut",
@@ -109,8 +111,6 @@ var paidMessages = []string{
 	"/koinon.audit.v1.MsgPlay",
 	"/koinon.audit.v1.MsgRegisterAuditor",
 	"/koinon.audit.v1.MsgReport",
-	"/koinon.audit.v1.MsgReportEquivocation",
-	"/koinon.audit.v1.MsgReportOverCount",
 	"/koinon.audit.v1.MsgReveal",
 	"/koinon.audit.v1.MsgUnbond",
 	"/koinon.audit.v1.MsgUnjail",

@@ -113,6 +113,12 @@ type Filing struct {
 	Provider, Accuser, Payer string
 	Exact                    bool
 	Claimed                  receipt.Digest // by the accuser's own run; zero if it has none
+	// Answered is when the answer ended; zero for an answer to an epoch challenge,
+	// which the ledger lets be disputed while the challenge is.
+	Answered int64
+	// Escalated says that an auditor, drawn to check this answer, cannot judge it
+	// alone: it pays no bond.
+	Escalated bool
 }
 
 // Bench is what the ledger knows when a case moves.
@@ -162,7 +168,7 @@ var (
 	ErrFiling     = errors.New("no case can be opened about this")
 )
 
-// Open begins a case. The accuser's bond comes into it.
+// Open begins a case. The accuser's bond comes into it, unless it is escalated.
 func Open(b Bench, id uint64, f Filing) (Case, error) {
 	switch {
 	case f.Steps == 0:
@@ -171,10 +177,15 @@ func Open(b Bench, id uint64, f Filing) (Case, error) {
 		return Case{}, fmt.Errorf("%w: a provider does not accuse itself", ErrFiling)
 	case !f.Exact && b.Profile.Validate() != nil:
 		return Case{}, fmt.Errorf("%w: it is not known what honest answers of its model are like; governance sets its profile", ErrFiling)
+	case f.Answered > 0 && b.Now > f.Answered+b.DisputeFor:
+		return Case{}, fmt.Errorf("%w: the answer ended more than %d seconds ago, and its provider need not keep it any more", ErrFiling, b.DisputeFor)
 	case f.Claimed == f.Root && f.Exact:
 		return Case{}, fmt.Errorf("%w: claimed_root is the receipt's own", ErrFiling)
 	}
 	c := Case{ID: id, Filing: f, Bond: b.DisputeBond, Fee: b.fee(f.Cost), OpenedAt: b.Now}
+	if f.Escalated {
+		c.Bond = 0
+	}
 	c.wait(b)
 	return c, nil
 }

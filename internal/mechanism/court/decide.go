@@ -226,7 +226,7 @@ func (c *Case) close(b Bench) Effects {
 		e.Scores, e.Guilt = scores(c.Medians), c.Large
 	}
 	e.Payments = append(e.Payments, c.releaseBond(b)...)
-	c.State, c.Deadline = Closed, 0
+	c.enter(Closed, b, b.KeepFor)
 	e.Settled = true
 	return e
 }

@@ -197,7 +197,7 @@ func (w *world) explore(t *testing.T) (int, map[Outcome]int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := node{Case: first, In: b.DisputeBond}
+	start := node{Case: first, In: first.Held()}
 	seen := map[string]bool{start.key(b.Now): true}
 	outcomes := map[Outcome]int{}
 	type place struct {
@@ -247,7 +247,7 @@ func (w *world) explore(t *testing.T) (int, map[Outcome]int) {
 // fair checks that a state which was just entered lasts as long as it should, so
 // that whoever has to answer can.
 func (w *world) fair(before, after Case, name string, b Bench) error {
-	if before.State == after.State && (after.State != Playing || name != "move") || after.State == Closed {
+	if before.State == after.State && (after.State != Playing || name != "move") {
 		return nil
 	}
 	now := b.Now
@@ -255,7 +255,7 @@ func (w *world) fair(before, after Case, name string, b Bench) error {
 		now = before.Deadline
 	}
 	lasts := map[State]int64{Drawing: b.DrawFor, Sealing: b.SealFor, Committing: b.CommitFor, Opening: b.OpenFor,
-		Revealing: b.RevealFor, Playing: b.MoveFor, Unmasking: b.UnmaskFor}[after.State]
+		Revealing: b.RevealFor, Playing: b.MoveFor, Unmasking: b.UnmaskFor, Closed: b.KeepFor}[after.State]
 	if after.Deadline != now+lasts {
 		return fmt.Errorf("%v begins at %d and ends at %d, not after %d", after.State, now, after.Deadline, lasts)
 	}
@@ -328,6 +328,12 @@ func openWorld() *world {
 	return w
 }
 
+// escalated is a world whose accuser pays no bond.
+func escalated(w *world) *world {
+	w.filing.Escalated = true
+	return w
+}
+
 func TestEveryOrderOfMoves(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -336,6 +342,8 @@ func TestEveryOrderOfMoves(t *testing.T) {
 	}{
 		{"exact", exactWorld(false), []Outcome{Convicted, Cleared, Void, Dismissed, Planted}},
 		{"exact, the accuser has run it", exactWorld(true), []Outcome{Convicted, Cleared, Dismissed, Planted}},
+		{"exact, escalated", escalated(exactWorld(false)), []Outcome{Convicted, Cleared, Void, Dismissed, Planted}},
+		{"statistical, escalated", escalated(openWorld()), []Outcome{Convicted, Cleared, Unproven, Void, Dismissed, Planted}},
 		{"statistical, suspected before", statisticalWorld(), []Outcome{Convicted, Cleared, Void, Dismissed, Planted}},
 		{"statistical, without a record", openWorld(), []Outcome{Convicted, Cleared, Unproven, Void, Dismissed, Planted}},
 	} {

@@ -26,8 +26,11 @@ type Params struct {
 	AccusedBps      uint32 // of a lost bond, to the accused for its trouble
 	// What each state lasts at most, in seconds.
 	DrawFor, SealFor, CommitFor, OpenFor, RevealFor, MoveFor, UnmaskFor int64
-	Exact, Statistical                                                  []Stage
-	Positions                                                           int // steps drawn of an answer
+	// DisputeFor is how long after its end an answer may be disputed, KeepFor how
+	// long a closed case is remembered, in seconds.
+	DisputeFor, KeepFor int64
+	Exact, Statistical  []Stage
+	Positions           int // steps drawn of an answer
 	// LeastToSlash is the least committee whose scores convict.
 	LeastToSlash int
 }
@@ -52,6 +55,7 @@ func Default() Params {
 	return Params{
 		DisputeBond: 5_000_000, BaseFee: 20_000, FeeBps: 20_000, MaxFee: 1_000_000, AccusedBps: 5_000,
 		DrawFor: hour, SealFor: 6 * hour, CommitFor: 12 * hour, OpenFor: day, RevealFor: 6 * hour, MoveFor: 6 * hour, UnmaskFor: 10 * minute,
+		DisputeFor: 3 * day, KeepFor: 30 * day,
 		Exact:       []Stage{{Size: 1}, {Size: 3}, {Size: 7}},
 		Statistical: []Stage{{3, whole}, {21, 7_500}, {61, 6_000}},
 		Positions:   32, LeastToSlash: leastToSlash,
@@ -65,11 +69,14 @@ func (p Params) Validate() error {
 		seconds int64
 	}{
 		{"draw", p.DrawFor}, {"seal", p.SealFor}, {"commit", p.CommitFor}, {"open", p.OpenFor},
-		{"reveal", p.RevealFor}, {"move", p.MoveFor}, {"unmask", p.UnmaskFor},
+		{"reveal", p.RevealFor}, {"move", p.MoveFor}, {"unmask", p.UnmaskFor}, {"dispute", p.DisputeFor}, {"keep", p.KeepFor},
 	} {
 		if f.seconds < 1 || f.seconds > maxSeconds {
 			return fmt.Errorf("%w: %s_seconds is %d, must be 1 to %d", ErrParams, f.name, f.seconds, maxSeconds)
 		}
+	}
+	if p.KeepFor < p.DisputeFor { // a case that is forgotten could be opened again
+		return fmt.Errorf("%w: keep_seconds is %d, must be at least dispute_seconds, %d", ErrParams, p.KeepFor, p.DisputeFor)
 	}
 	if p.LeastToSlash < leastToSlash {
 		return fmt.Errorf("%w: a committee of %d convicts by scores; at least %d", ErrParams, p.LeastToSlash, leastToSlash)

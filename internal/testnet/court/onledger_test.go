@@ -142,7 +142,7 @@ const sellerBond = 500_000_000
 
 // newNetwork begins a ledger with five providers, two of whom cheat, and
 // auditors, who are returned.
-func newNetwork(t *testing.T, seed uint64, auditors int) (*network, []*auditor.Auditor) {
+func newNetwork(t *testing.T, seed uint64, auditors int, changes ...func(*app.GenesisConfig)) (*network, []*auditor.Auditor) {
 	bard, twin := weights(t)
 	n := &network{t: t, accounts: map[string]ledgertest.Account{}}
 	var accounts []ledgertest.Account
@@ -166,7 +166,12 @@ func newNetwork(t *testing.T, seed uint64, auditors int) (*network, []*auditor.A
 	}
 	p := audit.DefaultParams()
 	p.MinBond, p.Positions, p.EpochSeconds, p.AuditsPerEpoch = 1_000_000, 6, 7200, 2
-	n.Ledger = ledgertest.New(t, accounts, func(c *app.GenesisConfig) { c.Audit = &p })
+	n.Ledger = ledgertest.New(t, accounts, func(c *app.GenesisConfig) {
+		c.Audit = &p
+		for _, change := range changes {
+			change(c)
+		}
+	})
 	version := ledgertest.Version(owner, "bard")
 	version.WeightsRoot = bard.Rows.Root().String()
 	n.Must(owner, version)

@@ -16,6 +16,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
+	curationv1 "github.com/koinon/koinon/api/koinon/curation/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -65,7 +66,7 @@ func params() auditv1.Params {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	p := params()
-	w := world{ledgertest.New(t, append([]ledgertest.Account{alice, carol, peter, olga}, auditors...), func(c *app.GenesisConfig) {
+	w := world{ledgertest.New(t, slices.Concat([]ledgertest.Account{alice, carol, peter, olga}, auditors, crowd), func(c *app.GenesisConfig) {
 		c.Audit = &p
 		c.Provider.ExposurePerKoin = 1_000_000
 	}), t}
@@ -169,9 +170,18 @@ func (w world) provider() providerv1.Provider {
 	return p
 }
 
+// crowd are more auditors, for a committee of 21 after one of 3.
+var crowd = func() (list []ledgertest.Account) {
+	for i := range 21 {
+		list = append(list, ledgertest.NewAccount(fmt.Sprintf("crowd-%d", i)))
+	}
+	return list
+}()
+
 // named finds an auditor by its address.
 func named(address string) ledgertest.Account {
-	return auditors[slices.IndexFunc(auditors, func(a ledgertest.Account) bool { return a.Address == address })]
+	all := slices.Concat(auditors, crowd)
+	return all[slices.IndexFunc(all, func(a ledgertest.Account) bool { return a.Address == address })]
 }
 
 var salt = receipt.Sum([]byte("salt"))
@@ -336,13 +346,13 @@ func (w world) earn(amount uint64) receipt.Digest {
 	return s.ID()
 }
 
-// Pay for a grant about which there is a case waits for it, and is paid after an
-// acquittal.
+// A provider's pay waits while there is a case about it, whatever grant it is for,
+// and is paid after an acquittal.
 func TestPayWaitsForTheCase(t *testing.T) {
 	w := newWorld(t)
-	grant := w.earn(1_000)
+	w.earn(1_000)
 	before := w.Balance(peter.Address, "ucredit")
-	c := w.open(w.answer(receipt.Exact, func(r *receipt.Receipt) { r.Grant = grant }))
+	c := w.open(w.answer(receipt.Exact, nil)) // of another grant
 	commitment := court.Commitment(c.Id, 0, c.Seats[0].Auditor, rerun(c), salt)
 	w.Must(named(c.Seats[0].Auditor), &auditv1.MsgCommit{Auditor: c.Seats[0].Auditor, CaseId: c.Id, Commitment: commitment[:]})
 	w.Block(50 * time.Second)
@@ -415,6 +425,70 @@ func TestStatisticalCases(t *testing.T) {
 	if got := w.get(c.Id); got.Outcome != auditv1.Outcome_OUTCOME_VOID || w.provider().Bond != bond {
 		t.Errorf("%v, bond %d", got.Outcome, w.provider().Bond)
 	}
+}
+
+// Suspicion of three brings twenty-one, and what they find convicts: bond, signals
+// on the provider, and all that it has not been paid.
+func TestTwentyOneConvictByScores(t *testing.T) {
+	w := newWorld(t)
+	for _, a := range crowd {
+		w.Must(a, &auditv1.MsgRegisterAuditor{Auditor: a.Address, Bond: bond, AgeRecipient: "age1" + a.Name, VrfKey: a.Public()})
+	}
+	w.Govern(&auditv1.MsgSetProfile{Authority: w.Authority(), Profile: auditv1.Profile{
+		ModelDigest: ledgertest.Digest("statistical"), Mean: 1_000, Bet: 999_000_000, Tolerance: 20, Slashable: true}})
+	w.Must(olga, &curationv1.MsgSignal{Curator: olga.Address, Listing: "provider/" + peter.Address, Amount: 50_000_000})
+	w.earn(1_000)
+	victim, finder := w.Balance(alice.Address, "ukoin"), w.Balance(carol.Address, "ukoin")
+	high := func(int) court.Vote { return court.Vote{Scores: []uint32{9_000, 9_000, 9_000, 9_000}} }
+	c := w.open(w.answer(receipt.Statistical, nil))
+	w.vote(c, high)
+	if got := w.get(c.Id); got.Stage != 1 || !w.record(peter.Address).Record.Withheld {
+		t.Fatalf("%v at stage %d", got.State, got.Stage)
+	}
+	w.Block(time.Second)
+	w.Must(carol, &auditv1.MsgSeal{Accuser: carol.Address, CaseId: c.Id, Ciphertext: []byte("to the committee")})
+	if c = w.get(c.Id); len(c.Seats) != 21 {
+		t.Fatalf("%d seats", len(c.Seats))
+	}
+	w.vote(c, high)
+	w.Block(20 * time.Second)
+	if got := w.get(c.Id); got.Outcome != auditv1.Outcome_OUTCOME_CONVICTED || got.State != auditv1.CaseState_CASE_STATE_CLOSED {
+		t.Fatalf("%v, %v", got.Outcome, got.State)
+	}
+	r, err := auditv1.NewQueryClient(w.Conn()).Convictions(context.Background(), &auditv1.QueryConvictionsRequest{Convict: peter.Address})
+	if err != nil || len(r.Convictions) != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	v := r.Convictions[0]
+	if v.Fine != bond*3/10 || v.Forfeited != 700 || v.Signals == 0 {
+		t.Errorf("%+v", v)
+	}
+	lost := v.Fine + v.Signals
+	if a, b := w.Balance(alice.Address, "ukoin")-victim, w.Balance(carol.Address, "ukoin")-finder; a != lost*3/10 || b != lost*2/10 {
+		t.Errorf("of %d ukoin the victim got %d, the finder %d", lost, a, b)
+	}
+}
+
+// A closed case is forgotten after its time; what it decided is not, and it cannot
+// be opened again: the answer is too old then to be disputed.
+func TestClosedCasesAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	r := w.answer(receipt.Exact, nil)
+	c := w.open(r)
+	w.vote(c, func(int) court.Vote { return rerun(c) })
+	w.Block(20 * time.Second)
+	w.Block(time.Duration(params().KeepSeconds-60) * time.Second)
+	if got := w.get(c.Id); got.State != auditv1.CaseState_CASE_STATE_CLOSED {
+		t.Fatalf("%v", got.State)
+	}
+	w.Block(2 * minute * time.Second)
+	if list := w.cases(); len(list) != 0 {
+		t.Errorf("%d cases are remembered", len(list))
+	}
+	if rec := w.record(peter.Address).Record; rec.Clean != 1 || rec.Outcomes[court.Cleared] != 1 {
+		t.Errorf("%+v", rec)
+	}
+	refuse(t, "forgotten", w.Send(carol, w.dispute(r)), court.ErrFiling)
 }
 
 // A planted case convicts nobody but who passed it.
@@ -556,4 +630,19 @@ func TestMysteryAudits(t *testing.T) {
 		t.Errorf("%+v", rec)
 	}
 	refuse(t, "twice", w.Send(ada, report(ada, nil)), audit.ErrReported)
+
+	// Who was drawn and has reported escalates, without a bond; nobody else does.
+	escalate := func(a ledgertest.Account) *auditv1.MsgOpenDispute {
+		return &auditv1.MsgOpenDispute{Accuser: a.Address, Receipt: answer.Encode(), Escalates: true}
+	}
+	refuse(t, "not drawn", w.Send(auditors[1], escalate(auditors[1])), audit.ErrNotDrawn)
+	before = w.Balance(ada.Address, "ucredit")
+	w.Must(ada, escalate(ada))
+	if c := w.get(0); c.Bond != 0 || c.Accuser != ada.Address || w.Balance(ada.Address, "ucredit") != before {
+		t.Errorf("%+v", c)
+	}
+	w.Block(time.Second)
+	if c := w.get(0); len(c.Seats) != 1 || c.Fees == 0 {
+		t.Errorf("%+v", c)
+	}
 }

@@ -162,18 +162,70 @@ func (k *Keeper) settle(ctx context.Context, h *hearing, e court.Effects) error 
 			record.Clean /= 2
 		}
 	}
+	record.Outcomes = counted(record.Outcomes, h.Outcome)
 	r, err := decode(h.stored.Receipt)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(k.records.Set(ctx, h.Provider, record), k.sealed.Remove(ctx, h.ID), k.earnings.Dispute(ctx, r.Grant.Hex(), h.ID, false))
+	err = errors.Join(k.records.Set(ctx, h.Provider, record), k.sealed.Remove(ctx, h.ID), k.earnings.Dispute(ctx, h.Provider, h.ID, false))
 	if err != nil {
 		return err
+	}
+	if h.Outcome == court.Convicted || h.Outcome == court.Cleared {
+		if err := k.challenges.Judged(ctx, r, h.Outcome == court.Cleared); err != nil {
+			return err
+		}
 	}
 	if err := k.withhold(ctx, h.Provider, evidenceOf(record.Watch).Reaches(eprocess.Withhold)); err != nil {
 		return err
 	}
 	return emit(ctx, &auditv1.EventCaseClosed{CaseId: h.ID, Provider: h.Provider, Outcome: h.stored.Outcome})
+}
+
+// counted is how often each outcome was, with one more.
+func counted(outcomes []uint64, o court.Outcome) []uint64 {
+	for len(outcomes) <= int(o) {
+		outcomes = append(outcomes, 0)
+	}
+	outcomes[o]++
+	return outcomes
+}
+
+// forget removes closed cases whose time is over, some in each block. What they
+// decided stays in the record of the accused, and in convictions.
+func (k *Keeper) forget(ctx context.Context) error {
+	const some = 100
+	var old []dueKey
+	until := new(collections.Range[dueKey]).EndExclusive(collections.Join(blockTime(ctx)+1, uint64(0)))
+	err := k.closed.Walk(ctx, until, func(key dueKey) (bool, error) {
+		old = append(old, key)
+		return len(old) == some, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range old {
+		c, err := k.cases.Get(ctx, key.K2())
+		if err != nil {
+			return err
+		}
+		r, err := decode(c.Receipt)
+		if err != nil {
+			return err
+		}
+		hash := r.Hash()
+		last, err := k.byReceipt.Get(ctx, hash[:])
+		if err == nil && last == c.Id { // a later case about the receipt may be open
+			err = k.byReceipt.Remove(ctx, hash[:])
+		}
+		if errors.Is(err, collections.ErrNotFound) {
+			err = nil
+		}
+		if err := errors.Join(err, k.closed.Remove(ctx, key), k.cases.Remove(ctx, c.Id)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withhold keeps a provider's pay from maturing, or lets it.
@@ -209,7 +261,7 @@ func (k *Keeper) store(ctx context.Context, before, after auditv1.Case) error {
 // index adds an open case to the indexes, or takes it out.
 func (k *Keeper) index(ctx context.Context, c auditv1.Case, open bool) error {
 	if c.State == auditv1.CaseState_CASE_STATE_CLOSED {
-		return nil
+		return k.closed.Set(ctx, collections.Join(c.Deadline, c.Id)) // until it is forgotten
 	}
 	change := func(set func() error, remove func() error) error {
 		if open {

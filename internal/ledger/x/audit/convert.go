@@ -34,6 +34,7 @@ func courtParams(p auditv1.Params) court.Params {
 		DisputeBond: p.DisputeBond, BaseFee: p.BaseFee, MaxFee: p.MaxFee, FeeBps: p.FeeBps, AccusedBps: p.AccusedBps,
 		DrawFor: p.DrawSeconds, SealFor: p.SealSeconds, CommitFor: p.CommitSeconds, OpenFor: p.OpenSeconds,
 		RevealFor: p.RevealSeconds, MoveFor: p.MoveSeconds, UnmaskFor: p.UnmaskSeconds,
+		DisputeFor: p.DisputeSeconds, KeepFor: p.KeepSeconds,
 		Exact: stagesOf(p.Exact), Statistical: stagesOf(p.Statistical), Positions: int(p.Positions),
 		LeastToSlash: court.Default().LeastToSlash,
 	}
@@ -156,6 +157,7 @@ func filingOf(r receipt.Receipt, accuser string, claimed receipt.Digest) court.F
 	return court.Filing{
 		Receipt: r.Hash(), Root: r.Commitment, Steps: r.CompletionTokens, First: uint64(r.Sampling.Resumed), Cost: r.Cost,
 		Provider: r.Provider, Accuser: accuser, Payer: r.Payer, Exact: r.Class == receipt.Exact, Claimed: claimed,
+		Answered: r.Finished / 1000,
 	}
 }
 

@@ -83,7 +83,7 @@ func (k *Keeper) punishProvider(ctx context.Context, p penalty.Params, before pe
 			return before, err
 		}
 	}
-	if v.Signals, err = k.signals.Slash(ctx, v.Convict, s.Bps); err != nil {
+	if v.Signals, err = k.signals.Slash(ctx, v.Convict, s.Bps, ModuleName); err != nil {
 		return before, err
 	}
 	if penalty.Offence(v.Offence).Fraud() {
@@ -134,10 +134,11 @@ func (k *Keeper) punishAuditor(ctx context.Context, p penalty.Params, before pen
 	return after, k.auditors.Set(ctx, a.Address, a)
 }
 
-// share divides what a convict lost: KOIN that nobody gets is burnt; credit that
-// nobody gets stays in the fund, as somebody backs it.
+// share divides what a convict lost, and those who had signalled on it: KOIN that
+// nobody gets is burnt; credit that nobody gets stays in the fund, as somebody
+// backs it.
 func (k *Keeper) share(ctx context.Context, p penalty.Params, c penalty.Conviction, v auditv1.Conviction) error {
-	fine, forfeited := penalty.Divide(p, c, v.Fine), penalty.Divide(p, c, v.Forfeited)
+	fine, forfeited := penalty.Divide(p, c, v.Fine+v.Signals), penalty.Divide(p, c, v.Forfeited) // the sum fits, as all KOIN does
 	err := errors.Join(
 		k.pay(ctx, c.Victim, bondDenom, fine.Victim), k.pay(ctx, c.Finder, bondDenom, fine.Finder),
 		k.pay(ctx, c.Victim, creditDenom, forfeited.Victim), k.pay(ctx, c.Finder, creditDenom, forfeited.Finder))

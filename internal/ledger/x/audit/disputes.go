@@ -78,6 +78,20 @@ func (m messages) OpenDispute(ctx context.Context, msg *auditv1.MsgOpenDispute) 
 	if err := m.playable(ctx, r); err != nil {
 		return nil, err
 	}
+	if msg.Escalates {
+		if err := m.bought(ctx, msg.Accuser, r); err != nil {
+			return nil, err
+		}
+	}
+	f := filingOf(r, msg.Accuser, claimed)
+	f.Escalated = msg.Escalates
+	disputed, err := m.challenges.Disputed(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if f.Answered = max(1, f.Answered); disputed {
+		f.Answered = 0 // a statement has no times
+	}
 	b, _, err := m.bench(ctx, msg.Receipt, r.Provider)
 	if err != nil {
 		return nil, err
@@ -86,21 +100,42 @@ func (m messages) OpenDispute(ctx context.Context, msg *auditv1.MsgOpenDispute) 
 	if err != nil {
 		return nil, err
 	}
-	c, err := court.Open(b, id, filingOf(r, msg.Accuser, claimed))
+	c, err := court.Open(b, id, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.bank.SendCoinsFromAccountToModule(ctx, from, ModuleName, coins(creditDenom, c.Bond)); err != nil {
-		return nil, err
+	if c.Bond > 0 {
+		if err := m.bank.SendCoinsFromAccountToModule(ctx, from, ModuleName, coins(creditDenom, c.Bond)); err != nil {
+			return nil, err
+		}
 	}
 	s := auditv1.Case{Id: id, Receipt: msg.Receipt, Provider: r.Provider, Accuser: msg.Accuser, Payer: r.Payer, Exact: c.Exact, ClaimedRoot: msg.ClaimedRoot}
 	update(&s, c)
 	hash := r.Hash()
-	if err := errors.Join(m.store(ctx, auditv1.Case{}, s), m.byReceipt.Set(ctx, hash[:], id), m.earnings.Dispute(ctx, r.Grant.Hex(), id, true)); err != nil {
+	if err := errors.Join(m.store(ctx, auditv1.Case{}, s), m.byReceipt.Set(ctx, hash[:], id), m.earnings.Dispute(ctx, r.Provider, id, true)); err != nil {
 		return nil, err
 	}
 	return &auditv1.MsgOpenDisputeResponse{CaseId: id}, emit(ctx,
 		&auditv1.EventCaseOpened{CaseId: id, Provider: r.Provider, Accuser: msg.Accuser, Receipt: hash.Hex(), Exact: c.Exact})
+}
+
+// bought refuses whoever was not drawn to audit an answer, or has not reported it.
+func (k *Keeper) bought(ctx context.Context, auditor string, r receipt.Receipt) error {
+	epoch, err := k.epoch.Get(ctx)
+	if err != nil {
+		return err
+	}
+	hash := r.Hash()
+	for _, e := range []uint64{epoch.Number, epoch.Number - 1} {
+		report, err := k.reports.Get(ctx, collections.Join(e, auditor+"/"+r.Provider))
+		if err == nil && bytes.Equal(report.ReceiptHash, hash[:]) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, collections.ErrNotFound) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: only an auditor that was drawn for it and has reported it escalates an answer", ErrNotDrawn)
 }
 
 // undisputed refuses a receipt about which there is a case that was not void.

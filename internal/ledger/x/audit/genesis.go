@@ -25,6 +25,7 @@ func DefaultParams() auditv1.Params {
 		DisputeBond: c.DisputeBond, BaseFee: c.BaseFee, FeeBps: c.FeeBps, MaxFee: c.MaxFee, AccusedBps: c.AccusedBps,
 		DrawSeconds: c.DrawFor, SealSeconds: c.SealFor, CommitSeconds: c.CommitFor, OpenSeconds: c.OpenFor,
 		RevealSeconds: c.RevealFor, MoveSeconds: c.MoveFor, UnmaskSeconds: c.UnmaskFor,
+		DisputeSeconds: c.DisputeFor, KeepSeconds: c.KeepFor,
 		Exact: storedStages(c.Exact), Statistical: storedStages(c.Statistical), Positions: uint32(c.Positions),
 		MaxSealedBytes: 64 << 10, VictimBps: rules.VictimBps, FinderBps: rules.FinderBps,
 		EpochSeconds: day, AuditsPerEpoch: 20, EpochBudgetBps: 500, HalfClean: 10, LeastRate: court.Million / 50,

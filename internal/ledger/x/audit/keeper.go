@@ -73,13 +73,24 @@ type Earnings interface {
 	Forfeit(ctx context.Context, provider string) (ucredit uint64, err error)
 	// Withhold keeps them from maturing, or lets them.
 	Withhold(ctx context.Context, provider string, withheld bool) error
-	// Dispute keeps those of one grant from maturing while a case is open.
-	Dispute(ctx context.Context, grant string, id uint64, open bool) error
+	// Dispute keeps them from maturing while a case is open.
+	Dispute(ctx context.Context, provider string, id uint64, open bool) error
 }
 
 // Signals are what curators staked on providers.
 type Signals interface {
-	Slash(ctx context.Context, provider string, bps uint32) (ukoin uint64, err error)
+	// Slash moves a part of them into a module's account.
+	Slash(ctx context.Context, provider string, bps uint32, module string) (ukoin uint64, err error)
+}
+
+// Challenges are those of an epoch, whose answers are disputed by their statements.
+type Challenges interface {
+	// Disputed says whether a receipt is a provider's statement to a challenge in
+	// which answers differ, and which the court may judge now.
+	Disputed(ctx context.Context, statement receipt.Receipt) (bool, error)
+	// Judged takes the court's judgement of a statement, if the challenge still
+	// waits for it.
+	Judged(ctx context.Context, statement receipt.Receipt, right bool) error
 }
 
 type (
@@ -100,6 +111,8 @@ type Keeper struct {
 	providers Providers
 	earnings  Earnings
 	signals   Signals
+	// challenges are there once [Keeper.Hear] has said which.
+	challenges Challenges
 
 	schema     collections.Schema
 	params     collections.Item[auditv1.Params]
@@ -110,6 +123,7 @@ type Keeper struct {
 	nextCase   collections.Sequence
 	held       collections.Item[uint64]        // ucredit, by all open cases
 	due        collections.KeySet[dueKey]      // open cases by deadline
+	closed     collections.KeySet[dueKey]      // closed cases by when they are forgotten
 	drawing    collections.KeySet[uint64]      // cases that wait for randomness
 	parties    collections.KeySet[partyKey]    // open cases by accuser, accused, auditor
 	sealed     collections.Map[uint64, []byte] // of open cases
@@ -153,6 +167,7 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		plants:     collections.NewMap(b, prefix(16), "plants", collections.BytesKey, codec.CollValue[auditv1.Plant](cdc)),
 		epoch:      collections.NewItem(b, prefix(17), "epoch", codec.CollValue[auditv1.Epoch](cdc)),
 		reports:    collections.NewMap(b, prefix(18), "reports", collections.PairKeyCodec(collections.Uint64Key, collections.StringKey), codec.CollValue[auditv1.Report](cdc)),
+		closed:     collections.NewKeySet(b, prefix(20), "closed", collections.PairKeyCodec(collections.Int64Key, collections.Uint64Key)),
 		reported:   collections.NewKeySet(b, prefix(19), "reported_receipts", collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)),
 	}
 	var err error
@@ -161,6 +176,10 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 	}
 	return k
 }
+
+// Hear has the court judge answers to epoch challenges, too, whose module needs
+// this one.
+func (k *Keeper) Hear(c Challenges) { k.challenges = c }
 
 // Fund is what the audit fund has, in ucredit: all credit that no case holds.
 func (k *Keeper) Fund(ctx context.Context) (uint64, error) {

@@ -106,10 +106,10 @@ func (m AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.RawM
 }
 
 // EndBlock pays bonds that have come due, draws committees, moves on the cases
-// whose deadline is over, and begins epochs of mystery audits.
+// whose deadline is over, begins epochs of mystery audits, and forgets old cases.
 func (m AppModule) EndBlock(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		m.keeper.payUnbondings, m.keeper.draw, m.keeper.expire, m.keeper.turn, m.keeper.prune,
+		m.keeper.payUnbondings, m.keeper.draw, m.keeper.expire, m.keeper.turn, m.keeper.prune, m.keeper.forget,
 	} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("%s: %w", ModuleName, err)

@@ -149,7 +149,7 @@ func (m messages) Report(ctx context.Context, msg *auditv1.MsgReport) (*auditv1.
 		return nil, fmt.Errorf("%w: %d ucredit are left, this costs %d", ErrBudget, epoch.Budget, pay)
 	}
 	epoch.Budget -= pay
-	if msg.Agrees {
+	if msg.Agrees && r.Class == receipt.Exact { // of the other class a committee judges
 		if err := m.rateBefore(ctx, &record); err != nil {
 			return nil, err
 		}

@@ -132,6 +132,18 @@ func (m *market) answer(c challengev1.Challenge, p ledgertest.Account, answer re
 		Epoch: c.Epoch, ModelDigest: c.ModelDigest, Digest: answer[:], Salt: salt[:], Tokens: tokens, Signature: r.Signature}}}
 }
 
+// statement is what a provider has signed with its answer.
+func (m *market) statement(c challengev1.Challenge, p ledgertest.Account) receipt.Receipt {
+	m.Helper()
+	_, participants := m.state()
+	i := slices.IndexFunc(participants, func(q challengev1.Participant) bool { return q.Provider == p.Address })
+	r, err := receipt.Decode(participants[i].Receipt)
+	if err != nil {
+		m.Fatal(err)
+	}
+	return r
+}
+
 // outcomes are those of the newest challenge, by provider's name.
 func (m *market) outcomes() map[string]challengev1.Outcome {
 	_, participants := m.state()
@@ -206,14 +218,25 @@ func TestEpoch(t *testing.T) {
 			t.Errorf("%s is %s with %d ukoin, %v", name, p.Status, p.Bond, err)
 		}
 	}
-	if err := m.App.Challenge.Decide(ctx, c.Epoch, c.ModelDigest, m.byName("liar").Address, false); err != nil {
-		t.Error(err)
-	}
-	if err := m.App.Challenge.Decide(ctx, c.Epoch, c.ModelDigest, m.byName("liar").Address, false); !errors.Is(err, rules.ErrTwice) {
-		t.Errorf("a second judgement: %v", err)
-	}
-	if err := m.App.Challenge.Decide(ctx, c.Epoch, c.ModelDigest, m.byName("silent").Address, true); !errors.Is(err, rules.ErrTwice) {
-		t.Errorf("a judgement of one who did not answer: %v", err)
+	// The court judges once, by the statement; a receipt of another is none.
+	said := m.statement(c, m.byName("liar"))
+	other := said
+	other.Provider = m.byName("alice").Address
+	for _, judged := range []struct {
+		of    receipt.Receipt
+		right bool
+		want  challengev1.Outcome
+	}{
+		{other, false, challengev1.Outcome_OUTCOME_DIFFERED},
+		{said, false, challengev1.Outcome_OUTCOME_CONVICTED},
+		{said, true, challengev1.Outcome_OUTCOME_CONVICTED},
+	} {
+		if err := m.App.Challenge.Judged(ctx, judged.of, judged.right); err != nil {
+			t.Error(err)
+		}
+		if got := m.outcomes()["liar"]; got != judged.want {
+			t.Errorf("judged, the liar's outcome is %s, not %s", got, judged.want)
+		}
 	}
 	for range 30 { // the court's time passes
 		m.Block(time.Second)

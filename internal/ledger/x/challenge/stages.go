@@ -194,17 +194,3 @@ func (k *Keeper) excused(ctx context.Context, params challengev1.Params, c chall
 	}
 	return true, k.excuses.Set(ctx, address, c.Epoch)
 }
-
-// Decide takes the court's judgement of a provider's answer in a disputed
-// challenge. Whoever is found wrong is for the court to punish.
-func (k *Keeper) Decide(ctx context.Context, epoch int64, model, provider string, right bool) error {
-	c, q, err := k.load(ctx, epoch, model, provider)
-	if err != nil {
-		return err
-	}
-	judged, err := stateOf(c).Decide(participantOf(q), right)
-	if err != nil {
-		return err
-	}
-	return errors.Join(k.storeParticipant(ctx, c, decided(q, judged)), k.tell(ctx, c, judged))
-}

@@ -163,7 +163,7 @@ func TestConvictionSlashesCurators(t *testing.T) {
 	}
 	w.Must(cora, &curationv1.MsgLeave{Curator: cora.Address, Listing: sellers, Amount: 99 * koin})
 	before := w.Balance(cora.Address, "ukoin")
-	taken, err := w.App.Curation.Slash(w.Context(), peter.Address, 5000)
+	taken, err := w.App.Curation.Slash(w.Context(), peter.Address, 5000, "audit")
 	if err != nil || taken != 99*koin {
 		t.Fatalf("%d taken, %v", taken, err)
 	}

@@ -55,9 +55,9 @@ func (k *Keeper) Spent(ctx context.Context, payer string, listings []string, ucr
 }
 
 // Slash takes a part, in basis points, of all that is staked on a provider, and
-// returns what it took, in ukoin; it is the treasury's. It is for the module
-// that convicts providers of fraud: who vouched for one loses with it.
-func (k *Keeper) Slash(ctx context.Context, provider string, bps uint32) (uint64, error) {
+// returns what it took, in ukoin, and gave to a module's account. It is for the
+// module that convicts providers of fraud: who vouched for one loses with it.
+func (k *Keeper) Slash(ctx context.Context, provider string, bps uint32, module string) (uint64, error) {
 	id := kindProvider + "/" + provider
 	l, err := k.listing(ctx, id)
 	if err != nil || l.Staked == 0 {
@@ -67,8 +67,10 @@ func (k *Keeper) Slash(ctx context.Context, provider string, bps uint32) (uint64
 	if err := k.setListing(ctx, id, l); err != nil {
 		return 0, err
 	}
-	if err := k.toTreasury(ctx, stakeDenom, taken); err != nil {
-		return 0, err
+	if taken > 0 {
+		if err := k.bank.SendCoinsFromModuleToModule(ctx, ModuleName, module, coins(stakeDenom, taken)); err != nil {
+			return 0, err
+		}
 	}
 	return taken, emit(ctx, &curationv1.EventSlashed{Listing: id, Amount: taken, Staked: l.Staked})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"strings"
 
 	"cosmossdk.io/collections"
 
@@ -26,25 +25,24 @@ func (k *Keeper) Withhold(ctx context.Context, provider string, withheld bool) e
 	return k.withheld.Remove(ctx, provider)
 }
 
-// Dispute keeps a provider's pay for one grant from maturing while a case about
-// one of its receipts is open.
-func (k *Keeper) Dispute(ctx context.Context, grant string, id uint64, open bool) error {
-	key := collections.Join(grant, id)
+// Dispute keeps a provider's pay from maturing while a case about one of its
+// receipts is open: all of it would be forfeit.
+func (k *Keeper) Dispute(ctx context.Context, provider string, id uint64, open bool) error {
+	key := collections.Join(provider, id)
 	if open {
 		return k.disputed.Set(ctx, key)
 	}
 	return k.disputed.Remove(ctx, key)
 }
 
-// waits says whether a provider's pay may not mature now: it is withheld, or what
-// it is for is disputed.
+// waits says whether a provider's pay may not mature now: it is withheld, or the
+// court hears a case about it.
 func (k *Keeper) waits(ctx context.Context, p escrowv1.Payout) (bool, error) {
 	wait, err := k.withheld.Has(ctx, p.Provider)
 	if err != nil || wait {
 		return wait, err
 	}
-	grant, _, _ := strings.Cut(p.Source, "/")
-	err = k.disputed.Walk(ctx, collections.NewPrefixedPairRange[string, uint64](grant), func(collections.Pair[string, uint64]) (bool, error) {
+	err = k.disputed.Walk(ctx, collections.NewPrefixedPairRange[string, uint64](p.Provider), func(collections.Pair[string, uint64]) (bool, error) {
 		wait = true
 		return true, nil
 	})

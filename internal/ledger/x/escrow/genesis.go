@@ -64,7 +64,7 @@ func (k *Keeper) initGenesis(ctx context.Context, state escrowv1.GenesisState) e
 		}
 	}
 	for _, d := range state.Disputed {
-		if err := k.Dispute(ctx, d.Grant, d.CaseId, true); err != nil {
+		if err := k.Dispute(ctx, d.Provider, d.CaseId, true); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (k *Keeper) exportGenesis(ctx context.Context) (*escrowv1.GenesisState, err
 			return false, nil
 		}),
 		k.disputed.Walk(ctx, nil, func(key collections.Pair[string, uint64]) (bool, error) {
-			s.Disputed = append(s.Disputed, escrowv1.Disputed{Grant: key.K1(), CaseId: key.K2()})
+			s.Disputed = append(s.Disputed, escrowv1.Disputed{Provider: key.K1(), CaseId: key.K2()})
 			return false, nil
 		}))
 }

@@ -116,7 +116,7 @@ type Keeper struct {
 	nextCashOut collections.Sequence
 
 	withheld  collections.KeySet[string]                           // providers whose pay does not mature
-	disputed  collections.KeySet[collections.Pair[string, uint64]] // grants, with the cases that their pay waits for
+	disputed  collections.KeySet[collections.Pair[string, uint64]] // providers, with the cases that their pay waits for
 	exposures collections.Map[string, uint64]                      // ucredit in active grants, by provider
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
 	"github.com/koinon/koinon/internal/inference"

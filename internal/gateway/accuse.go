@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -64,8 +63,9 @@ func (g *Gateway) accuseNow(ctx context.Context) error {
 
 // evidence is what a false receipt convicts its provider by; false if by nothing.
 func (g *Gateway) evidence(ctx context.Context, stored store.Receipt) (Evidence, bool, error) {
-	var e Evidence
-	if json.Unmarshal(stored.Body, &e.Receipt) != nil || e.Receipt.VerifySignature() != nil {
+	r, err := receipt.Decode(stored.Body)
+	e := Evidence{Receipt: r}
+	if err != nil || r.VerifySignature() != nil {
 		return e, false, nil // garbage, or not what its provider signed
 	}
 	if e.Counts = stored.Counts; e.Counts != nil {
@@ -73,8 +73,8 @@ func (g *Gateway) evidence(ctx context.Context, stored store.Receipt) (Evidence,
 	}
 	others, err := g.store.Neighbours(ctx, stored.Grant, stored.Sequence)
 	for _, o := range others {
-		var other receipt.Receipt
-		if json.Unmarshal(o.Body, &other) == nil && receipt.Equivocates(other, e.Receipt) == nil {
+		other, bad := receipt.Decode(o.Body)
+		if bad == nil && receipt.Equivocates(other, r) == nil {
 			e.Other = &other
 			return e, true, err
 		}

@@ -1,0 +1,81 @@
+package indexer
+
+import (
+	"context"
+	"database/sql"
+)
+
+// DayRow is what was paid on a day, by model or by role.
+type DayRow struct {
+	Day    int64  `json:"day"` // Unix seconds of its beginning, UTC
+	Of     string `json:"of"`
+	Amount uint64 `json:"amount"` // ucredit
+}
+
+func scanDay(r *sql.Rows, d *DayRow) error { return r.Scan(&d.Day, &d.Of, &d.Amount) }
+
+// FeesByModel is what was redeemed for each model version a day, since a time.
+func (x *Index) FeesByModel(ctx context.Context, since int64) ([]DayRow, error) {
+	return list(ctx, x, scanDay, `SELECT payments.at / 86400 * 86400, COALESCE(v.name || '@' || v.version, model), SUM(amount) FROM payments
+		LEFT JOIN versions v ON v.digest = model WHERE payments.at >= ? GROUP BY 1, 2 ORDER BY 1, 2`, since)
+}
+
+// PaidByRole is what each role was paid a day, since a time, of a model version
+// or of all for an empty one.
+func (x *Index) PaidByRole(ctx context.Context, model string, since int64) ([]DayRow, error) {
+	return list(ctx, x, scanDay, `SELECT at / 86400 * 86400, role, SUM(amount) FROM payments
+		WHERE at >= ? AND ? IN ('', model) GROUP BY 1, 2 ORDER BY 1, 2`, since, model)
+}
+
+// IssuerRow is who mints credit, in ucredit.
+type IssuerRow struct {
+	Address     string `json:"address"`
+	Name        string `json:"name,omitempty"`
+	Backing     string `json:"backing,omitempty"`
+	Cap         uint64 `json:"cap,omitempty"`
+	Outstanding uint64 `json:"outstanding"`
+}
+
+// Issuers lists who mints credit, the largest first.
+func (x *Index) Issuers(ctx context.Context) ([]IssuerRow, error) {
+	return list(ctx, x, func(r *sql.Rows, i *IssuerRow) error {
+		return r.Scan(&i.Address, &i.Name, &i.Backing, &i.Cap, &i.Outstanding)
+	},
+		`SELECT address, name, backing, cap, outstanding FROM issuers ORDER BY outstanding DESC, address`)
+}
+
+// Totals are the figures by which a network is judged.
+type Totals struct {
+	Height    int64 `json:"height"`
+	At        int64 `json:"at"` // of that block, Unix seconds
+	Txs       int64 `json:"txs"`
+	Providers int   `json:"providers"` // active
+	Versions  int   `json:"versions"`
+	// Paid and the next two are since the time asked for, in ucredit.
+	Paid      uint64 `json:"paid"`
+	Royalties uint64 `json:"royalties"` // of it, to owners
+	Buyers    int    `json:"buyers"`    // who paid
+	Sellers   int    `json:"sellers"`   // who were paid
+	Bonded    uint64 `json:"bonded"`    // ukoin, of providers
+	Slashed   uint64 `json:"slashed"`   // ukoin, of providers, ever
+	// Locked is what backs grants that are open, in ucredit.
+	Locked uint64 `json:"locked"`
+	// Settling is the mean time from activating a grant until its first redemption.
+	Settling int64 `json:"settling"` // seconds
+}
+
+// Totals sums up; Paid, Royalties, Buyers and Sellers since a time in Unix seconds.
+func (x *Index) Totals(ctx context.Context, since int64) (Totals, error) {
+	scan := func(r *sql.Rows, t *Totals) error {
+		return r.Scan(&t.Height, &t.At, &t.Txs, &t.Providers, &t.Versions, &t.Paid, &t.Royalties, &t.Buyers, &t.Sellers, &t.Bonded, &t.Slashed, &t.Locked, &t.Settling)
+	}
+	return one(ctx, x, scan, `SELECT COALESCE(MAX(b.height), 0), COALESCE(MAX(b.at), 0), COALESCE((SELECT COUNT(*) FROM txs), 0),
+		(SELECT COUNT(*) FROM providers WHERE status = 'active'), (SELECT COUNT(*) FROM versions),
+		COALESCE(s.paid, 0), COALESCE(s.royalties, 0), COALESCE(s.buyers, 0), COALESCE(s.sellers, 0),
+		(SELECT COALESCE(SUM(bond), 0) FROM providers), (SELECT COALESCE(SUM(slashed), 0) FROM providers),
+		(SELECT COALESCE(SUM(cap - redeemed), 0) FROM grants WHERE closed = 0),
+		COALESCE((SELECT CAST(AVG(p.at - g.at) AS INTEGER) FROM grants g JOIN (SELECT grant_id, MIN(at) AS at FROM payments WHERE at >= ? GROUP BY 1) p ON p.grant_id = g.id), 0)
+		FROM (SELECT height, at FROM blocks ORDER BY height DESC LIMIT 1) b
+		LEFT JOIN (SELECT SUM(amount) AS paid, SUM(CASE WHEN role = 'owner' THEN amount END) AS royalties,
+			COUNT(DISTINCT payer) AS buyers, COUNT(DISTINCT provider) AS sellers FROM payments WHERE at >= ?) s ON TRUE`, since, since)
+}

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
 RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
 
-.PHONY: up build test load court platforms check proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load court platforms check web proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -36,6 +36,10 @@ platforms: ## The published vectors on amd64, arm64 and WebAssembly.
 
 check: ## Formatting, vet, staticcheck, and that generated code is current.
 	./scripts/check.sh
+
+web: ## The pages' scripts and style from internal/web/ui; needs npm.
+	npm ci --prefix internal/web/ui --ignore-scripts --no-audit --no-fund
+	npm run --prefix internal/web/ui build
 
 proto: ## api/ from proto/; needs protoc (Debian: protobuf-compiler).
 	./scripts/proto.sh

@@ -17,6 +17,18 @@ go vet ./...
 [ -x "$bin/staticcheck" ] || (cd / && GOBIN="$bin" go install honnef.co/go/tools/cmd/staticcheck@v0.8.2)
 "$bin/staticcheck" $(go list ./... | grep -v '/api/')
 
+if command -v npm >/dev/null; then
+  npm ci --prefix internal/web/ui --ignore-scripts --no-audit --no-fund >/dev/null
+  npm run --prefix internal/web/ui build >/dev/null
+  npm test --prefix internal/web/ui >/dev/null
+  if [ -n "$(git status --porcelain -- internal/web/assets)" ]; then
+    echo "internal/web/assets is not what internal/web/ui makes: run make web and commit the result" >&2
+    exit 1
+  fi
+else
+  echo "SKIPPED: npm is absent, so the pages' assets are not compared with their sources"
+fi
+
 before=$(find api -name '*.go' -exec sha256sum {} + | LC_ALL=C sort | sha256sum)
 ./scripts/proto.sh
 after=$(find api -name '*.go' -exec sha256sum {} + | LC_ALL=C sort | sha256sum)

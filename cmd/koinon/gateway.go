@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/koinon/koinon/internal/console"
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway"
 	"github.com/koinon/koinon/internal/gateway/process"
@@ -17,7 +18,7 @@ func newGatewayCommand() *cobra.Command {
 	config := process.Config{Config: gateway.DefaultConfig(), Ledger: "127.0.0.1:9090", Version: version}
 	config.Home = filepath.Join(filepath.Dir(defaultHome()), "gateway")
 	var file, deposit string
-	var asJSON bool
+	var asJSON, web bool
 	cmd := &cobra.Command{
 		Use:   "gateway",
 		Short: "Serve OpenAI's API from the providers on the ledger",
@@ -26,6 +27,7 @@ with tickets, checks their receipts, and gives each API key a budget. The accoun
 that pays is made at the first start and named; send it credit, and it pays. Make
 keys with 'koinon keys create --gateway-home'.`,
 		Example: `  koinon gateway --ledger 10.0.0.1:9090 --listen 127.0.0.1:8080 --deposit 20
+  koinon gateway --web
   koinon gateway --config gateway.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,7 +49,18 @@ keys with 'koinon keys create --gateway-home'.`,
 			if err != nil {
 				return err
 			}
-			return ended(cmd.Context(), process.Run(cmd.Context(), config, daemonLog(cmd), func(a net.Addr) {
+			log := daemonLog(cmd)
+			if web {
+				pages, err := console.Open(cmd.Context(), console.Config{
+					Ledger: config.Ledger, Index: filepath.Join(config.Home, indexFile), Names: map[string]string{payer.Address(): "this gateway"}, Version: version, Log: log,
+				})
+				if err != nil {
+					return err
+				}
+				defer pages.Close()
+				config.Pages = pages
+			}
+			return ended(cmd.Context(), process.Run(cmd.Context(), config, log, func(a net.Addr) {
 				url := "http://" + a.String() + "/v1"
 				fmt.Fprintf(cmd.ErrOrStderr(), "gateway %s pays from %s\n", url, payer.Address())
 				if asJSON {
@@ -68,6 +81,7 @@ keys with 'koinon keys create --gateway-home'.`,
 	flags.StringVar(&deposit, "deposit", "", "dollars that the escrow is filled up to (default 20)")
 	flags.BoolVar(&config.Public, "public", false, "serve those without a key who pay for themselves")
 	flags.StringVar(&config.TopUp, "top-up", "", "URL at which a key's holder buys more; {key} stands for the key's id")
+	flags.BoolVar(&web, "web", false, "serve pages for people beside the API: playground, models, providers, the ledger")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once requests are taken")
 	return cmd
 }

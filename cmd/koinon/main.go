@@ -111,7 +111,7 @@ Every command writes data to standard output and talk to standard error;
 	}
 	grouped("use", newUpCommand(), newChatCommand(), newCallCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand(),
 		newRateCommand(), newSignalCommand(), newShareCommand())
-	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newAuditCommand(), newIssuerCommand())
+	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newIndexCommand(), newAuditCommand(), newIssuerCommand())
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("own", newOfferingCommand(), newPoolCommand(), newVoteCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -146,12 +147,13 @@ func banner(w io.Writer, i devnet.Info, took time.Duration) {
 	fmt.Fprintf(w, `
   koinon is up (%s)
 
+  Console   %s
   Gateway   %s
   API key   %s
             it may spend %s in all
   Ledger    RPC %s   REST %s   gRPC %s
   Chain     %s
-`, took.Round(100*time.Millisecond), i.Gateway, i.APIKey, credit.Dollars(devnet.KeyBudget), i.RPC, i.REST, i.GRPC, i.ChainID)
+`, took.Round(100*time.Millisecond), strings.TrimSuffix(i.Gateway, "v1"), i.Gateway, i.APIKey, credit.Dollars(devnet.KeyBudget), i.RPC, i.REST, i.GRPC, i.ChainID)
 	for _, m := range i.Models {
 		fmt.Fprintf(w, "  Model     %s@%s  %s\n", m.Name, m.Version, m.Digest)
 	}

@@ -86,13 +86,14 @@ var areas = []area{
 	{"internal/auditor", append([]string{"client"}, services...), append([]string{"filippo.io/age", "github.com/oasisprotocol/curve25519-voi"}, server...)},
 	{"internal/indexer", services, server},
 	{"internal/issuer", services, append([]string{"github.com/stripe/stripe-go"}, server...)},
-	{"internal/web", []string{"receipt", "internal/indexer"}, nil},
+	{"internal/web", []string{"receipt", "internal/credit", "internal/indexer"}, nil},
+	{"internal/console", []string{"internal/web", "internal/indexer", "internal/ledger/client"}, nil},
 	{"client", []string{"receipt", "api"}, wire},
 
-	{"internal/devnet", slices.Concat(services, roles, ledger, []string{"models", "internal/web"}), anything},
+	{"internal/devnet", slices.Concat(services, roles, ledger, []string{"models", "internal/console"}), anything},
 	{"internal/testnet", slices.Concat(services, roles, ledger, []string{"models", "internal/devnet"}), anything},
 	{"internal/architecture", nil, nil},
-	{"cmd", slices.Concat(services, roles, ledger, []string{"models", "client", "internal/web", "internal/devnet", "internal/testnet"}), anything},
+	{"cmd", slices.Concat(services, roles, ledger, []string{"models", "client", "internal/console", "internal/devnet", "internal/testnet"}), anything},
 }
 
 // areaOf is the area of a folder; nil if the table has none.

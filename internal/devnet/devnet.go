@@ -19,6 +19,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	auditorprocess "github.com/koinon/koinon/internal/auditor/process"
+	"github.com/koinon/koinon/internal/console"
 	"github.com/koinon/koinon/internal/gateway"
 	gatewayprocess "github.com/koinon/koinon/internal/gateway/process"
 	"github.com/koinon/koinon/internal/ledger/client"
@@ -265,7 +266,16 @@ func (n *Network) startGateway(ctx context.Context, accounts map[string]client.K
 	}
 	n.APIKey = key
 	ready := make(chan net.Addr, 1)
-	failed := n.role(ctx, "gateway", func(ctx context.Context, log *slog.Logger) error {
+	failed := n.role(ctx, "gateway", func(ctx context.Context, log *slog.Logger) (err error) {
+		pages, err := console.Open(ctx, console.Config{
+			Ledger: n.GRPC, Index: filepath.Join(n.config.Home, "index.db"), Key: key, Names: n.namesOfAccounts(), Version: n.config.Version, Log: log.With("part", "console"),
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, pages.Close()) }()
+		c := c
+		c.Pages = pages
 		return gatewayprocess.Run(ctx, c, log, func(a net.Addr) { ready <- a })
 	})
 	select {
@@ -292,6 +302,15 @@ func (n *Network) startAuditors(ctx context.Context) {
 			return auditorprocess.Run(ctx, c, log, nil)
 		})
 	}
+}
+
+// namesOfAccounts are the devnet's own names for its accounts.
+func (n *Network) namesOfAccounts() map[string]string {
+	names := map[string]string{}
+	for _, a := range n.Accounts {
+		names[a.Address] = a.Name
+	}
+	return names
 }
 
 // role runs one role until Stop. If it ends before, Failed says so.

@@ -135,7 +135,51 @@ func TestAPromptAnsweredPaidAndSettled(t *testing.T) {
 	if earned == 0 || owner == 0 || app == 0 || treasury == 0 {
 		t.Error("the split did not reach everybody")
 	}
+	pagesTell(t, ctx, n, redeemed)
 	ask(t, ctx, n) // and it goes on
+}
+
+// pagesTell waits until the pages beside the API show what was redeemed, to the
+// micro-credit: the index follows the ledger.
+func pagesTell(t *testing.T, ctx context.Context, n *devnet.Network, redeemed uint64) {
+	t.Helper()
+	base := strings.TrimSuffix(n.Gateway, "/v1")
+	for told := uint64(0); told < redeemed; {
+		var days []struct {
+			Amount uint64 `json:"amount"`
+		}
+		page(t, ctx, base+"/economy?format=json", &days)
+		told = 0
+		for _, d := range days {
+			told += d.Amount
+		}
+		if ctx.Err() != nil || told > redeemed {
+			t.Fatalf("the pages tell of %d ucredit, the ledger of %d", told, redeemed)
+		}
+	}
+	var found []struct {
+		Kind string `json:"kind"`
+	}
+	if page(t, ctx, base+"/search?q=trivium&format=json", &found); len(found) != 1 || found[0].Kind != "model" {
+		t.Errorf("a search for the model finds %+v", found)
+	}
+}
+
+// page reads a page's table.
+func page(t *testing.T, ctx context.Context, url string, into any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
 }
 
 // ask has answers made and returns what they cost, in ucredit.

@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -39,6 +40,8 @@ type Surroundings struct {
 	// sees itself.
 	Gossip Gossip
 	Log    *slog.Logger
+	// Pages, unless nil, are served at all paths that the API does not have.
+	Pages http.Handler
 	// Version is the program's, for GET /version.
 	Version string
 	// Now is the clock for grants, receipts and suspensions; nil for the
@@ -52,6 +55,7 @@ type Gateway struct {
 	ledger  Ledger
 	network Network
 	log     *slog.Logger
+	pages   http.Handler // nil for none
 	version string
 	now     func() time.Time
 
@@ -99,7 +103,7 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 		return nil, fmt.Errorf("making the gateway's home: %w", err)
 	}
 	g := &Gateway{
-		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, now: s.Now,
+		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, pages: s.Pages, now: s.Now,
 		budgets: keys.NewBudgets(), rates: keys.NewRates(), peers: newPeerBook(), affinity: &route.Affinity{},
 		metrics: newMetrics(), concurrency: newConcurrency(c.MaxInFlight),
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/koinon/koinon/api"
@@ -25,7 +26,16 @@ func (g *Gateway) Handler() http.Handler {
 		mux.Handle(route, handler)
 	}
 	mux.Handle("/", g.endpoints().Unknown(mux))
-	return mux
+	if g.pages == nil {
+		return mux
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "/" && r.URL.Path != "/v1" && !strings.HasPrefix(r.URL.Path, "/v1/") {
+			g.pages.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // routes are all that the API has, as api/openapi.yaml describes them.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 
 	"github.com/koinon/koinon/internal/gateway"
@@ -31,6 +32,8 @@ type Config struct {
 	Bootstrap []string `yaml:"bootstrap"`
 	// Version is the program's.
 	Version string `yaml:"-"`
+	// Pages, unless nil, are served beside the API.
+	Pages http.Handler `yaml:"-"`
 }
 
 // Account is the account that pays; it is made if it is not there.
@@ -77,6 +80,6 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(net.Addr)) 
 	defer func() { err = errors.Join(err, swarm.Close()) }()
 	return gateway.Run(ctx, c.Config, gateway.Surroundings{
 		Ledger: gateway.OnLedger(ledger, key), Network: gateway.OnNetwork(host), Vocabularies: gateway.FromFiles(swarm),
-		Gossip: gateway.OnGossip(host), Log: log, Version: c.Version,
+		Gossip: gateway.OnGossip(host), Log: log, Version: c.Version, Pages: c.Pages,
 	}, ready)
 }

@@ -1,0 +1,7 @@
+/** dollars writes micro-credits exactly, with at least cents. */
+export function dollars(micro: bigint): string {
+  const whole = micro / 1_000_000n;
+  let rest = (micro % 1_000_000n).toString().padStart(6, "0");
+  while (rest.length > 2 && rest.endsWith("0")) rest = rest.slice(0, -1);
+  return `$${whole}.${rest}`;
+}

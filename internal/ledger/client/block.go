@@ -97,9 +97,7 @@ func (c *Client) blockTx(raw []byte, result *abci.ExecTxResult) BlockTx {
 	if err != nil {
 		return t
 	}
-	for _, m := range tx.GetMsgs() {
-		t.Msgs = append(t.Msgs, m)
-	}
+	t.Msgs = tx.GetMsgs()
 	if fees, ok := tx.(sdk.FeeTx); ok {
 		t.Fee = fees.GetFee()
 	}

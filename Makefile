@@ -29,7 +29,7 @@ load: ## 1,000 streams of one payer at 50 providers; a ledger that stalls for a 
 	KOINON_LOAD=1 $(GO) test -count=1 -v -timeout 9m ./internal/testnet
 
 court: ## Five providers in processes of their own, of which four cheat, and auditors who convict them: a minute.
-	KOINON_COURT=$(CURDIR)/cmd/koinon/testdata/court.txt $(GO) test -count=1 -v -timeout 9m -run FourOfFive ./cmd/koinon
+	KOINON_COURT=$(CURDIR)/cmd/koinon/testdata/court.transcript $(GO) test -count=1 -v -timeout 9m -run FourOfFive ./cmd/koinon
 
 platforms: ## The published vectors on amd64, arm64 and WebAssembly.
 	./scripts/platforms.sh

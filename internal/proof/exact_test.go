@@ -21,7 +21,7 @@ import (
 )
 
 // version is the manifest's digest of the model that ships, as koinon up serves it.
-var version, _ = receipt.ParseDigest("sha256:11a022d80da3142d36fc89cb66c7b150d8e8fe21e62d0d5c4392bc273778f36b")
+var version, _ = receipt.ParseDigest("sha256:b862c1f5917308a01cae5458b44eb2b788e9c79e60fd601b803905b5d94a94b0")
 
 var update = flag.Bool("update", false, "rewrite the published records")
 

@@ -6,10 +6,10 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# The race detector watches everything but the kernels: there it would only
-# slow arithmetic that shares nothing, so kernels are tested without it.
-KERNELS := ./internal/tensor/... ./internal/trainer/... ./internal/engine/...
-RACED    = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine)(/|$$)|/api/')
+# The race detector watches everything but kernels, mechanisms and the router: there
+# it would only slow arithmetic that shares nothing, so they are tested without it.
+PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/...
+RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route)(/|$$)|/api/')
 
 .PHONY: up build test load court platforms check web proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
@@ -20,7 +20,7 @@ build: ## The one binary.
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/koinon ./cmd/koinon
 
 test: ## Every test; Node's npm adds the clients written in JavaScript.
-	$(GO) test -timeout 10m $(KERNELS)
+	$(GO) test -timeout 10m $(PURE)
 	$(GO) test -race -timeout 15m $(RACED)
 	@if command -v python3 >/dev/null; then cd deploy/vllm && python3 -B -m unittest; \
 	else echo "SKIPPED: python3 is absent, so deploy/vllm is not tested"; fi

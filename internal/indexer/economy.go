@@ -53,7 +53,7 @@ type Totals struct {
 	Versions  int   `json:"versions"`
 	// Paid and the next two are since the time asked for, in ucredit.
 	Paid      uint64 `json:"paid"`
-	Royalties uint64 `json:"royalties"` // of it, to owners
+	Royalties uint64 `json:"royalties"` // of it, to models and their owners
 	Buyers    int    `json:"buyers"`    // who paid
 	Sellers   int    `json:"sellers"`   // who were paid
 	Bonded    uint64 `json:"bonded"`    // ukoin, of providers
@@ -76,6 +76,6 @@ func (x *Index) Totals(ctx context.Context, since int64) (Totals, error) {
 		(SELECT COALESCE(SUM(cap - redeemed), 0) FROM grants WHERE closed = 0),
 		COALESCE((SELECT CAST(AVG(p.at - g.at) AS INTEGER) FROM grants g JOIN (SELECT grant_id, MIN(at) AS at FROM payments WHERE at >= ? GROUP BY 1) p ON p.grant_id = g.id), 0)
 		FROM (SELECT height, at FROM blocks ORDER BY height DESC LIMIT 1) b
-		LEFT JOIN (SELECT SUM(amount) AS paid, SUM(CASE WHEN role = 'owner' THEN amount END) AS royalties,
+		LEFT JOIN (SELECT SUM(amount) AS paid, SUM(CASE WHEN role IN ('owner', 'royalty') THEN amount END) AS royalties,
 			COUNT(DISTINCT payer) AS buyers, COUNT(DISTINCT provider) AS sellers FROM payments WHERE at >= ?) s ON TRUE`, since, since)
 }

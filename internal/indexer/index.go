@@ -182,7 +182,7 @@ func (x *Index) claim(ctx context.Context, chainID string) (height int64, err er
 	var of string
 	err = x.writer.QueryRowContext(ctx, `SELECT chain_id, height FROM source`).Scan(&of, &height)
 	if errors.Is(err, sql.ErrNoRows) {
-		_, err = x.writer.ExecContext(ctx, `INSERT INTO source (chain_id, height, layout) VALUES (?, 0, ?)`, chainID, layout)
+		_, err = x.writer.ExecContext(ctx, `INSERT INTO source (chain_id, height) VALUES (?, 0)`, chainID)
 		return 0, err
 	}
 	if err == nil && of != chainID {

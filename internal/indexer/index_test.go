@@ -225,7 +225,7 @@ func TestQueries(t *testing.T) {
 		}},
 		{Height: 2, Time: day.Add(time.Hour), Hash: strings.Repeat("D", 64), Events: []Event{
 			event(&escrowv1.EventRedeemed{Id: grantID(4), Payer: account(4), Provider: account(3), ModelDigest: digest(1), Amount: 10, Payouts: []escrowv1.Payout{
-				{Recipient: account(3), Role: escrowv1.Role_ROLE_PROVIDER, Amount: 9}, {Recipient: account(1), Role: escrowv1.Role_ROLE_OWNER, Amount: 1},
+				{Recipient: account(3), Role: escrowv1.Role_ROLE_PROVIDER, Amount: 9}, {Recipient: account(1), Role: escrowv1.Role_ROLE_ROYALTY, Amount: 1},
 			}}),
 		}},
 	}}
@@ -239,6 +239,9 @@ func TestQueries(t *testing.T) {
 	v, err := x.Version(ctx, digest(1))
 	if err != nil || v.Paid != 10 || v.Providers != 1 || v.Output != 3 {
 		t.Errorf("version: %+v, %v", v, err)
+	}
+	if totals, err := x.Totals(ctx, 0); err != nil || totals.Royalties != 1 || totals.Buyers != 1 || totals.Sellers != 1 {
+		t.Errorf("totals: %+v, %v", totals, err)
 	}
 	fees, err := x.FeesByModel(ctx, 0)
 	if err != nil || len(fees) != 1 || fees[0] != (DayRow{day.Unix(), "bard@2", 10}) {

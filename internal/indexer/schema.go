@@ -10,8 +10,7 @@ const layout = 1
 const schema = `
 CREATE TABLE source (
 	chain_id TEXT NOT NULL,
-	height   INTEGER NOT NULL,
-	layout   INTEGER NOT NULL
+	height   INTEGER NOT NULL
 );
 CREATE TABLE blocks (
 	height   INTEGER PRIMARY KEY,

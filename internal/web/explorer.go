@@ -87,7 +87,7 @@ func (s *Site) ledger(r *http.Request) (page, error) {
 	}{totals, blocks, s.lines(r, txs), s.now()}}, err
 }
 
-// list is a page of transactions.
+// txList is a page of transactions.
 type txList struct {
 	Lines []line
 	Older string

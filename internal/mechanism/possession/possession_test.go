@@ -120,11 +120,12 @@ func TestTermsOutOfRange(t *testing.T) {
 	}
 }
 
-// file makes a file of a size and its tree.
+// file makes a file of a size and its tree. No two pieces are alike: where they
+// were, one's bytes would rightly answer for the other's.
 func file(size int) (File, [][]byte, *merkle.Tree) {
 	data := make([]byte, size)
 	for i := range data {
-		data[i] = byte(i * i >> 3)
+		data[i] = byte(i*i>>3 + i/PieceSize)
 	}
 	pieces := slices.Collect(slices.Chunk(data, PieceSize))
 	leaves := make([]receipt.Digest, len(pieces))

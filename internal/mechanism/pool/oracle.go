@@ -54,8 +54,9 @@ func (o Oracle) observe(window int64, price uint64, now int64) Oracle {
 }
 
 // Average is the pool's price over the last one to two windows, in ucredit for
-// Scale micro-units, and over how many seconds that is: 0 if the pool is new or
-// empty, and then there is no price.
+// Scale micro-units, and over how many seconds that is: 0 if the pool is new,
+// empty, or of an asset that is worth less than a ucredit for Scale, and then
+// there is no price.
 func Average(params Params, p Pool, now int64) (ucredit uint64, seconds int64) {
 	if p.Oracle.Time == 0 || p.Credit == 0 || p.Asset == 0 {
 		return 0, 0

@@ -11,7 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/...
 RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route)(/|$$)|/api/')
 
-.PHONY: up build test load court platforms check web proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -40,6 +40,14 @@ check: ## Formatting, vet, staticcheck, and that generated code is current.
 web: ## The pages' scripts and style from internal/web/ui; needs npm.
 	npm ci --prefix internal/web/ui --ignore-scripts --no-audit --no-fund
 	npm run --prefix internal/web/ui build
+
+docs: ## docs/reference from the program.
+	HOME='~' $(GO) run -trimpath ./cmd/koinon docs reference docs/reference
+
+man: ## Manual pages and completions of the shells, in bin/share.
+	$(GO) run -trimpath -ldflags '$(LDFLAGS)' ./cmd/koinon docs man bin/share/man/man1
+	mkdir -p bin/share/completions
+	for shell in bash zsh fish; do $(GO) run -trimpath ./cmd/koinon completion $$shell > bin/share/completions/koinon.$$shell || exit 1; done
 
 proto: ## api/ from proto/; needs protoc (Debian: protobuf-compiler).
 	./scripts/proto.sh

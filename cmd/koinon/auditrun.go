@@ -27,7 +27,7 @@ import (
 func auditorHome() string { return filepath.Join(filepath.Dir(defaultHome()), "auditor") }
 
 func newAuditRunCommand() *cobra.Command {
-	c := process.Config{Home: auditorHome(), Ledger: "127.0.0.1:9090", Every: 5 * time.Second}
+	c := process.Config{Home: auditorHome(), Ledger: "127.0.0.1:9090", Every: 5 * time.Second, Version: version}
 	var file, maxCost, purse string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -92,6 +92,7 @@ cases wait until their deadlines, so start it again soon.`,
 	flags.StringVar(&purse, "purse", "", "dollars to keep in escrow to buy with (default 0.50)")
 	flags.StringSliceVar(&c.Listen, "listen", nil, "libp2p multiaddrs to fetch weights by (default any port)")
 	flags.StringSliceVar(&c.Bootstrap, "bootstrap", nil, "peers by which others are found: multiaddrs that end in /p2p/ID")
+	flags.StringVar(&c.MetricsAddr, "metrics-addr", "", metricsUsage)
 	flags.IntVar(&c.Threads, "threads", 0, "threads of computing again (default all cores)")
 	flags.DurationVar(&c.Every, "every", c.Every, "how often to look for work")
 	flags.BoolVar(&asJSON, "json", false, "print the status as JSON, a line each time that it changed")
@@ -102,10 +103,15 @@ cases wait until their deadlines, so start it again soon.`,
 func runAuditor(cmd *cobra.Command, c process.Config, asJSON bool) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
+	file, err := openJournal(c.Home)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	view := newView(cmd, asJSON)
 	done := make(chan struct{})
 	close(done)
-	err := process.Run(ctx, c, view.log(), func(i process.Info) {
+	err = process.Run(ctx, c, view.log(file), func(i process.Info) {
 		fmt.Fprintf(view, "%s audits\n", i.Address)
 		done = make(chan struct{})
 		go func() { defer close(done); followAuditor(ctx, cmd, view, asJSON, i.Status) }()

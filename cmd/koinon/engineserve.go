@@ -77,7 +77,7 @@ func (s *served) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	s.config.Threads, s.config.Log = s.options.Threads, daemonLog(cmd)
+	s.config.Threads, s.config.Log = s.options.Threads, commandLog(cmd)
 	url := "http://" + listener.Addr().String()
 	fmt.Fprintf(talk, `%s: %s, %s, %.1f million parameters, context %d, loaded in %s
 serving %s/v1 (Ctrl-C stops)

@@ -49,7 +49,11 @@ keys with 'koinon keys create --gateway-home'.`,
 			if err != nil {
 				return err
 			}
-			log := daemonLog(cmd)
+			log, journal, err := daemonLog(cmd, config.Home)
+			if err != nil {
+				return err
+			}
+			defer journal.Close()
 			if web {
 				pages, err := console.Open(cmd.Context(), console.Config{
 					Ledger: config.Ledger, Index: filepath.Join(config.Home, indexFile), Names: map[string]string{payer.Address(): "this gateway"}, Version: version, Log: log,
@@ -58,7 +62,7 @@ keys with 'koinon keys create --gateway-home'.`,
 					return err
 				}
 				defer pages.Close()
-				config.Pages = pages
+				config.Pages, config.Metrics = pages, pages.Metrics()
 			}
 			return ended(cmd.Context(), process.Run(cmd.Context(), config, log, func(a net.Addr) {
 				url := "http://" + a.String() + "/v1"
@@ -75,6 +79,7 @@ keys with 'koinon keys create --gateway-home'.`,
 	flags.StringVar(&config.Ledger, "ledger", config.Ledger, "gRPC address of a node")
 	flags.StringVar(&config.KeyFile, "key-file", "", "account that pays (default account.json in home)")
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the API")
+	flags.StringVar(&config.MetricsAddr, "metrics-addr", "", metricsUsage)
 	flags.StringVar(&config.App, "app", "", "account of the referring application")
 	flags.StringSliceVar(&config.Bootstrap, "bootstrap", nil, "peers by which providers are found: multiaddrs that end in /p2p/ID")
 	flags.BoolVar(&config.Hedge, "hedge", false, "ask a second provider when the first is slower than nineteen in twenty")

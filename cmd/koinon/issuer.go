@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/instrument"
 	"github.com/koinon/koinon/internal/issuer/bank"
 	"github.com/koinon/koinon/internal/issuer/onledger"
 	"github.com/koinon/koinon/internal/issuer/stripe"
@@ -165,11 +168,16 @@ KOINON_SECRET_KEY and KOINON_WEBHOOK_SECRET.`,
 				return usageError("%w", err)
 			}
 			return p.asIssuer(cmd, from, func(l *onledger.Account) error {
-				i, err := stripe.New(config, l, daemonLog(cmd))
+				log, file, err := daemonLog(cmd, config.Home)
 				if err != nil {
 					return err
 				}
-				return ended(cmd.Context(), serveCards(cmd, i, config.Listen, p.asJSON))
+				defer file.Close()
+				i, err := stripe.New(config, l, log)
+				if err != nil {
+					return err
+				}
+				return ended(cmd.Context(), serveCards(cmd, i, config, p.asJSON, log))
 			})
 		},
 	}
@@ -178,6 +186,7 @@ KOINON_SECRET_KEY and KOINON_WEBHOOK_SECRET.`,
 	flags.StringVar(&file, "config", "", "YAML file of settings")
 	flags.StringVar(&config.Home, "stripe-home", config.Home, "where payments are kept")
 	flags.StringVar(&config.Listen, "listen", config.Listen, "address of the endpoint")
+	flags.StringVar(&config.MetricsAddr, "metrics-addr", "", metricsUsage)
 	flags.StringVar(&config.SecretKey, "secret-key", "", "Stripe's API key")
 	flags.StringVar(&config.WebhookSecret, "webhook-secret", "", "Stripe's secret for signing events")
 	flags.StringVar(&config.SuccessURL, "success-url", config.SuccessURL, "where payers go afterwards")
@@ -189,10 +198,10 @@ KOINON_SECRET_KEY and KOINON_WEBHOOK_SECRET.`,
 }
 
 // serveCards serves the endpoint and works until the command is stopped.
-func serveCards(cmd *cobra.Command, i *stripe.Issuer, address string, asJSON bool) error {
-	listener, err := net.Listen("tcp", address)
+func serveCards(cmd *cobra.Command, i *stripe.Issuer, c stripe.Config, asJSON bool, log *slog.Logger) (err error) {
+	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("the endpoint's address %s cannot be used (%w): choose another with --listen", address, err)
+		return fmt.Errorf("the endpoint's address %s cannot be used (%w): choose another with --listen", c.Listen, err)
 	}
 	url := "http://" + listener.Addr().String()
 	fmt.Fprintf(cmd.ErrOrStderr(), "card payments at %s/checkout, Stripe's webhook at %s/webhook\n", url, url)
@@ -201,6 +210,14 @@ func serveCards(cmd *cobra.Command, i *stripe.Issuer, address string, asJSON boo
 			return err
 		}
 	}
+	registry := instrument.Registry(version)
+	registry.MustRegister(i.Metrics()...)
+	role := instrument.Role{Name: "issuer", Home: c.Home, Version: version, Account: i.Address(), Ready: i.Ready}
+	unwatch, err := instrument.Serve(cmp.Or(c.MetricsAddr, instrument.DefaultListen), role, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unwatch()) }()
 	server := &http.Server{Handler: i.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 45 * time.Second}
 	group, ctx := errgroup.WithContext(cmd.Context())
 	group.Go(func() error { return i.Run(ctx) })

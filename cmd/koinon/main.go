@@ -99,6 +99,7 @@ Every command writes data to standard output and talk to standard error;
 	root.AddGroup(
 		&cobra.Group{ID: "use", Title: "Use:"},
 		&cobra.Group{ID: "serve", Title: "Serve:"},
+		&cobra.Group{ID: "watch", Title: "Watch:"},
 		&cobra.Group{ID: "make", Title: "Make:"},
 		&cobra.Group{ID: "own", Title: "Own:"},
 		&cobra.Group{ID: "ledger", Title: "Ledger:"},
@@ -110,8 +111,10 @@ Every command writes data to standard output and talk to standard error;
 		}
 	}
 	grouped("use", newUpCommand(), newChatCommand(), newCallCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand(),
-		newRateCommand(), newSignalCommand(), newShareCommand())
+		newRateCommand(), newSignalCommand(), newShareCommand(), newMCPCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newIndexCommand(), newAuditCommand(), newIssuerCommand())
+	grouped("watch", newStatusCommand(), newTopCommand(), newLogsCommand(), newDoctorCommand())
+	root.AddCommand(newDocsCommand())
 	grouped("make", newTrainCommand(), newModelCommand(), newEngineCommand())
 	grouped("own", newOfferingCommand(), newPoolCommand(), newVoteCommand())
 	grouped("ledger", cli.Commands(defaultHome(), ledgerTarget)...)

@@ -18,7 +18,7 @@ import (
 
 func newNodeCommand() *cobra.Command {
 	config := node.DefaultConfig()
-	config.Home = nodeHome()
+	config.Home, config.Version = nodeHome(), version
 	var file, genesis string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -50,6 +50,7 @@ node by its --home.`,
 	flags.StringVar(&config.RESTAddr, "rest-addr", config.RESTAddr, "REST address")
 	flags.StringVar(&config.GRPCAddr, "grpc-addr", config.GRPCAddr, "gRPC address")
 	flags.StringVar(&config.P2PAddr, "p2p-addr", config.P2PAddr, "where other nodes connect")
+	flags.StringVar(&config.MetricsAddr, "metrics-addr", config.MetricsAddr, metricsUsage)
 	flags.StringSliceVar(&config.Peers, "peers", nil, "nodes to connect to, id@host:port")
 	flags.DurationVar(&config.BlockTime, "block-time", time.Second, "least time between blocks")
 	flags.BoolVar(&config.OptimisticExecution, "optimistic-execution", false, "execute blocks while they are voted on")
@@ -82,7 +83,12 @@ func prepareNode(home, genesis string) error {
 // runNode runs a node until it is asked to stop, or cannot go on.
 func runNode(cmd *cobra.Command, config node.Config, asJSON bool) error {
 	ctx := cmd.Context()
-	n, err := node.Start(ctx, config, daemonLog(cmd))
+	log, file, err := daemonLog(cmd, config.Home)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	n, err := node.Start(ctx, config, log)
 	if err != nil {
 		return ended(ctx, err)
 	}

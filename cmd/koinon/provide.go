@@ -30,7 +30,7 @@ type provideOptions struct {
 
 func newProvideCommand() *cobra.Command {
 	o := provideOptions{Config: process.Config{
-		Config: provider.Config{Home: providerHome(), Bond: 100_000_000, RedeemEvery: time.Hour}, Ledger: "127.0.0.1:9090", Traverse: true,
+		Config: provider.Config{Home: providerHome(), Bond: 100_000_000, RedeemEvery: time.Hour}, Ledger: "127.0.0.1:9090", Traverse: true, Program: version,
 	}}
 	cmd := &cobra.Command{
 		Use:   "provide [MODEL.gguf]",
@@ -109,6 +109,7 @@ func (o *provideOptions) flags(cmd *cobra.Command) {
 	flags.BoolVar(&o.Traverse, "traverse", o.Traverse, "be reachable behind NAT: by a port of the router, a relay, a punched hole")
 	flags.StringSliceVar(&o.Relays, "relay", nil, "where to keep a place while not reachable otherwise (default the bootstrap peers)")
 	flags.BoolVar(&o.ServeRelay, "serve-relay", false, "relay to others who cannot be reached; this machine must be reachable itself")
+	flags.StringVar(&o.MetricsAddr, "metrics-addr", "", metricsUsage)
 	flags.DurationVar(&o.RedeemEvery, "redeem-every", o.RedeemEvery, "time between redemptions of a grant")
 	flags.StringVar(&o.Schedule, "schedule", "", `hours at which to serve, in local time: "22:00-07:00", "mon-fri 22:00-07:00, sat-sun 00:00-24:00"`)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "join nothing: forecast earnings, and check the machine's own determinism")
@@ -158,11 +159,17 @@ func (o *provideOptions) settle(cmd *cobra.Command, args []string) error {
 
 // run sells until it is told to stop.
 func (o *provideOptions) run(cmd *cobra.Command) error {
+	file, err := openJournal(o.Home)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
 	view := newView(cmd, o.asJSON)
 	done := make(chan struct{})
 	close(done)
-	err := process.Run(ctx, o.Config, view.log(), func(i process.Info) {
+	err = process.Run(ctx, o.Config, view.log(file), func(i process.Info) {
 		fmt.Fprintf(view, "%s serves %s@%s (%s) at %s in, %s out for a million tokens\n", i.Address,
 			i.Model.Name, i.Model.Version, i.Model.Digest, credit.Dollars(i.Price.Input), credit.Dollars(i.Price.Output))
 		if o.asJSON {

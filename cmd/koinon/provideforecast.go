@@ -30,7 +30,7 @@ type dryRun struct {
 // forecast joins nothing, and says what joining may bring.
 func (o *provideOptions) forecast(cmd *cobra.Command) error {
 	talk := cmd.ErrOrStderr()
-	p, err := process.Forecast(cmd.Context(), o.Config, daemonLog(cmd))
+	p, err := process.Forecast(cmd.Context(), o.Config, commandLog(cmd))
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,23 @@ func (o *provideOptions) forecast(cmd *cobra.Command) error {
 // checkBits computes the published vector of the model that ships, and a prompt
 // of the model to be served, with all that the processor has.
 func (o *provideOptions) checkBits(threads []int) error {
+	if err := reproduces(threads); err != nil {
+		return err
+	}
+	if o.Upstream != "" {
+		return nil // that engine's bits are its own
+	}
+	m, err := engine.Load(o.Weights)
+	if err != nil {
+		return err
+	}
+	_, err = m.SelfCheck(m.Prompt("It was a bright cold day in April, and the clocks were striking thirteen."), threads)
+	return err
+}
+
+// reproduces computes the published vector of the model that ships with all that the
+// processor has. Refusal: [engine.ErrBits].
+func reproduces(threads []int) error {
 	dir, err := os.MkdirTemp("", "koinon-check-*")
 	if err != nil {
 		return err
@@ -69,14 +86,7 @@ func (o *provideOptions) checkBits(threads []int) error {
 	if want, _ := receipt.ParseDigest(trivium.VectorLogits); got != want {
 		return fmt.Errorf("%w: the published vector is %s, here it is %s", engine.ErrBits, want, got)
 	}
-	if o.Upstream != "" {
-		return nil // that engine's bits are its own
-	}
-	if m, err = engine.Load(o.Weights); err != nil {
-		return err
-	}
-	_, err = m.SelfCheck(m.Prompt("It was a bright cold day in April, and the clocks were striking thirteen."), threads)
-	return err
+	return nil
 }
 
 func (d dryRun) print(w io.Writer) error {

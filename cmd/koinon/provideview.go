@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/journal"
 	"github.com/koinon/koinon/internal/provider/process"
 )
 
@@ -35,10 +36,19 @@ type view struct {
 	width    func() int // of the terminal, in characters
 	json     io.Writer  // nil without --json
 	drawn    []byte     // the lines at the bottom
+	told     *slog.Logger
 }
 
 func newView(cmd *cobra.Command, asJSON bool) *view {
-	v := &view{out: cmd.ErrOrStderr()}
+	v := viewOn(cmd.ErrOrStderr())
+	if asJSON {
+		v.terminal, v.json = false, cmd.OutOrStdout()
+	}
+	return v
+}
+
+func viewOn(out io.Writer) *view {
+	v := &view{out: out}
 	if file, ok := v.out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		v.terminal = true
 		v.width = func() int {
@@ -49,15 +59,17 @@ func newView(cmd *cobra.Command, asJSON bool) *view {
 			return width
 		}
 	}
-	if asJSON {
-		v.terminal, v.json = false, cmd.OutOrStdout()
-	}
 	return v
 }
 
-// log writes to the view. Prompts and answers are never logged.
-func (v *view) log() *slog.Logger {
-	return slog.New(slog.NewTextHandler(v, &slog.HandlerOptions{Level: slog.LevelInfo}))
+// log writes to the view and to a home's file. Prompts and answers are never logged.
+func (v *view) log(file io.Writer) *slog.Logger {
+	talk := io.Writer(v)
+	if v.terminal {
+		talk = journal.Human(v)
+	}
+	v.told = journal.New(talk, file)
+	return v.told
 }
 
 // Write puts a line above those at the bottom.
@@ -108,16 +120,25 @@ func (v *view) show(s process.Status) {
 		return
 	}
 	if !v.terminal {
-		v.log().Info("status", "state", s.State, "requests", s.Requests, "failed", s.Failed, "tokens", s.CompletionTokens,
+		v.told.Info("status", "state", s.State, "requests", s.Requests, "failed", s.Failed, "tokens", s.CompletionTokens,
 			"pending", credit.Dollars(s.Pending), "exposed", credit.Dollars(s.Exposed))
 		return
 	}
 	var b bytes.Buffer
 	b.WriteByte('\n')
 	printStatus(&b, s) // into memory: it cannot fail
+	v.replace(b.String())
+}
+
+// replace draws a text over the one before it; elsewhere than on a terminal, after it.
+func (v *view) replace(text string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.draw(nil, narrowed(b.String(), v.width()))
+	if !v.terminal {
+		_, err := io.WriteString(v.out, text)
+		return err
+	}
+	return v.draw(nil, narrowed(text, v.width()))
 }
 
 // narrowed cuts the lines of a text to a terminal's width, as one that went on in

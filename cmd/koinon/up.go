@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/devnet"
+	"github.com/koinon/koinon/internal/journal"
 )
 
 func newUpCommand() *cobra.Command {
@@ -30,7 +28,7 @@ func newUpCommand() *cobra.Command {
 		Short: "Run a whole network in one process on this machine",
 		Long: `Runs a ledger, providers of the model that ships, a gateway and an auditor, all
 on loopback, and prints how to use them. Ctrl-C stops it; the same command resumes.
-Its log goes to koinon.log in its home. Every flag can be given as a variable:
+Its log goes to koinon.log in its home: koinon logs. Every flag can be given as a variable:
 --block-time as KOINON_BLOCK_TIME.`,
 		Example: `  koinon up
   koinon up --fresh --providers 5 --block-time 500ms
@@ -80,19 +78,15 @@ func up(ctx context.Context, c devnet.Config, asJSON, verbose bool, out, talk io
 	if err := checkPorts(c); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Home, 0o700); err != nil {
-		return fmt.Errorf("cannot make the network's home: %w", err)
-	}
-	file, err := os.OpenFile(filepath.Join(c.Home, "koinon.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := openJournal(c.Home)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	log := io.Writer(file)
+	c.Log = journal.New(file)
 	if verbose {
-		log = io.MultiWriter(file, talk)
+		c.Log = journal.New(talk, file)
 	}
-	c.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 
 	began := time.Now()
 	n, err := devnet.Start(ctx, c, func(step string) {

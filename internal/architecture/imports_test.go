@@ -41,6 +41,7 @@ var (
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
 		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine", "internal/proof",
 		"internal/reference", "internal/openai", "internal/anthropic", "internal/machine", "internal/route", "internal/region", "internal/heartbeat",
+		"internal/instrument", "internal/journal", "internal/doctor", "internal/mcp",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
 	// the ledger through ledger/client and to its peers through p2p.
@@ -57,6 +58,10 @@ var (
 var areas = []area{
 	{"receipt", nil, []string{"github.com/oasisprotocol/curve25519-voi"}}, // for verifiable random functions
 	{"internal/credit", nil, offline},
+	{"internal/instrument", nil, append([]string{"github.com/prometheus"}, durable...)},
+	{"internal/journal", nil, []string{"golang.org/x/term", "gopkg.in/natefinch/lumberjack.v2"}},
+	{"internal/mcp", []string{"receipt", "internal/credit", "internal/openai", "internal/proof"}, []string{"github.com/modelcontextprotocol/go-sdk"}},
+	{"internal/doctor", []string{"internal/instrument"}, []string{"golang.org/x/sys"}},
 	{"internal/machine", []string{"internal/tensor"}, offline},
 	{"internal/tensor", nil, []string{"golang.org/x/sys"}},
 	{"internal/mechanism", []string{"receipt"}, offline},
@@ -74,7 +79,7 @@ var areas = []area{
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
 	{"internal/heartbeat", []string{"api", "receipt"}, nil},
 	{"internal/weights", []string{"internal/p2p", "internal/engine", "internal/mechanism", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats", "golang.org/x/time"}},
-	{"internal/ledger", []string{"internal/mechanism", "internal/region", "receipt", "api"}, anything},
+	{"internal/ledger", []string{"internal/mechanism", "internal/region", "internal/instrument", "receipt", "api"}, anything},
 	{"internal/ledger/client", []string{"internal/ledger", "internal/mechanism", "internal/credit", "receipt", "api"}, anything},
 	{"internal/ledger/cli", ledger, anything},
 	{"internal/ledger/ledgertest", append([]string{"receipt", "api", "internal/mechanism"}, ledger...), anything},
@@ -87,7 +92,7 @@ var areas = []area{
 	{"internal/indexer", services, server},
 	{"internal/issuer", services, append([]string{"github.com/stripe/stripe-go"}, server...)},
 	{"internal/web", []string{"receipt", "internal/credit", "internal/indexer"}, nil},
-	{"internal/console", []string{"internal/web", "internal/indexer", "internal/ledger/client"}, nil},
+	{"internal/console", []string{"internal/web", "internal/indexer", "internal/ledger/client", "internal/instrument"}, []string{"github.com/prometheus"}},
 	{"client", []string{"receipt", "api"}, wire},
 
 	{"internal/devnet", slices.Concat(services, roles, ledger, []string{"models", "internal/console"}), anything},

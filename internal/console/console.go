@@ -37,6 +37,7 @@ type Console struct {
 	http.Handler
 	ledger *client.Client
 	index  *indexer.Index
+	pages  *pages
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 }
@@ -65,7 +66,8 @@ func Open(ctx context.Context, c Config) (_ *Console, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
-	console.Handler = site.Handler()
+	console.pages = newPages()
+	console.Handler = console.pages.measured(site.Handler())
 	console.work.Go(func() {
 		if err := console.index.Follow(ctx, onledger.New(console.ledger), every, c.Log); err != nil {
 			c.Log.Error("the index follows the ledger no more", "error", err)

@@ -182,7 +182,7 @@ func (n *Network) startLedger(ctx context.Context) (map[string]client.Key, error
 		}
 	}
 	n.node, err = node.Start(ctx, node.Config{
-		Home: home, RPCAddr: c.RPCAddr, RESTAddr: c.RESTAddr, GRPCAddr: c.GRPCAddr, P2PAddr: "127.0.0.1:0", BlockTime: c.BlockTime,
+		Home: home, RPCAddr: c.RPCAddr, RESTAddr: c.RESTAddr, GRPCAddr: c.GRPCAddr, P2PAddr: "127.0.0.1:0", BlockTime: c.BlockTime, Version: c.Version,
 	}, c.Log.With("role", "node"))
 	if err != nil {
 		return nil, err
@@ -211,7 +211,7 @@ func (n *Network) startProviders(ctx context.Context, accounts map[string]client
 				Policy: policy(accounts), RedeemEvery: time.Minute, Slots: 4,
 				ChallengeEvery: n.config.Justice.ChallengeEpoch / 40,
 			},
-			Ledger: n.GRPC, KeyFile: keyFile(n.config.Home, name), Name: trivium.Name, Version: "1", Threads: 1,
+			Ledger: n.GRPC, KeyFile: keyFile(n.config.Home, name), Name: trivium.Name, Version: "1", Threads: 1, Program: n.config.Version,
 			Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
 		}
 		if i == 0 {
@@ -275,7 +275,7 @@ func (n *Network) startGateway(ctx context.Context, accounts map[string]client.K
 		}
 		defer func() { err = errors.Join(err, pages.Close()) }()
 		c := c
-		c.Pages = pages
+		c.Pages, c.Metrics = pages, pages.Metrics()
 		return gatewayprocess.Run(ctx, c, log, func(a net.Addr) { ready <- a })
 	})
 	select {
@@ -296,7 +296,7 @@ func (n *Network) startAuditors(ctx context.Context) {
 		name := auditorName(i)
 		c := auditorprocess.Config{
 			Home: filepath.Join(n.config.Home, name), Ledger: n.GRPC, KeyFile: keyFile(n.config.Home, name), Gateways: []string{n.Gateway},
-			Threads: 1, Every: min(5*time.Second, n.config.Justice.CourtStep/4), Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"},
+			Threads: 1, Every: min(5*time.Second, n.config.Justice.CourtStep/4), Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}, Version: n.config.Version,
 		}
 		n.role(ctx, name, func(ctx context.Context, log *slog.Logger) error {
 			return auditorprocess.Run(ctx, c, log, nil)

@@ -50,6 +50,10 @@ func (g *Gateway) Refresh(ctx context.Context) error {
 		return err
 	}
 	g.metrics.polled.Set(float64(g.now().Unix()))
+	if e, err := g.ledger.Escrow(limited); err == nil {
+		g.metrics.escrow.WithLabelValues("available").Set(float64(e.Available))
+		g.metrics.escrow.WithLabelValues("locked").Set(float64(e.Locked))
+	}
 	return nil
 }
 

@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/once"
 	"github.com/koinon/koinon/internal/gateway/pay"
@@ -44,6 +46,9 @@ type Surroundings struct {
 	Pages http.Handler
 	// Version is the program's, for GET /version.
 	Version string
+	// Registry takes the gateway's metrics, and is what GET /metrics shows; nil for
+	// one of its own.
+	Registry *prometheus.Registry
 	// Now is the clock for grants, receipts and suspensions; nil for the
 	// system's.
 	Now func() time.Time
@@ -99,13 +104,16 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
+	if s.Registry == nil {
+		s.Registry = prometheus.NewRegistry()
+	}
 	if err := os.MkdirAll(c.Home, 0o700); err != nil {
 		return nil, fmt.Errorf("making the gateway's home: %w", err)
 	}
 	g := &Gateway{
 		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, pages: s.Pages, now: s.Now,
 		budgets: keys.NewBudgets(), rates: keys.NewRates(), peers: newPeerBook(), affinity: &route.Affinity{},
-		metrics: newMetrics(), concurrency: newConcurrency(c.MaxInFlight),
+		metrics: newMetrics(s.Registry), concurrency: newConcurrency(c.MaxInFlight),
 	}
 	g.heartbeats = heartbeat.NewListener(c.ChainID, g.providerKey, s.Now)
 	g.directory = &directory{ledger: s.Ledger, peers: g.peers, now: s.Now, scores: scores{}}
@@ -116,6 +124,7 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 	if err := g.load(ctx); err != nil {
 		return nil, errors.Join(err, g.lock.Close())
 	}
+	g.metrics.open(g.wallet)
 	g.life, g.end = context.WithCancel(context.WithoutCancel(ctx))
 	g.vocabularies = newVocabularyCache(g.life, s.Vocabularies, c.Probe, s.Now)
 	if g.ear, err = g.listen(s.Gossip); err != nil {
@@ -174,21 +183,17 @@ func (g *Gateway) Close() error {
 	return errors.Join(g.ear.Close(), g.store.Close(), g.lock.Close())
 }
 
-// Run opens a gateway, serves until the context ends, and closes it. Ready, if
-// not nil, is called with the address once requests are taken.
-func Run(ctx context.Context, c Config, s Surroundings, ready func(net.Addr)) error {
-	g, err := Open(ctx, c, s)
+// Run serves at the configured address until the context ends. Ready, if not nil, is
+// called with the address once requests are taken.
+func (g *Gateway) Run(ctx context.Context, ready func(net.Addr)) error {
+	listener, err := net.Listen("tcp", g.config.Listen)
 	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listening for the API: %w; choose another address with listen", err), g.Close())
+		return fmt.Errorf("listening for the API: %w; choose another address with listen", err)
 	}
 	if ready != nil {
 		ready(listener.Addr())
 	}
-	return errors.Join(g.Serve(ctx, listener), g.Close())
+	return g.Serve(ctx, listener)
 }
 
 // Serve answers requests and works in the background until the context ends;

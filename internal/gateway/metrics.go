@@ -1,6 +1,10 @@
 package gateway
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/koinon/koinon/internal/gateway/pay"
+)
 
 // metrics are the gateway's own; each gateway has a registry of its own, so
 // that several can live in one process.
@@ -19,12 +23,13 @@ type metrics struct {
 	hedges                     *prometheus.CounterVec
 	promptTokens, answerTokens prometheus.Histogram
 
+	escrow     *prometheus.GaugeVec
 	live       prometheus.Gauge
 	polled     prometheus.Gauge
 	pollErrors prometheus.Counter
 }
 
-func newMetrics() *metrics {
+func newMetrics(in *prometheus.Registry) *metrics {
 	latency := prometheus.ExponentialBuckets(0.001, 2, 17)
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help})
@@ -35,13 +40,16 @@ func newMetrics() *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help})
 	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help}, labels)
+	}
 	lengths := func(name, help string) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "koinon", Subsystem: "gateway", Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(8, 2, 13),
 		})
 	}
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: in,
 		requests: counters("requests_total", "HTTP requests by route and status.", "route", "status"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "koinon", Subsystem: "gateway", Name: "request_seconds", Help: "Time to the end of a response.", Buckets: latency,
@@ -61,11 +69,24 @@ func newMetrics() *metrics {
 		failures:   counters("provider_failures_total", "Attempts that failed, by reason.", "reason"),
 		heartbeats: counters("heartbeats_total", "Providers' heartbeats heard, by verdict.", "verdict"),
 		hedges:     counters("hedges_total", "Requests that a second provider was asked for, by who was sooner.", "sooner"),
+		escrow:     gauges("escrow_ucredit", "What the payer has in escrow, available or locked for active grants.", "state"),
 		live:       gauge("live_providers", "Providers that can be reached."),
 		polled:     gauge("ledger_polled_timestamp_seconds", "When the ledger was last read."),
 		pollErrors: counter("ledger_errors_total", "Failed readings of the ledger."),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.firstToken, m.promptTokens, m.answerTokens, m.inFlight, m.tokens, m.charged,
-		m.tickets, m.receipts, m.failures, m.heartbeats, m.hedges, m.live, m.polled, m.pollErrors)
+		m.tickets, m.receipts, m.failures, m.heartbeats, m.hedges, m.escrow, m.live, m.polled, m.pollErrors)
 	return m
 }
+
+// open adds what is known of the grants that are open.
+func (m *metrics) open(w *pay.Wallet) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "koinon", Subsystem: "gateway", Name: "exposure_ucredit", Help: "What open grants can still pay together.",
+	}, func() float64 { return float64(w.Exposure()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "koinon", Subsystem: "gateway", Name: "grants", Help: "Grants that are open.",
+	}, func() float64 { return float64(w.Open()) }))
+}
+
+// Metrics registers a gateway's metrics without a gateway, for lists of them.
+func Metrics(in *prometheus.Registry) { newMetrics(in).open(nil) }

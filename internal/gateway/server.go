@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -135,6 +138,17 @@ func (g *Gateway) repeatable(serve keyed) keyed {
 	}
 }
 
+// Ready says what is missing before requests can be served; nil if nothing is.
+func (g *Gateway) Ready(context.Context) error {
+	if g.directory.current.Load() == nil {
+		return errors.New("the ledger was not read yet")
+	}
+	if !g.funded.Load() {
+		return fmt.Errorf("the escrow is not in order: send credit to %s", g.ledger.Payer())
+	}
+	return nil
+}
+
 // ready says whether requests can be served, and if not, what is missing.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	status := struct {
@@ -153,7 +167,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	code := http.StatusServiceUnavailable
-	if status.Ledger && status.Escrow {
+	if g.Ready(r.Context()) == nil {
 		status.Status, code = "ok", http.StatusOK
 	}
 	_ = openai.WriteJSON(w, code, status)

@@ -21,6 +21,12 @@ type metrics struct {
 	unredeemed prometheus.Gauge // ucredit
 }
 
+// Metrics registers a provider's metrics without a provider, for lists of them.
+func Metrics(in prometheus.Registerer) error {
+	_, err := newMetrics(in)
+	return err
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "koinon", Subsystem: "provider", Name: name, Help: help}

@@ -4,6 +4,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"github.com/koinon/koinon/internal/auditor/shop"
 	"github.com/koinon/koinon/internal/auditor/store"
 	"github.com/koinon/koinon/internal/credit"
+	"github.com/koinon/koinon/internal/instrument"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/proof/party"
@@ -61,6 +63,11 @@ type Config struct {
 	Listen []string `yaml:"listen"`
 	// Threads of recomputing. Default the machine's cores.
 	Threads int `yaml:"threads"`
+	// MetricsAddr is where metrics and readiness are served, host:port. Default
+	// loopback, at any port; instruments.json in home says which.
+	MetricsAddr string `yaml:"metrics_addr"`
+	// Version is the program's.
+	Version string `yaml:"-"`
 	// Every is how often to look for work. Default 5s.
 	Every time.Duration `yaml:"every"`
 }
@@ -149,6 +156,16 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 		Ledger: onledger.New(ledger, account), Shop: buys, Judge: judge.New(models.find, judge.Measured(profiles, models.version, c.Threads), c.Threads), Store: kept,
 		Key: keys.age, VRF: keys.vrf, Log: log, Now: time.Now,
 	})
+	registry := instrument.Registry(c.Version)
+	registry.MustRegister(
+		instrument.Account(func(ctx context.Context) (uint64, uint64, error) { return ledger.Holds(ctx, account.Address()) }), figures(a.Status),
+	)
+	role := instrument.Role{Name: "auditor", Home: c.Home, Version: c.Version, Account: account.Address(), Ready: working(a.Status)}
+	stop, err := instrument.Serve(cmp.Or(c.MetricsAddr, instrument.DefaultListen), role, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	if ready != nil {
 		ready(Info{Address: account.Address(), Status: a.Status})
 	}

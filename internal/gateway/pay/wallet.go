@@ -208,6 +208,18 @@ func (p *purse) drop(now time.Time) {
 	p.grants = kept
 }
 
+// Open counts the grants that are open.
+func (w *Wallet) Open() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.lines {
+		p.mu.Lock()
+		n += len(p.grants)
+		p.mu.Unlock()
+	}
+	return n
+}
+
 // Exposure is what the open grants can still pay together, in ucredit: the most
 // that providers may lock in the payer's escrow.
 func (w *Wallet) Exposure() uint64 {

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -13,7 +14,10 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/koinon/koinon/internal/gateway"
+	"github.com/koinon/koinon/internal/instrument"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/weights"
@@ -30,8 +34,14 @@ type Config struct {
 	// Bootstrap are peers by which providers are found whose addresses on the
 	// ledger are out of date, as multiaddrs that end in /p2p/ID.
 	Bootstrap []string `yaml:"bootstrap"`
+	// MetricsAddr is where metrics and readiness are served to those who watch the
+	// gateway, host:port. Default loopback, at any port; instruments.json in home says
+	// which.
+	MetricsAddr string `yaml:"metrics_addr"`
 	// Version is the program's.
 	Version string `yaml:"-"`
+	// Metrics are of what is served beside the API.
+	Metrics []prometheus.Collector `yaml:"-"`
 	// Pages, unless nil, are served beside the API.
 	Pages http.Handler `yaml:"-"`
 }
@@ -78,8 +88,22 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(net.Addr)) 
 	}
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
-	return gateway.Run(ctx, c.Config, gateway.Surroundings{
+	registry := instrument.Registry(c.Version)
+	registry.MustRegister(instrument.Account(func(ctx context.Context) (uint64, uint64, error) { return ledger.Holds(ctx, key.Address()) }))
+	registry.MustRegister(c.Metrics...)
+	g, err := gateway.Open(ctx, c.Config, gateway.Surroundings{
 		Ledger: gateway.OnLedger(ledger, key), Network: gateway.OnNetwork(host), Vocabularies: gateway.FromFiles(swarm),
-		Gossip: gateway.OnGossip(host), Log: log, Version: c.Version, Pages: c.Pages,
-	}, ready)
+		Gossip: gateway.OnGossip(host), Log: log, Version: c.Version, Pages: c.Pages, Registry: registry,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	role := instrument.Role{Name: "gateway", Home: c.Home, Version: c.Version, Account: key.Address(), Ready: g.Ready}
+	stop, err := instrument.Serve(cmp.Or(c.MetricsAddr, instrument.DefaultListen), role, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return g.Run(ctx, ready)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/koinon/koinon/receipt"
@@ -112,8 +113,11 @@ func (s *Store) LastSequence(ctx context.Context, grant receipt.Digest) (last ui
 // next page begins before the cursor that is returned; 0 is both the newest
 // page's cursor and, returned, the end.
 func (s *Store) Receipts(ctx context.Context, key string, limit int, before int64) ([]Receipt, int64, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	rows, err := s.reader.QueryContext(ctx, `SELECT `+receiptColumns+` FROM receipts
-		WHERE key = ? AND (? = 0 OR seen < ?) ORDER BY seen DESC LIMIT ?`, key, before, before, limit)
+		WHERE key = ? AND seen < ? ORDER BY seen DESC LIMIT ?`, key, before, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("listing receipts: %w", err)
 	}

@@ -92,6 +92,7 @@ func (i *Issuer) webhook(w http.ResponseWriter, r *http.Request) {
 	event, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), i.config.WebhookSecret,
 		webhook.ConstructEventOptions{Tolerance: webhook.DefaultTolerance, IgnoreAPIVersionMismatch: true})
 	if err != nil {
+		i.state.refused.Inc()
 		i.log.Warn("a webhook was refused", "error", err)
 		refuse(w, http.StatusBadRequest, errors.New("not signed by Stripe, or too long ago"))
 		return
@@ -100,6 +101,7 @@ func (i *Issuer) webhook(w http.ResponseWriter, r *http.Request) {
 	case stripe.EventTypeCheckoutSessionCompleted, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded:
 		err = i.paid(event.Data.Raw)
 	case stripe.EventTypeChargeDisputeCreated:
+		i.state.disputed.Inc()
 		i.log.Error("a payment is disputed: its credit is out already", "event", event.ID)
 	}
 	if err != nil {

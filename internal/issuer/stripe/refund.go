@@ -52,6 +52,7 @@ func (i *Issuer) refund(ctx context.Context, c escrow.CashOut) error {
 	if err := i.ledger.Settle(ctx, c.ID, id); err != nil && !errors.Is(err, escrow.ErrNotOwed) {
 		return fmt.Errorf("cash-out %d is paid by %s, and not settled: %w", c.ID, id, err)
 	}
+	i.state.refunded.Add(float64(cents * microPerCent))
 	i.log.Info("refunded", "cash_out", c.ID, "session", p.Session, "cents", cents, "refund", id)
 	return nil
 }

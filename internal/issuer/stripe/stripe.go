@@ -43,6 +43,9 @@ type Config struct {
 	MaxCents int64 `yaml:"max_cents"`
 	// Every is how often unfinished payments and cash-outs are looked at.
 	Every time.Duration `yaml:"every"`
+	// MetricsAddr is where metrics and readiness are served, host:port. Default
+	// loopback, at any port; instruments.json in home says which.
+	MetricsAddr string `yaml:"metrics_addr"`
 	// APIURL is Stripe's, unless a test has one.
 	APIURL string `yaml:"api_url"`
 }
@@ -78,6 +81,7 @@ type Issuer struct {
 	api    *stripe.Client
 	store  store
 	log    *slog.Logger
+	state  *state
 	work   sync.Mutex // one payment is worked on at a time: the issuer has one account
 	keep   sync.Mutex // one new payment is written at a time
 	wake   chan struct{}
@@ -94,7 +98,7 @@ func New(c Config, l issuer.Ledger, log *slog.Logger) (*Issuer, error) {
 	})
 	return &Issuer{
 		config: c, ledger: l, api: stripe.NewClient(c.SecretKey, stripe.WithBackends(backends)),
-		store: store{filepath.Join(c.Home, "payments")}, log: log, wake: make(chan struct{}, 1),
+		store: store{filepath.Join(c.Home, "payments")}, log: log, state: newState(), wake: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -104,7 +108,9 @@ func (i *Issuer) Run(ctx context.Context) error {
 	ticker := time.NewTicker(i.config.Every)
 	defer ticker.Stop()
 	for {
-		if err := i.Work(ctx); err != nil && ctx.Err() == nil {
+		err := i.Work(ctx)
+		i.state.done(err)
+		if err != nil && ctx.Err() == nil {
 			i.log.Warn("not all is done, trying again", "error", err)
 		}
 		select {
@@ -115,6 +121,9 @@ func (i *Issuer) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Address is the issuer's account.
+func (i *Issuer) Address() string { return i.ledger.Address() }
 
 // Work does what is waiting, once.
 func (i *Issuer) Work(ctx context.Context) error {
@@ -127,6 +136,8 @@ func (i *Issuer) Work(ctx context.Context) error {
 	}
 	owed, err := i.ledger.CashOuts(ctx)
 	all = append(all, err)
+	i.state.waiting.WithLabelValues("payments").Set(float64(len(list)))
+	i.state.waiting.WithLabelValues("cash_outs").Set(float64(len(owed)))
 	for _, c := range owed {
 		if sessionID.MatchString(c.Destination) {
 			all = append(all, i.refund(ctx, escrow.CashOut{ID: c.Id, Holder: c.Holder, Amount: c.Amount, Destination: c.Destination}))
@@ -146,6 +157,7 @@ func (i *Issuer) mint(ctx context.Context, p payment) error {
 		return err
 	}
 	if minted {
+		i.state.minted.Add(float64(p.issue().Ucredit))
 		i.log.Info("minted", "session", p.Session, "recipient", p.Address, "dollars", credit.Dollars(p.issue().Ucredit))
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/credit"
 )
 
 // asked names the error of a query.
@@ -182,6 +183,14 @@ func (c *Client) Balance(ctx context.Context, address, denom string) (uint64, er
 		return 0, fmt.Errorf("balance of %s does not fit in 64 bits", address)
 	}
 	return r.Balance.Amount.Uint64(), nil
+}
+
+// Holds is what an account holds, in ucredit and ukoin.
+func (c *Client) Holds(ctx context.Context, address string) (ucredit, ukoin uint64, err error) {
+	if ucredit, err = c.Balance(ctx, address, credit.Denom); err == nil {
+		ukoin, err = c.Balance(ctx, address, credit.KoinDenom)
+	}
+	return ucredit, ukoin, err
 }
 
 // Treasury returns what the community pool holds of a denomination, in whole

@@ -38,6 +38,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/mempool"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
+	"github.com/koinon/koinon/internal/instrument"
 	"github.com/koinon/koinon/internal/ledger/app"
 )
 
@@ -57,6 +58,11 @@ type Config struct {
 	// PeerExchange learns of further nodes from those it is connected to. A
 	// node that is alone, or knows all others, does without.
 	PeerExchange bool `yaml:"peer_exchange"`
+	// MetricsAddr is where metrics and readiness are served, host:port; instruments.json
+	// in home says which port was taken if none is asked for.
+	MetricsAddr string `yaml:"metrics_addr"`
+	// Version is the program's.
+	Version string `yaml:"-"`
 	// BlockTime is the least time between blocks.
 	BlockTime time.Duration `yaml:"block_time"`
 	// OptimisticExecution begins to execute a block while it is voted on. It
@@ -74,7 +80,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		RPCAddr: "127.0.0.1:26657", RESTAddr: "127.0.0.1:1317", GRPCAddr: "127.0.0.1:9090",
-		P2PAddr: "0.0.0.0:26656", PeerExchange: true, BlockTime: time.Second,
+		P2PAddr: "0.0.0.0:26656", MetricsAddr: instrument.DefaultListen, PeerExchange: true, BlockTime: time.Second,
 	}
 }
 
@@ -94,6 +100,8 @@ type Node struct {
 	grpc   *grpc.Server
 	http   *http.Server
 	client *grpc.ClientConn
+	local  *local.Local
+	hush   func() error // ends the serving of metrics
 }
 
 // Start runs the node whose home Init has prepared, and resumes where it was,
@@ -128,7 +136,11 @@ func Start(ctx context.Context, c Config, logger *slog.Logger) (_ *Node, err err
 	if err := n.startComet(ctx, c, genesis, log); err != nil {
 		return nil, err
 	}
-	return n, n.serve(c)
+	if err := n.serve(c); err != nil {
+		return nil, err
+	}
+	n.hush, err = n.instruments(c, logger)
+	return n, err
 }
 
 func (n *Node) startComet(ctx context.Context, c Config, genesis *cmttypes.GenesisDoc, log ledgerLogger) error {
@@ -183,9 +195,10 @@ func (n *Node) serve(c Config) error {
 	if err != nil {
 		return err
 	}
+	n.local = local.New(n.comet)
 	cc := client.Context{}.WithChainID(n.ChainID).WithCodec(n.app.Codec).WithInterfaceRegistry(n.app.Registry).
 		WithTxConfig(n.app.TxConfig).WithLegacyAmino(n.app.Amino).WithAccountRetriever(authtypes.AccountRetriever{}).
-		WithClient(local.New(n.comet)).WithGRPCClient(n.client)
+		WithClient(n.local).WithGRPCClient(n.client)
 	n.app.RegisterTxService(cc)
 	n.app.RegisterTendermintService(cc)
 	n.app.RegisterNodeService(cc, config.Config{})
@@ -208,6 +221,9 @@ func (n *Node) serve(c Config) error {
 // Stop ends the node cleanly. It may be called once.
 func (n *Node) Stop() error {
 	var failed []error
+	if n.hush != nil {
+		failed = append(failed, n.hush())
+	}
 	if n.http != nil {
 		failed = append(failed, n.http.Close())
 	}

@@ -18,9 +18,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/koinon/koinon/internal/inference"
+	"github.com/koinon/koinon/internal/instrument"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/provider"
@@ -99,8 +98,9 @@ type Config struct {
 	Schedule string `yaml:"schedule"`
 	// Program is the program's version.
 	Program string `yaml:"-"`
-	// MetricsRegistry collects the provider's metrics; nil for none.
-	MetricsRegistry prometheus.Registerer `yaml:"-"`
+	// MetricsAddr is where metrics and readiness are served, host:port. Default
+	// loopback, at any port; instruments.json in home says which.
+	MetricsAddr string `yaml:"metrics_addr"`
 }
 
 // withDefaults fills in what is zero and the process needs.
@@ -187,10 +187,7 @@ const accusations = 5 * time.Second
 func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledger *client.Client, key client.Key,
 	identity ed25519.PrivateKey, g goods, ready func(Info),
 ) (err error) {
-	registry := c.MetricsRegistry
-	if registry == nil {
-		registry = prometheus.NewRegistry()
-	}
+	registry := instrument.Registry(c.Program)
 	talk, hush := context.WithCancel(context.WithoutCancel(ctx))
 	defer hush()
 	topic, err := gossip(talk, host, ledger, key.Address(), identity.Public().(ed25519.PublicKey), log)
@@ -214,6 +211,15 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	if o.hours, err = schedule.Parse(c.Schedule); err != nil {
 		return err
 	}
+	registry.MustRegister(
+		instrument.Account(func(ctx context.Context) (uint64, uint64, error) { return ledger.Holds(ctx, key.Address()) }), figures(o.status),
+	)
+	watched := instrument.Role{Name: "provider", Home: c.Home, Version: c.Program, Account: key.Address(), Ready: o.ready}
+	unwatch, err := instrument.Serve(cmp.Or(c.MetricsAddr, instrument.DefaultListen), watched, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unwatch()) }()
 	leave, err := o.attend(ctx, c.Home, log)
 	if err != nil {
 		return err

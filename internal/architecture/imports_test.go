@@ -98,7 +98,7 @@ var areas = []area{
 	{"internal/devnet", slices.Concat(services, roles, ledger, []string{"models", "internal/console"}), anything},
 	{"internal/testnet", slices.Concat(services, roles, ledger, []string{"models", "internal/devnet"}), anything},
 	{"internal/architecture", nil, nil},
-	{"cmd", slices.Concat(services, roles, ledger, []string{"models", "client", "internal/console", "internal/devnet", "internal/testnet"}), anything},
+	{"cmd", slices.Concat(services, roles, ledger, []string{"models", "client", "internal/web", "internal/console", "internal/devnet", "internal/testnet"}), anything},
 }
 
 // areaOf is the area of a folder; nil if the table has none.

@@ -6,10 +6,11 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# The race detector watches everything but kernels, mechanisms and the router: there
-# it would only slow arithmetic that shares nothing, so they are tested without it.
-PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/...
-RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route)(/|$$)|/api/')
+# The race detector watches everything but kernels, mechanisms, the router and the
+# ledger's modules: there it would only slow arithmetic that shares nothing and
+# blocks that run one by one, so they are tested without it.
+PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/... ./internal/ledger/x/...
+RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route|ledger/x)(/|$$)|/api/')
 
 .PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 

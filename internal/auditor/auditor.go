@@ -24,6 +24,7 @@ import (
 	"github.com/koinon/koinon/internal/auditor/bench"
 	"github.com/koinon/koinon/internal/auditor/judge"
 	"github.com/koinon/koinon/internal/auditor/store"
+	"github.com/koinon/koinon/internal/mechanism/referee"
 	"github.com/koinon/koinon/internal/proof"
 	"github.com/koinon/koinon/receipt"
 )
@@ -219,7 +220,7 @@ func (a *Auditor) tell(ctx context.Context) error {
 // That is so for every answer of the statistical class, whatever it looks like:
 // evidence adds up only if nobody chose what it is made of.
 func (a *Auditor) tellOne(ctx context.Context, p store.Purchase) (disputed bool, err error) {
-	judgeable := p.Transcript != nil && p.Receipt.CompletionTokens > 0
+	judgeable := p.Transcript != nil && (p.Receipt.CompletionTokens > 0 || referee.Disputable(p.Receipt))
 	if p.Finding.Verdict == proof.Refuted && judgeable {
 		if err := a.accuse(ctx, p); err != nil {
 			return false, err

@@ -176,6 +176,18 @@ type stopFinder struct {
 	tail  []byte // the end of the text, as long as a stop string may reach back
 }
 
+// Stopped says whether a stop string is complete with the last of an answer's tokens,
+// and was not before.
+func (m *Model) Stopped(stops []string, answer []int32) bool {
+	f := stopFinder{stops: stops}
+	for i, id := range answer {
+		if f.found(m.Piece(id)) {
+			return i == len(answer)-1
+		}
+	}
+	return false
+}
+
 // found adds a token's bytes and says whether a stop string is complete.
 func (f *stopFinder) found(piece []byte) bool {
 	if len(f.stops) == 0 {

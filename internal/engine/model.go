@@ -61,7 +61,7 @@ func Load(path string) (*Model, error) {
 	}
 	defer f.Close()
 	m := &Model{}
-	if m.Vocabulary, err = readVocabulary(f); err != nil {
+	if m.Vocabulary, err = ReadVocabulary(f); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := m.readShape(f); err != nil {

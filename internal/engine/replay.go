@@ -20,6 +20,8 @@ type Replay struct {
 	// of the reasons of [End], or empty if it would have gone on after the last.
 	Over   int
 	Finish string
+	// Next is the leaf of the step after the last, if the answer would have gone on.
+	Next receipt.Digest
 }
 
 // Replay computes an answer again from what was given of it: one pass over prompt
@@ -60,6 +62,9 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 				draw(0, i)
 			}
 			p.step(a, m, given, first+i, ids[i])
+			if at := first + i; at == len(given) && p.Over < 0 {
+				p.Next = receipt.Leaf(uint64(r.Resumed+at), ids[i], digest(c.logits(i)), c.fold(i))
+			}
 		}
 		return ctx.Err()
 	})

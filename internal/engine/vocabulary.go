@@ -27,11 +27,12 @@ func OpenVocabulary(path string) (*Vocabulary, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := readVocabulary(f)
+	v, err := ReadVocabulary(f)
 	return v, errors.Join(err, f.Close())
 }
 
-func readVocabulary(f *gguf.File) (*Vocabulary, error) {
+// ReadVocabulary reads the vocabulary of a file that is open.
+func ReadVocabulary(f *gguf.File) (*Vocabulary, error) {
 	described, err := readTokens(f)
 	if err != nil {
 		return nil, err

@@ -102,7 +102,8 @@ func compare(r receipt.Receipt, t receipt.Transcript, p engine.Replay, m *engine
 	switch {
 	case r.FinishReason != engine.FinishStop && r.FinishReason != engine.FinishLength: // cut off, by either side
 	case p.Over < 0:
-		return found(Refuted, len(given), "The receipt says that the answer ended (%s) after %d tokens; it goes on.", r.FinishReason, len(given))
+		return found(Refuted, len(given), "The receipt says that the answer ended (%s) after %d tokens, of %d that were allowed; the model goes on.",
+			r.FinishReason, len(given), r.Sampling.MaxTokens)
 	case p.Finish != r.FinishReason:
 		return found(Refuted, len(given), "The answer ends by %s; the receipt says %s.", p.Finish, r.FinishReason)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/koinon/koinon/internal/mechanism/court"
+	"github.com/koinon/koinon/internal/mechanism/referee"
 	"github.com/koinon/koinon/internal/proof"
 	"github.com/koinon/koinon/internal/proof/party"
 	"github.com/koinon/koinon/receipt"
@@ -71,6 +72,9 @@ func (j *Judge) Vote(ctx context.Context, r receipt.Receipt, t receipt.Transcrip
 		return court.Vote{Reason: court.Unreadable}, nil
 	case err != nil:
 		return court.Vote{Reason: court.Engine}, nil
+	}
+	if !referee.Refereed(r) && !a.Drawn() {
+		return court.Vote{Reason: court.Draw}, nil
 	}
 	leaves := a.Leaves()
 	v := court.Vote{Root: a.Root()}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
+	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/sampling"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/mechanism/court"
@@ -42,6 +45,7 @@ func (m measured) Score(ctx context.Context, w party.Weights, r receipt.Receipt,
 		return nil, err
 	}
 	scores := make([]uint32, len(steps))
+	values = withEnd(values, p.Method, w, r, t)
 	for i, step := range steps {
 		if step >= uint64(len(values)) {
 			return nil, &statistical.Inconclusive{Reason: statistical.NoAnswer}
@@ -112,6 +116,21 @@ func Weigh(profiles []statistical.Profile, name, quantisation string, w party.We
 	return proof.Finding{Verdict: proof.Upheld, Step: -1, Steps: score.Tokens, Reason: fmt.Sprintf("Nothing speaks against the answer: %s.", said)}, nil
 }
 
+// withEnd is what is looked at of each token, and of the end after them. An answer
+// that was over before as many tokens came as were allowed, or the context holds, and
+// not by a draw nor by a stop string, could not have been drawn so. Methods that look at
+// likelihood or reports see nothing in an end.
+func withEnd(values []float32, by statistical.Method, w party.Weights, r receipt.Receipt, t receipt.Transcript) []float32 {
+	if len(values) > len(t.Output) {
+		return values // a draw ended it, and was looked at
+	}
+	short := r.CompletionTokens < uint64(r.Sampling.MaxTokens) && r.PromptTokens+r.CompletionTokens < uint64(w.Model.ContextLength)
+	if by == statistical.Margin && r.FinishReason == engine.FinishLength && short {
+		return append(values, float32(math.Inf(1)))
+	}
+	return append(values, 0)
+}
+
 // jobOf is an answer as it is scored.
 func jobOf(w party.Weights, r receipt.Receipt, t receipt.Transcript) (statistical.Job, error) {
 	q, err := inference.ParseRequest([]byte(t.Request))
@@ -127,7 +146,12 @@ func jobOf(w party.Weights, r receipt.Receipt, t receipt.Transcript) (statistica
 	if r.Sampling.Kind == receipt.Gumbel {
 		params.Kind = sampling.Gumbel
 	}
-	return statistical.FromReceipt(r, prompt, t.Output, params)
+	job, err := statistical.FromReceipt(r, prompt, t.Output, params)
+	if err == nil && job.Ended {
+		asked := len(prompt) - min(len(prompt), int(r.Sampling.Resumed))
+		job.Ended = !w.Model.Stopped(q.Stop, append(slices.Clone(prompt[asked:]), t.Output...))
+	}
+	return job, err
 }
 
 // reasonOf is why an answer could not be scored, as the court names it; false if

@@ -73,7 +73,7 @@ func (s *Shop) Buy(ctx context.Context, provider string, model receipt.Digest) (
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", gateway, err))
 	}
-	if mute.Receipt.CompletionTokens > 0 {
+	if mute.Receipt.Version > 0 {
 		return mute, nil
 	}
 	return receipt.Record{}, errors.Join(failed...)

@@ -26,6 +26,7 @@ type File struct {
 	file  *gguf.File
 	shape referee.Shape
 	rope  *tensor.RoPE
+	words *engine.Vocabulary
 	tree  *merkle.Tree
 }
 
@@ -45,11 +46,15 @@ func Open(path string) (*File, error) {
 
 // New is Open of a file that is open already, and stays so while rows are read.
 func New(f *gguf.File) (*File, error) {
-	shape, rope, err := shapeOf(f)
+	words, err := engine.ReadVocabulary(f)
 	if err != nil {
 		return nil, err
 	}
-	r := &File{file: f, shape: shape, rope: rope}
+	shape, rope, err := shapeOf(f, words)
+	if err != nil {
+		return nil, err
+	}
+	r := &File{file: f, shape: shape, rope: rope, words: words}
 	leaves := make([]receipt.Digest, 0, shape.RowCount())
 	for _, t := range shape.Tensors() {
 		if err := r.each(t, func(row []byte) { leaves = append(leaves, receipt.Sum(row)) }); err != nil {
@@ -88,6 +93,8 @@ func (r *File) row(t referee.Rows, i uint64) ([]byte, error) {
 	switch {
 	case t.Name == "" && t.First == 0:
 		return r.shape.Bytes(), nil
+	case t.Name == "" && t.Bytes == 0:
+		return r.words.Piece(int32(i)), nil
 	case t.Name == "":
 		return floatBytes(r.rope.At(int(i)).Values()), nil
 	}
@@ -123,7 +130,7 @@ func floatBytes(values []float32) []byte {
 }
 
 // shapeOf is the shape of a file's model, and its rotation.
-func shapeOf(f *gguf.File) (referee.Shape, *tensor.RoPE, error) {
+func shapeOf(f *gguf.File, words *engine.Vocabulary) (referee.Shape, *tensor.RoPE, error) {
 	d, err := engine.Outline(f)
 	if err != nil {
 		return referee.Shape{}, nil, err
@@ -154,6 +161,11 @@ func shapeOf(f *gguf.File) (referee.Shape, *tensor.RoPE, error) {
 			return s, nil, err
 		}
 		s.Matrices = append(s.Matrices, m)
+	}
+	for id := range int32(words.Size()) {
+		if words.EndsText(id) {
+			s.Ends = append(s.Ends, uint32(id))
+		}
 	}
 	if err := s.Validate(); err != nil {
 		return s, nil, fmt.Errorf("%w: %w", ErrModel, err)

@@ -312,7 +312,7 @@ func say(g *bisection.Game, m bisection.Move) string {
 	case bisection.Choose:
 		return fmt.Sprintf("node %d is not mine", m.Node)
 	case bisection.Claim:
-		return fmt.Sprintf("step %d drew token %d", g.Step().Lo, m.Token)
+		return fmt.Sprintf("step %d drew token %d", g.Step(), m.Token)
 	case bisection.Reveal:
 		segment, chunk := g.Place()
 		tr, _ := g.Trace()

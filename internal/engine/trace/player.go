@@ -43,23 +43,30 @@ type Player struct {
 	c      *Case
 	leaves []receipt.Digest
 	steps  *merkle.Tree
+	goesOn bool // and the challenger says so
 	trace  *Trace
 }
 
 // NewPlayer plays about a case. Leaves are those of the receipt's steps, as the
 // player has them: for the accused those that it served with, for the challenger
-// those of [Dissent].
+// those of [Dissent]. A challenger has one more if the answer goes on where the
+// receipt says that it was over.
 func NewPlayer(c *Case, leaves []receipt.Digest) (*Player, error) {
-	if uint64(len(leaves)) != c.Receipt.CompletionTokens || len(leaves) == 0 {
-		return nil, fmt.Errorf("%w: %d leaves for %d tokens", ErrAnswer, len(leaves), c.Receipt.CompletionTokens)
+	n := c.Receipt.CompletionTokens
+	goesOn := uint64(len(leaves)) == n+1
+	if uint64(len(leaves)) != n && !goesOn {
+		return nil, fmt.Errorf("%w: %d leaves for %d tokens", ErrAnswer, len(leaves), n)
 	}
-	return &Player{c: c, leaves: leaves, steps: merkle.New(leaves)}, nil
+	return &Player{c: c, leaves: leaves, steps: merkle.New(leaves[:n]), goesOn: goesOn}, nil
 }
 
 // Move is the move of the side whose turn it is.
 func (p *Player) Move(g *bisection.Game) (bisection.Move, error) {
 	switch g.Stage() {
 	case bisection.Claiming:
+		if g.AtTheEnd() {
+			return p.end(g)
+		}
 		return p.claim(g)
 	case bisection.Revealing:
 		return p.reveal(g)
@@ -80,12 +87,15 @@ func (p *Player) Move(g *bisection.Game) (bisection.Move, error) {
 			return bisection.Choose{Node: i}, nil
 		}
 	}
+	if p.goesOn && g.MayEnd() {
+		return bisection.Choose{Node: bisection.AtEnd}, nil
+	}
 	return nil, ErrAgreed
 }
 
 // follow computes the trace of the disputed step.
 func (p *Player) follow(g *bisection.Game) (err error) {
-	step := g.Step().Lo
+	step := g.Step()
 	if p.trace == nil || p.trace.Step != step {
 		p.trace, err = New(p.c, step)
 	}

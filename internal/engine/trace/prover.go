@@ -34,6 +34,7 @@ type Case struct {
 	Receipt        receipt.Receipt
 	Prompt, Output []int32
 	Bias           []sampling.Bias // that the request had
+	Stop           []string        // likewise
 	Threads        int
 }
 

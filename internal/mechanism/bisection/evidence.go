@@ -2,6 +2,7 @@ package bisection
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/koinon/koinon/internal/mechanism/merkle"
 	"github.com/koinon/koinon/internal/mechanism/referee"
@@ -14,7 +15,7 @@ func (g *Game) trace() (referee.Trace, error) {
 	if err != nil {
 		return referee.Trace{}, err
 	}
-	return referee.NewTrace(shape, g.receipt, g.steps.Lo)
+	return referee.NewTrace(shape, g.receipt, g.Step())
 }
 
 // Trace is the trace that is disputed; false before the claim.
@@ -27,26 +28,25 @@ func (g *Game) claim(m Claim) error {
 	if g.stage != Claiming {
 		return fmt.Errorf("%w: no claim is wanted now", ErrTurn)
 	}
-	number := uint64(g.receipt.Sampling.Resumed) + g.steps.Lo
-	if receipt.Leaf(number, m.Token, m.Logits, m.Fold) != g.steps.Node {
-		return fmt.Errorf("%w: token, logits and fold do not make the leaf of step %d", ErrClaim, g.steps.Lo)
+	number := uint64(g.receipt.Sampling.Resumed) + g.Step()
+	if !g.ending && receipt.Leaf(number, m.Token, m.Logits, m.Fold) != g.steps.Node {
+		return fmt.Errorf("%w: token, logits and fold do not make the leaf of step %d", ErrClaim, g.Step())
 	}
-	shape, err := referee.ParseShape(m.Shape)
+	shape, err := g.shapeOf(m.Shape, m.ShapeProof)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrClaim, err)
+		return err
 	}
-	under := merkle.Opened{Index: []uint64{0}, Leaf: []receipt.Digest{receipt.Sum(m.Shape)}}
-	if err := merkle.Verify(g.weights, shape.RowCount(), under, m.ShapeProof); err != nil {
-		return fmt.Errorf("%w: shape: %w", ErrClaim, err)
+	if g.ending && !slices.Contains(shape.Ends, uint32(m.Token)) {
+		return fmt.Errorf("%w: token %d ends no text of this model", ErrClaim, m.Token)
 	}
-	trace, err := referee.NewTrace(shape, g.receipt, g.steps.Lo)
+	trace, err := referee.NewTrace(shape, g.receipt, g.Step())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrClaim, err)
 	}
 	last := trace.Segments() - 1
 	end := trace.Chunks(last) - 1
 	words := trace.Claim(m.Token, m.Logits, m.Fold)
-	under = merkle.Opened{Index: []uint64{end}, Leaf: []receipt.Digest{referee.ChunkDigest(words)}}
+	under := merkle.Opened{Index: []uint64{end}, Leaf: []receipt.Digest{referee.ChunkDigest(words)}}
 	if err := merkle.Verify(m.Final, end+1, under, m.EndProof); err != nil {
 		return fmt.Errorf("%w: end of the trace: %w", ErrClaim, err)
 	}
@@ -56,6 +56,41 @@ func (g *Game) claim(m Claim) error {
 	}
 	g.shape = m.Shape
 	g.stage, g.segments = Segments, merkle.Begin(m.Trace, last+1)
+	return nil
+}
+
+// shapeOf reads the shape that the weights root has.
+func (g *Game) shapeOf(data []byte, proof []receipt.Digest) (referee.Shape, error) {
+	shape, err := referee.ParseShape(data)
+	if err != nil {
+		return shape, fmt.Errorf("%w: %w", ErrClaim, err)
+	}
+	under := merkle.Opened{Index: []uint64{0}, Leaf: []receipt.Digest{receipt.Sum(data)}}
+	if err := merkle.Verify(g.weights, shape.RowCount(), under, proof); err != nil {
+		return shape, fmt.Errorf("%w: shape: %w", ErrClaim, err)
+	}
+	return shape, nil
+}
+
+// excuse lets the accused show why the answer was over though no draw has ended it,
+// and wins it the game. What does not show it changes nothing.
+func (g *Game) excuse(m End) error {
+	if g.stage != Claiming || !g.ending {
+		return fmt.Errorf("%w: why the answer ended is not asked", ErrTurn)
+	}
+	shape, err := g.shapeOf(m.Shape, m.ShapeProof)
+	if err != nil {
+		return err
+	}
+	if len(m.Pieces) > 0 {
+		if err := g.verifyRows(&shape, m.Pieces, m.RowProof); err != nil {
+			return fmt.Errorf("%w: %w", ErrEvidence, err)
+		}
+	}
+	if err := shape.Excused(g.receipt, &m.Ending); err != nil {
+		return fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	g.end(Accused)
 	return nil
 }
 
@@ -144,9 +179,14 @@ func (g *Game) checkWitness(trace *referee.Trace, w *referee.Witness) error {
 	if len(w.Rows) == 0 {
 		return nil
 	}
+	return g.verifyRows(&trace.Shape, w.Rows, w.RowProof)
+}
+
+// verifyRows proves rows under the weights root.
+func (g *Game) verifyRows(shape *referee.Shape, list []referee.Row, proof []receipt.Digest) error {
 	var rows merkle.Opened
-	for _, r := range w.Rows {
+	for _, r := range list {
 		rows.Index, rows.Leaf = append(rows.Index, r.Index), append(rows.Leaf, receipt.Sum(r.Data))
 	}
-	return merkle.Verify(g.weights, trace.Shape.RowCount(), rows, w.RowProof)
+	return merkle.Verify(g.weights, shape.RowCount(), rows, proof)
 }

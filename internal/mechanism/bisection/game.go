@@ -52,7 +52,7 @@ type Stage byte
 // The stages, in their order.
 const (
 	Steps     Stage = iota // a subtree of the receipt's steps: Split, Choose
-	Claiming               // one step, whose trace is wanted: Claim
+	Claiming               // one step, whose trace is wanted: Claim; of the answer's end, perhaps End
 	Segments               // a subtree of the trace's segments: Split, Choose
 	Chunks                 // a subtree of one segment's chunks: Split, Choose
 	Revealing              // one chunk, whose words are wanted: Reveal
@@ -72,6 +72,7 @@ type Game struct {
 	weights receipt.Digest
 	stage   Stage
 	steps   merkle.Descent
+	ending  bool             // every step is agreed on; where the answer ended is not
 	opened  []receipt.Digest // by the accused, while the challenger has to choose
 	shape   []byte           // from the claim on
 	// segments and chunks are the ways down the trace, from the claim on.
@@ -80,19 +81,23 @@ type Game struct {
 	winner           Side
 }
 
-// Begin is a game about a receipt of the exact class with one step at least, by
-// the weights root of the model version that it names. Whether the receipt's
+// Begin is a game about a receipt of the exact class, by the weights root of the
+// model version that it names. Of an answer without a token only its end can be
+// disputed, and is. Whether the receipt's
 // signature and seed are good is judged before. Refusal: [ErrReceipt].
 func Begin(r receipt.Receipt, weights receipt.Digest) (Game, error) {
 	switch {
 	case r.Class != receipt.Exact:
 		return Game{}, fmt.Errorf("%w: its class is %q, not %s", ErrReceipt, r.Class, receipt.Exact)
-	case r.CompletionTokens == 0 || r.PromptTokens == 0:
+	case r.PromptTokens == 0 || r.CompletionTokens == 0 && !referee.Disputable(r):
 		return Game{}, fmt.Errorf("%w: it has a prompt of %d tokens and an answer of %d", ErrReceipt, r.PromptTokens, r.CompletionTokens)
 	case r.PromptTokens > referee.MaxTokens || r.CompletionTokens > referee.MaxTokens-r.PromptTokens:
 		return Game{}, fmt.Errorf("%w: %d and %d tokens; %d in all can be refereed", ErrReceipt, r.PromptTokens, r.CompletionTokens, referee.MaxTokens)
 	case weights.IsZero():
 		return Game{}, fmt.Errorf("%w: its model has no weights root", ErrReceipt)
+	}
+	if r.CompletionTokens == 0 {
+		return Game{receipt: r, weights: weights, stage: Claiming, ending: true}, nil
 	}
 	return Game{receipt: r, weights: weights, steps: merkle.Begin(r.Commitment, r.CompletionTokens)}, nil
 }
@@ -139,8 +144,25 @@ func (g *Game) Stage() Stage { return g.stage }
 // Receipt is what the game is about.
 func (g *Game) Receipt() receipt.Receipt { return g.receipt }
 
-// Step is the way to the disputed step of the receipt.
-func (g *Game) Step() merkle.Descent { return g.steps }
+// Step is the disputed step, once one is: as many as the answer has tokens, if its
+// end is disputed.
+func (g *Game) Step() uint64 {
+	if g.ending {
+		return g.receipt.CompletionTokens
+	}
+	return g.steps.Lo
+}
+
+// AtTheEnd says whether it is disputed that the answer ended where it did, and
+// nothing before.
+func (g *Game) AtTheEnd() bool { return g.ending }
+
+// MayEnd says whether the challenger may choose, instead of a node, the answer's
+// end: before it has chosen any, and where an end can be disputed.
+func (g *Game) MayEnd() bool {
+	whole := g.stage == Steps && len(g.opened) > 0 && g.steps.Range == merkle.Range{Hi: g.steps.Count}
+	return whole && referee.Disputable(g.receipt)
+}
 
 // Place is the way to the disputed chunk of the trace: to its segment, and in it.
 func (g *Game) Place() (segment, chunk merkle.Descent) { return g.segments, g.chunks }
@@ -197,6 +219,8 @@ func (g *Game) Play(m Move) error {
 		return g.choose(m)
 	case Claim:
 		return g.claim(m)
+	case End:
+		return g.excuse(m)
 	case Reveal:
 		return g.reveal(m)
 	case Prove:
@@ -234,6 +258,10 @@ func (g *Game) choose(m Choose) error {
 	d := g.Descent()
 	if d == nil {
 		return fmt.Errorf("%w: nothing is to be chosen now", ErrTurn)
+	}
+	if m.Node == AtEnd && g.MayEnd() {
+		g.opened, g.stage, g.ending = nil, Claiming, true
+		return nil
 	}
 	if err := d.Choose(g.opened, m.Node); err != nil {
 		return err

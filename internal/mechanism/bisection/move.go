@@ -21,8 +21,8 @@ const (
 // ErrMove is returned for bytes that are no move.
 var ErrMove = errors.New("not a move of the bisection game")
 
-// Move is what a side does in its turn: [Split], [Choose], [Claim], [Reveal] or
-// [Prove].
+// Move is what a side does in its turn: [Split], [Choose], [Claim], [End], [Reveal]
+// or [Prove].
 type Move interface {
 	// Side is whose move it is.
 	Side() Side
@@ -35,8 +35,13 @@ type Move interface {
 // [merkle.Descent.Opening] says.
 type Split struct{ Nodes []receipt.Digest }
 
-// Choose is the challenger's: the first of the opened nodes that is not its own.
+// Choose is the challenger's: the first of the opened nodes that is not its own, or
+// [AtEnd].
 type Choose struct{ Node int }
+
+// AtEnd is chosen in place of a node by a challenger who has all steps as the accused
+// has them, and to whom the answer goes on after them.
+const AtEnd = 0xff
 
 // Claim is the accused's, when one step is disputed: what the step's leaf was
 // made of, and the trace that led to it.
@@ -50,6 +55,15 @@ type Claim struct {
 	// Shape is the model's, ShapeProof its proof under the weights root.
 	Shape      []byte
 	ShapeProof []receipt.Digest
+}
+
+// End is the accused's, when it is disputed that the answer ended, and no draw has
+// ended it: what did.
+type End struct {
+	// Shape is the model's, ShapeProof its proof under the weights root.
+	Shape      []byte
+	ShapeProof []receipt.Digest
+	referee.Ending
 }
 
 // Reveal is the accused's, when one chunk is disputed: its words.
@@ -69,6 +83,7 @@ const (
 	kindClaim
 	kindReveal
 	kindProve
+	kindEnd
 )
 
 // Side implements [Move].
@@ -79,6 +94,9 @@ func (Choose) Side() Side { return Challenger }
 
 // Side implements [Move].
 func (Claim) Side() Side { return Accused }
+
+// Side implements [Move].
+func (End) Side() Side { return Accused }
 
 // Side implements [Move].
 func (Reveal) Side() Side { return Accused }
@@ -107,6 +125,15 @@ func (m Claim) Bytes() []byte {
 	w.Digests(m.FinalProof)
 	w.Bytes(m.Shape)
 	w.Digests(m.ShapeProof)
+	return w
+}
+
+// Bytes implements [Move].
+func (m End) Bytes() []byte {
+	w := canonical.Writer{kindEnd}
+	w.Bytes(m.Shape)
+	w.Digests(m.ShapeProof)
+	m.Ending.Append(&w)
 	return w
 }
 
@@ -141,6 +168,8 @@ func ParseMove(data []byte) (Move, error) {
 		m = readClaim(r)
 	case kindReveal:
 		m = Reveal{r.Words(referee.ChunkWords)}
+	case kindEnd:
+		m = End{Shape: r.Bytes(referee.MaxShape), ShapeProof: r.Digests(maxDepth), Ending: referee.ReadEnding(r)}
 	case kindProve:
 		m = Prove{int(r.Byte()), referee.ReadWitness(r)}
 	default:

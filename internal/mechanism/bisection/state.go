@@ -24,6 +24,7 @@ func (g *Game) Marshal() []byte {
 	for _, d := range []*merkle.Descent{&g.steps, &g.segments, &g.chunks} {
 		d.Append(&w)
 	}
+	w.Bool(g.ending)
 	w.Digests(g.opened)
 	w.Bytes(g.shape)
 	w.Words(g.words)
@@ -46,6 +47,7 @@ func Unmarshal(data []byte) (Game, error) {
 	for _, d := range []*merkle.Descent{&g.steps, &g.segments, &g.chunks} {
 		*d = merkle.ReadDescent(r)
 	}
+	g.ending = r.Bool()
 	g.opened = r.Digests(1 << merkle.Levels)
 	g.shape = r.Bytes(referee.MaxShape)
 	g.words = r.Words(referee.ChunkWords)
@@ -62,7 +64,7 @@ const maxReceipt = 8 << 10
 // sound says whether a game can be in this state, as far as no move may panic.
 func (g *Game) sound() bool {
 	if g.stage > Over || g.winner > Challenger || (g.stage == Over) != (g.winner != Nobody) ||
-		g.steps.Count != g.receipt.CompletionTokens {
+		g.steps.Count != g.receipt.CompletionTokens || g.ending && (g.stage < Claiming || !referee.Disputable(g.receipt)) {
 		return false
 	}
 	d := g.Descent()
@@ -70,10 +72,10 @@ func (g *Game) sound() bool {
 		return false
 	}
 	if g.shape == nil {
-		return g.stage == Steps || g.stage == Claiming && g.steps.Ended || g.stage == Over
+		return g.stage == Steps && g.steps.Count > 0 || g.stage == Claiming && (g.ending || g.steps.Ended) || g.stage == Over
 	}
 	trace, err := g.trace()
-	if err != nil || !g.steps.Ended || g.segments.Count != trace.Segments() {
+	if err != nil || !g.ending && !g.steps.Ended || g.segments.Count != trace.Segments() {
 		return false
 	}
 	switch g.stage {

@@ -16,6 +16,15 @@ type Writer []byte
 // Byte appends one byte.
 func (w *Writer) Byte(v byte) { *w = append(*w, v) }
 
+// Bool appends a byte, 0 or 1.
+func (w *Writer) Bool(v bool) {
+	if v {
+		w.Byte(1)
+	} else {
+		w.Byte(0)
+	}
+}
+
 // Uint32 appends 4 bytes.
 func (w *Writer) Uint32(v uint32) { *w = binary.BigEndian.AppendUint32(*w, v) }
 
@@ -75,6 +84,15 @@ func (r *Reader) Byte() byte {
 		return b[0]
 	}
 	return 0
+}
+
+// Bool reads a byte, which is 0 or 1.
+func (r *Reader) Bool() bool {
+	b := r.Byte()
+	if b > 1 {
+		r.wrong = true
+	}
+	return b == 1
 }
 
 // Uint32 reads 4 bytes.

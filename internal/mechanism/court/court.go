@@ -92,7 +92,7 @@ type Case struct {
 	Deadline  int64  // of the state
 	Height    int64  // the draw is by the randomness of a later block
 	OpenedAt  int64
-	Positions []uint64 // the steps that auditors recompute, ascending
+	Positions []uint64 // the steps that auditors recompute, ascending; Steps itself is the end
 	Seats     []Seat
 	Openings  []receipt.Digest // the accused's leaves at the positions
 	// Challengers are who contradicts the receipt and may play; the first does.
@@ -109,6 +109,7 @@ type Filing struct {
 	Receipt                  receipt.Digest // its hash
 	Root                     receipt.Digest // its commitment
 	Steps, First             uint64         // leaves under the root, and the number of the first
+	Ended                    bool           // and a draw ended the answer after them, or a stop string
 	Cost                     uint64         // ucredit
 	Provider, Accuser, Payer string
 	Exact                    bool
@@ -171,8 +172,8 @@ var (
 // Open begins a case. The accuser's bond comes into it, unless it is escalated.
 func Open(b Bench, id uint64, f Filing) (Case, error) {
 	switch {
-	case f.Steps == 0:
-		return Case{}, fmt.Errorf("%w: the answer has no token", ErrFiling)
+	case f.Steps == 0 && !f.Ended:
+		return Case{}, fmt.Errorf("%w: the answer has no token, and nothing that ended it", ErrFiling)
 	case f.Accuser == f.Provider:
 		return Case{}, fmt.Errorf("%w: a provider does not accuse itself", ErrFiling)
 	case !f.Exact && b.Profile.Validate() != nil:

@@ -202,6 +202,45 @@ func TestAThirdThatLiesChangesNothing(t *testing.T) {
 	}
 }
 
+// Where a draw ended an answer, or it says so, its end is scored with it, also if it
+// has no token; no leaf is opened for it. In the exact class the game is about it.
+func TestTheEndIsScored(t *testing.T) {
+	root, _, open := answer(100, "x")
+	b := statisticalBench()
+	b.Positions = 4
+	f := filing(root, false)
+	f.Ended = true
+	c := begin(t, b, f, auditors(100))
+	if n := len(c.Positions); n != 5 || c.Positions[n-1] != c.Steps {
+		t.Fatalf("positions %v of %d steps", c.Positions, c.Steps)
+	}
+	for _, s := range c.Seats {
+		must(t, c.Commit(b, s.Auditor, digest("a vote")))
+	}
+	var opened []Leaf
+	for _, p := range c.Leaves() {
+		opened = append(opened, open(p))
+	}
+	must(t, c.OpenLeaves(b, "provider", opened))
+
+	none := receipt.MerkleRoot(nil)
+	empty := Filing{Receipt: digest("empty"), Root: none, Ended: true, Provider: "provider", Accuser: "accuser", Payer: "payer", Exact: true}
+	b = Bench{Params: Default(), Fund: 1 << 40, Now: 100}
+	for root, want := range map[receipt.Digest]State{none: Unmasking, digest("goes on"): Playing} {
+		c := begin(t, b, empty, auditors(9))
+		s, v := c.Seats[0], Vote{Root: root}
+		must(t, c.Commit(b, s.Auditor, Commitment(7, 0, s.Auditor, v, digest("salt"))))
+		must(t, c.OpenLeaves(b, "provider", nil))
+		if _, err := c.Reveal(b, s.Auditor, v, digest("salt")); err != nil || c.State != want {
+			t.Errorf("%v, %v: %v", c.State, c.Outcome, err)
+		}
+	}
+	empty.Ended = false
+	if _, err := Open(b, 8, empty); !errors.Is(err, ErrFiling) {
+		t.Errorf("an empty answer that was broken off: %v", err)
+	}
+}
+
 // Three auditors who all say the same convict nobody.
 func TestFewConvictNobody(t *testing.T) {
 	root, _, _ := answer(100, "x")

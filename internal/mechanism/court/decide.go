@@ -220,6 +220,7 @@ func (c *Case) close(b Bench) Effects {
 	if c.Outcome == Convicted {
 		e.Convictions = append(e.Convictions, penalty.Conviction{
 			Provider: c.Provider, Offence: penalty.WrongModel, Finder: c.Accuser, Victim: c.Payer, Reference: "receipt/" + c.Receipt.Hex(),
+			Done: c.done(),
 		})
 	}
 	if c.Outcome != Planted && len(c.Medians) > 0 {
@@ -229,6 +230,15 @@ func (c *Case) close(b Bench) Effects {
 	c.enter(Closed, b, b.KeepFor)
 	e.Settled = true
 	return e
+}
+
+// done is when the answer was given, at the latest: a provider that names a later time
+// gains nothing.
+func (c *Case) done() int64 {
+	if c.Answered > 0 {
+		return min(c.Answered, c.OpenedAt)
+	}
+	return c.OpenedAt // a statement has no time
 }
 
 // releaseBond gives the accuser's bond back, or, of one that is lost, a part to
@@ -261,6 +271,7 @@ func (c *Case) settleSeats() Effects {
 		}
 		e.Convictions = append(e.Convictions, penalty.Conviction{
 			Provider: s.Auditor, Offence: offence, Reference: fmt.Sprintf("case/%d/%d/%s", c.ID, c.Stage, s.Auditor),
+			Done: c.OpenedAt, // cases that one auditor sat in side by side are one matter
 		})
 	}
 	e.Payments = append(e.Payments, payments(Payment{Amount: c.Fees})...)

@@ -69,6 +69,9 @@ func (c *Case) Draw(b Bench, r receipt.Digest, all []Candidate) (Effects, error)
 		c.Seats = append(c.Seats, Seat{Auditor: candidates[i].Account})
 	}
 	c.Positions = positions(r, label, c.Steps, b.Positions)
+	if c.Ended && !c.Exact { // no leaf has it; it is scored like any draw
+		c.Positions = append(c.Positions, c.Steps)
+	}
 	c.enter(Sealing, b, b.SealFor)
 	return e, nil
 }

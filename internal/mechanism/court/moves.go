@@ -56,7 +56,7 @@ type Leaf struct {
 	Path         []receipt.Digest
 }
 
-// OpenLeaves is the accused's answer: its leaves at all positions.
+// OpenLeaves is the accused's answer: its leaves at all positions. The end has none.
 func (c *Case) OpenLeaves(b Bench, provider string, leaves []Leaf) error {
 	if err := c.expect(Opening, b); err != nil {
 		return err
@@ -64,8 +64,8 @@ func (c *Case) OpenLeaves(b Bench, provider string, leaves []Leaf) error {
 	if provider != c.Provider {
 		return fmt.Errorf("%w: the accused's", ErrNotYours)
 	}
-	if len(leaves) != len(c.Positions) {
-		return fmt.Errorf("%w: %d of %d", ErrOpening, len(leaves), len(c.Positions))
+	if want := len(c.Leaves()); len(leaves) != want {
+		return fmt.Errorf("%w: %d of %d", ErrOpening, len(leaves), want)
 	}
 	openings := make([]receipt.Digest, len(leaves))
 	for i, l := range leaves {
@@ -77,6 +77,14 @@ func (c *Case) OpenLeaves(b Bench, provider string, leaves []Leaf) error {
 	}
 	c.opened(b, openings)
 	return nil
+}
+
+// Leaves are the positions that are leaves under the root.
+func (c *Case) Leaves() []uint64 {
+	if n := len(c.Positions); n > 0 && c.Positions[n-1] == c.Steps {
+		return c.Positions[:n-1]
+	}
+	return c.Positions
 }
 
 func (c *Case) opened(b Bench, openings []receipt.Digest) {

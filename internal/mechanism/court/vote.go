@@ -18,6 +18,7 @@ const (
 	Tokens            // its tokens are none of the model's
 	Model             // the model is not to be had
 	Engine            // the auditor's engine failed
+	Draw              // its tokens are not those that are drawn, which no referee can compute
 )
 
 // MaxScore is the profile's cap: scores are in 1/10,000 of it.
@@ -33,9 +34,9 @@ type Vote struct {
 
 // validate checks that a vote has the form that the case needs.
 func (c *Case) validate(v Vote) error {
-	leaves, scores := len(c.Positions), 0
+	leaves, scores := len(c.Positions), 0 // an exact case's positions are all leaves
 	switch {
-	case v.Reason < None || v.Reason > Engine:
+	case v.Reason < None || v.Reason > Draw:
 		return fmt.Errorf("%w: reason %d is unknown", ErrVote, v.Reason)
 	case v.Reason != None:
 		leaves = 0
@@ -45,7 +46,7 @@ func (c *Case) validate(v Vote) error {
 	if len(v.Leaves) != leaves || len(v.Scores) != scores {
 		return fmt.Errorf("%w: %d leaves and %d scores, not %d and %d", ErrVote, len(v.Leaves), len(v.Scores), leaves, scores)
 	}
-	if leaves == 0 && v.Root != (receipt.Digest{}) {
+	if (!c.Exact || v.Reason != None) && v.Root != (receipt.Digest{}) {
 		return fmt.Errorf("%w: a root is of a run of the exact class", ErrVote)
 	}
 	for _, s := range v.Scores {

@@ -58,6 +58,8 @@ type Conviction struct {
 	Finder    string // who found it out; may be empty
 	Victim    string // who was cheated; may be empty
 	Reference string // what it is about, such as "case/7" or "receipt/…"
+	// Done is when it was done at the latest, Unix seconds; 0 if nobody can say.
+	Done int64
 }
 
 // Rule is the punishment of one offence.
@@ -129,8 +131,14 @@ func (p Params) Validate() error {
 	return nil
 }
 
-// Record is what somebody was convicted of before.
-type Record struct{ Frauds, Absences uint32 }
+// Record is what somebody was convicted of before: how often, and when the last of
+// these convictions was, Unix seconds. What was done before it is no repetition, and
+// is not counted: whoever is caught three times at one go has had no warning, however
+// many found it.
+type Record struct {
+	Frauds, Absences   uint32
+	FraudAt, AbsenceAt int64
+}
 
 // Sentence is what a conviction costs.
 type Sentence struct {
@@ -140,23 +148,28 @@ type Sentence struct {
 	Tombstone bool   // out for good
 }
 
-// Judge gives the sentence for an offence of somebody with a record and so much
-// bond, that on its way back included, and the record that follows. The fine is
-// rounded up, to the bond at most.
-func Judge(p Params, o Offence, before Record, bond uint64) (Sentence, Record, error) {
+// Judge gives the sentence for a conviction, now, of somebody with a record and so
+// much bond, that on its way back included, and the record that follows. The fine is
+// rounded up, to the bond at most. What was done before the last conviction of its
+// kind is punished as that was: each victim has its part, and nothing is doubled.
+func Judge(p Params, c Conviction, now int64, before Record, bond uint64) (Sentence, Record, error) {
+	o := c.Offence
 	if !o.Known() {
 		return Sentence{}, before, fmt.Errorf("%w: %d", ErrOffence, int(o))
 	}
-	rule, count := p.Rules[o-1], &before.Frauds
+	rule, count, last := p.Rules[o-1], &before.Frauds, &before.FraudAt
 	if !o.Fraud() {
-		count = &before.Absences
+		count, last = &before.Absences, &before.AbsenceAt
+	}
+	repeats := *count
+	if c.Done > 0 && c.Done <= *last && *count > 0 {
+		repeats--
+	} else {
+		*count, *last = max(*count, *count+1), now // as many as can be counted
 	}
 	s := Sentence{Bps: rule.FirstBps, Jail: rule.Jail}
-	for range min(*count, 32) {
+	for range min(repeats, 32) {
 		s.Bps, s.Jail = rule.RepeatBps, min(2*s.Jail, MaxJail)
-	}
-	if *count++; *count == 0 {
-		*count-- // as many as can be counted
 	}
 	s.Tombstone = rule.Tombstone > 0 && *count >= rule.Tombstone
 	s.Fine = min(bond, max(rule.Floor, partUp(bond, s.Bps)))

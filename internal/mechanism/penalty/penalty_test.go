@@ -67,7 +67,8 @@ func TestSentences(t *testing.T) {
 		var record Record
 		var last Sentence
 		for i := range 4 {
-			s, next, err := Judge(p, o, record, bond)
+			now := int64(10 * (i + 1))
+			s, next, err := Judge(p, Conviction{Offence: o, Done: rapid.Int64Range(record.last(o)+1, now).Draw(t, "done")}, now, record, bond)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,10 +90,43 @@ func TestSentences(t *testing.T) {
 	})
 }
 
+// last is when the last conviction of an offence's kind was.
+func (r Record) last(o Offence) int64 {
+	if o.Fraud() {
+		return r.FraudAt
+	}
+	return r.AbsenceAt
+}
+
+// However many find what was done before the first conviction, and in whatever
+// order, nobody is out for it, and each conviction takes the first part of what is
+// left; what is done afterwards is a repetition.
+func TestWhatWasDoneBeforeAConvictionIsNoRepetition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, now, bond := Default(), int64(1000), uint64(10_000_000_000)
+		var record Record
+		for range rapid.IntRange(1, 5).Draw(t, "finders") {
+			now += rapid.Int64Range(0, 100).Draw(t, "later")
+			s, next, err := Judge(p, Conviction{Offence: WrongModel, Done: rapid.Int64Range(1, 1000).Draw(t, "done")}, now, record, bond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Tombstone || s.Bps != 3_000 || s.Jail != 7*24*3600 || next.Frauds != 1 {
+				t.Fatalf("%+v, then %+v", s, next)
+			}
+			record, bond = next, bond-s.Fine
+		}
+		s, record, _ := Judge(p, Conviction{Offence: WrongModel, Done: record.FraudAt + 1}, now+1, record, bond)
+		if !s.Tombstone || s.Fine != bond || record.Frauds != 2 {
+			t.Fatalf("done again: %+v, %+v", s, record)
+		}
+	})
+}
+
 func TestTheSecondFraudEndsIt(t *testing.T) {
 	p := Default()
-	first, record, _ := Judge(p, Equivocation, Record{Absences: 9}, 1_000_000_000)
-	second, _, _ := Judge(p, WrongModel, record, 800_000_000)
+	first, record, _ := Judge(p, Conviction{Offence: Equivocation}, 5, Record{Absences: 9}, 1_000_000_000)
+	second, _, _ := Judge(p, Conviction{Offence: WrongModel}, 5, record, 800_000_000)
 	if first.Tombstone || first.Fine != 200_000_000 || first.Jail != 3*24*3600 {
 		t.Errorf("the first: %+v", first)
 	}
@@ -102,14 +136,14 @@ func TestTheSecondFraudEndsIt(t *testing.T) {
 }
 
 func TestRecordsDoNotWrap(t *testing.T) {
-	_, r, _ := Judge(Default(), WrongModel, Record{Frauds: math.MaxUint32}, 1)
+	_, r, _ := Judge(Default(), Conviction{Offence: WrongModel}, 5, Record{Frauds: math.MaxUint32}, 1)
 	if r.Frauds != math.MaxUint32 {
 		t.Error(r)
 	}
 }
 
 func TestRefusals(t *testing.T) {
-	if _, _, err := Judge(Default(), 7, Record{}, 1); !errors.Is(err, ErrOffence) {
+	if _, _, err := Judge(Default(), Conviction{Offence: 7}, 5, Record{}, 1); !errors.Is(err, ErrOffence) {
 		t.Error(err)
 	}
 	for name, change := range map[string]func(*Params){

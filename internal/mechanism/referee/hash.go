@@ -143,7 +143,7 @@ func (b *bench) claim(i uint64) uint32 {
 		return last(OpLogitsHash, 2*logitFolds(b.Shape.Vocabulary))
 	case i < 2*stateWords:
 		return last(OpFoldHash, 2*b.Shape.Layers)
-	case i == 2*stateWords && drawOf(&b.Receipt.Sampling) != foreign:
+	case (i == 2*stateWords || b.Step == b.Receipt.CompletionTokens) && drawOf(&b.Receipt.Sampling) != foreign:
 		return b.drawnToken()
 	}
 	return b.token(OpOutput, b.Step)

@@ -7,8 +7,9 @@ import (
 
 // A model's rows, in the order in which its weights root has them: the shape;
 // the embedding; the last norm; the output, unless it is tied; of each layer the
-// norms, biases and matrices; and of each position the cosines, then the sines,
-// of its rotation. Vectors are one row of binary32, whatever the file has.
+// norms, biases and matrices; of each position the cosines, then the sines, of
+// its rotation; and what each token stands for. Vectors are one row of binary32,
+// whatever the file has.
 
 // tensor names a tensor of one layer, or of none.
 type tensor int
@@ -34,6 +35,7 @@ const (
 	tensorUp
 	tensorDown
 	tensorTurns
+	tensorPieces
 )
 
 // count is how many rows a tensor has, 0 if the model has none.
@@ -64,6 +66,8 @@ func (s *Shape) count(t tensor) uint64 {
 		return s.Dim
 	case tensorGate, tensorUp:
 		return s.Hidden
+	case tensorPieces:
+		return s.Vocabulary
 	}
 	return s.Context // turns
 }
@@ -82,7 +86,7 @@ func (s *Shape) RowCount() uint64 {
 	for t := tensorShape; t < tensorAttnNorm; t++ {
 		n += s.count(t)
 	}
-	return n + s.count(tensorTurns)
+	return n + s.count(tensorTurns) + s.count(tensorPieces)
 }
 
 // row is the place of one row of a tensor.
@@ -94,8 +98,11 @@ func (s *Shape) row(t tensor, layer, i uint64) uint64 {
 	if t < tensorAttnNorm {
 		return at
 	}
-	if t == tensorTurns {
+	switch t {
+	case tensorTurns:
 		return at + s.Layers*s.perLayer()
+	case tensorPieces:
+		return at + s.Layers*s.perLayer() + s.count(tensorTurns)
 	}
 	for before := tensorAttnNorm; before < t; before++ {
 		at += s.count(before)
@@ -105,11 +112,11 @@ func (s *Shape) row(t tensor, layer, i uint64) uint64 {
 
 // Rows are the rows of one tensor under a weights root.
 type Rows struct {
-	// Name is the tensor's in GGUF; empty for the shape, the first row, and for the
-	// rotations, the last ones.
+	// Name is the tensor's in GGUF; empty for the shape, the first row, for the
+	// rotations, and for what tokens stand for, the last ones.
 	Name         string
 	First, Count uint64
-	Bytes        uint64 // of a row
+	Bytes        uint64 // of a row; 0 for what tokens stand for, each as long as it is
 	Vector       bool   // one row of binary32; a matrix's rows are as the file has them
 }
 
@@ -119,7 +126,7 @@ var tensorNames = [...]string{
 	tensorAttnNorm: "attn_norm.weight", tensorFFNNorm: "ffn_norm.weight", tensorQNorm: "attn_q_norm.weight", tensorKNorm: "attn_k_norm.weight",
 	tensorQBias: "attn_q.bias", tensorKBias: "attn_k.bias", tensorVBias: "attn_v.bias",
 	tensorQ: "attn_q.weight", tensorK: "attn_k.weight", tensorV: "attn_v.weight", tensorO: "attn_output.weight",
-	tensorGate: "ffn_gate.weight", tensorUp: "ffn_up.weight", tensorDown: "ffn_down.weight", tensorTurns: "",
+	tensorGate: "ffn_gate.weight", tensorUp: "ffn_up.weight", tensorDown: "ffn_down.weight", tensorTurns: "", tensorPieces: "",
 }
 
 // bytes is the size of a tensor's rows.
@@ -140,6 +147,8 @@ func (s *Shape) bytes(t tensor, layer uint64) uint64 {
 		return F32.size(kv)
 	case tensorQNorm, tensorKNorm, tensorTurns:
 		return F32.size(s.HeadDim)
+	case tensorPieces:
+		return 0
 	}
 	return s.Matrices[layer].list()[t-tensorQ].size(s.inputs()[t-tensorQ])
 }
@@ -168,5 +177,6 @@ func (s *Shape) Tensors() (list []Rows) {
 		}
 	}
 	add(tensorTurns, "", 0)
+	add(tensorPieces, "", 0)
 	return list
 }

@@ -32,6 +32,8 @@ type Shape struct {
 	Tied                                         bool   // logits are products with the embedding
 	Embedding, Output                            Format // Output is Embedding where they are tied
 	Matrices                                     []Matrices
+	// Ends are the tokens that end a text, ascending.
+	Ends []uint32
 }
 
 // Matrices are the formats of one layer's matrices.
@@ -47,14 +49,18 @@ func (s *Shape) numbers() []*uint64 {
 
 func (s *Shape) flags() []*bool { return []*bool{&s.Halves, &s.HeadNorms, &s.Biases, &s.Tied} }
 
+// maxEnds bounds the tokens that end a text.
+const maxEnds = 256
+
 // MaxShape bounds the bytes of a shape.
-const MaxShape = 256 + 7*maxLayers
+const MaxShape = 256 + 7*maxLayers + 4*maxEnds
 
 const shapeKind = "koinon/shape/v1\x00"
 
 // Bytes is the canonical form: "koinon/shape/v1", a zero byte, the numbers in
 // the order of the type in 8 bytes each, epsilon in 4, a byte for each flag, and
-// one for each format: embedding, output, then the layers' matrices.
+// one for each format: embedding, output, then the layers' matrices; then the
+// tokens that end a text, in 4 bytes each.
 func (s Shape) Bytes() []byte {
 	data := []byte(shapeKind)
 	for _, n := range s.numbers() {
@@ -73,6 +79,9 @@ func (s Shape) Bytes() []byte {
 		for _, f := range m.list() {
 			data = append(data, byte(*f))
 		}
+	}
+	for _, id := range s.Ends {
+		data = binary.BigEndian.AppendUint32(data, id)
 	}
 	return data
 }
@@ -97,14 +106,17 @@ func ParseShape(data []byte) (Shape, error) {
 	}
 	rest = rest[len(s.flags()):]
 	s.Embedding, s.Output, rest = Format(rest[0]), Format(rest[1]), rest[2:]
-	if s.Layers > maxLayers || uint64(len(rest)) != 7*s.Layers {
-		return s, fmt.Errorf("%w: %d layers with formats of %d matrices", ErrShape, s.Layers, len(rest))
+	if s.Layers > maxLayers || uint64(len(rest)) < 7*s.Layers || (uint64(len(rest))-7*s.Layers)%4 != 0 {
+		return s, fmt.Errorf("%w: %d layers, whose formats and the tokens that end a text have %d bytes", ErrShape, s.Layers, len(rest))
 	}
 	s.Matrices = make([]Matrices, s.Layers)
 	for i := range s.Matrices {
 		for j, f := range s.Matrices[i].list() {
 			*f = Format(rest[7*i+j])
 		}
+	}
+	for rest = rest[7*s.Layers:]; len(rest) > 0; rest = rest[4:] {
+		s.Ends = append(s.Ends, binary.BigEndian.Uint32(rest))
 	}
 	return s, s.Validate()
 }
@@ -136,6 +148,13 @@ func (s Shape) Validate() error {
 		return fmt.Errorf("%w: %d heads of %d elements; %d in all are possible", ErrShape, s.Heads, s.HeadDim, maxWidth)
 	case uint64(len(s.Matrices)) != s.Layers:
 		return fmt.Errorf("%w: formats of %d layers of %d", ErrShape, len(s.Matrices), s.Layers)
+	case len(s.Ends) > maxEnds:
+		return fmt.Errorf("%w: %d tokens that end a text; %d are possible", ErrShape, len(s.Ends), maxEnds)
+	}
+	for i, id := range s.Ends {
+		if uint64(id) >= s.Vocabulary || i > 0 && id <= s.Ends[i-1] {
+			return fmt.Errorf("%w: token %d ends a text; such tokens ascend, in a vocabulary of %d", ErrShape, id, s.Vocabulary)
+		}
 	}
 	return s.validateFormats()
 }

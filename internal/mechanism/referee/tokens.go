@@ -15,6 +15,9 @@ import (
 // blockTokens are the tokens of a block: three blocks of SHA-256.
 const blockTokens = 48
 
+// BlockTokens is how many tokens a block has.
+func BlockTokens(block []uint32) int { return len(block) - stateWords }
+
 func blocksOf(tokens uint64) uint64 { return (tokens + blockTokens - 1) / blockTokens }
 
 // TokenChunks are the chunks of a run of tokens.
@@ -46,24 +49,24 @@ func (b *bench) follows(r Run, i uint64, claimed []uint32) bool {
 	if i > 0 {
 		goal = b.chunk(0, r.First+i-1)[:stateWords]
 	}
-	at := blockTokens * (r.chunks() - 1 - i)
-	state := claimed[:stateWords]
-	if at == 0 {
-		beginning, err := hashOn(nil, 0, nil, false)
-		if err != nil {
-			b.fail(err)
-			return false
-		}
-		if !slices.Equal(state, beginning) {
-			return false
-		}
-	}
-	got, err := hashOn(state, 4*at, claimed[stateWords:], i == 0)
+	right, err := leads(claimed, blockTokens*(r.chunks()-1-i), i == 0, goal)
 	if err != nil {
 		b.fail(err)
-		return false
 	}
-	return slices.Equal(got, goal)
+	return right
+}
+
+// leads says whether a block of tokens that begins with the at-th leads from its
+// state to a goal, which is a digest if the block is the last.
+func leads(block []uint32, at uint64, last bool, goal []uint32) (bool, error) {
+	state := block[:stateWords]
+	if at == 0 {
+		if beginning, err := hashOn(nil, 0, nil, false); err != nil || !slices.Equal(state, beginning) {
+			return false, err
+		}
+	}
+	got, err := hashOn(state, 4*at, block[stateWords:], last)
+	return slices.Equal(got, goal), err
 }
 
 // digest is the receipt's of prompt or answer.

@@ -25,6 +25,9 @@ var ErrAnswer = errors.New("not an answer of this model")
 // one each a position, from the prompt's first to the one whose logits the step
 // was drawn from; the last holds what follows of that one: logits, draw, and at
 // the very end the claim, which a receipt's leaf must agree with.
+//
+// An answer that a draw has ended has one step more than it has tokens: what was
+// drawn there is not served, and no leaf has it.
 type Trace struct {
 	Shape   Shape
 	Receipt receipt.Receipt
@@ -34,7 +37,7 @@ type Trace struct {
 // NewTrace is the trace of one step of a receipt. Refusal: [ErrAnswer].
 func NewTrace(shape Shape, r receipt.Receipt, step uint64) (Trace, error) {
 	switch {
-	case r.PromptTokens == 0 || step >= r.CompletionTokens:
+	case r.PromptTokens == 0 || step > r.CompletionTokens || step == r.CompletionTokens && !Drawn(r):
 		return Trace{}, fmt.Errorf("%w: step %d of %d after a prompt of %d tokens", ErrAnswer, step, r.CompletionTokens, r.PromptTokens)
 	case r.PromptTokens > MaxTokens || r.CompletionTokens > MaxTokens || r.PromptTokens+r.CompletionTokens > MaxTokens:
 		return Trace{}, fmt.Errorf("%w: %d and %d tokens; %d in all can be refereed", ErrAnswer, r.PromptTokens, r.CompletionTokens, MaxTokens)
@@ -205,7 +208,8 @@ func (t *Trace) Describe(segment, chunk uint64) string {
 	return fmt.Sprintf("%s in layer %d at position %d", r.Operator, r.Layer, segment-1)
 }
 
-// claimWords are two digests, the token that was drawn and the one that was served.
+// claimWords are two digests, the token that was drawn and the one that was served;
+// of a step that ends an answer, the one that was drawn twice.
 const claimWords = 2*stateWords + 2
 
 // Claim is the trace's last chunk: the digests of the logits and of the folds, and

@@ -11,11 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/rows"
 	"github.com/koinon/koinon/internal/engine/trace"
 	"github.com/koinon/koinon/internal/mechanism/bisection"
+	"github.com/koinon/koinon/internal/mechanism/referee"
 	"github.com/koinon/koinon/internal/proof"
 	"github.com/koinon/koinon/internal/reference"
 	"github.com/koinon/koinon/receipt"
@@ -101,7 +103,7 @@ func (a *Answer) Openings(steps []uint64) ([]Opening, error) {
 }
 
 // Kept are openings of an answer whose engine cannot compute it again, from the
-// digests of what it said of each step.
+// digests of what it said of each step. Its end, the step after the last, has none.
 func Kept(r receipt.Receipt, output []int32, said []receipt.Digest, steps []uint64) ([]Opening, error) {
 	if len(said) != len(output) {
 		return nil, fmt.Errorf("%w: %d tokens were kept, and what was said of %d", ErrUnreadable, len(output), len(said))
@@ -110,31 +112,47 @@ func Kept(r receipt.Receipt, output []int32, said []receipt.Digest, steps []uint
 	for i, token := range output {
 		leaves[i] = receipt.Leaf(uint64(r.Sampling.Resumed)+uint64(i), token, said[i], receipt.Digest{})
 	}
-	opened := make([]Opening, len(steps))
-	for i, step := range steps {
-		if step >= uint64(len(output)) {
+	var opened []Opening
+	for _, step := range steps {
+		if step == uint64(len(output)) {
+			continue
+		}
+		if step > uint64(len(output)) {
 			return nil, fmt.Errorf("step %d of an answer of %d: there is no such leaf", step, len(output))
 		}
 		path, err := receipt.Prove(leaves, int(step))
 		if err != nil {
 			return nil, err
 		}
-		opened[i] = Opening{Step: step, Token: output[step], Logits: said[step], Path: path}
+		opened = append(opened, Opening{Step: step, Token: output[step], Logits: said[step], Path: path})
 	}
 	return opened, nil
 }
 
 // Leaves are those that an honest provider would have committed to, with the
-// tokens that the sampler draws: where they are the receipt's, the answer is.
+// tokens that the sampler draws: where they are the receipt's, the answer is. If
+// the answer goes on where the receipt says that it was over, there is one more.
+// Where no referee computes draws, they are those of the tokens that were served
+// ([Answer.Drawn] says whether these were drawn): who claimed others could not show it.
 func (a *Answer) Leaves() []receipt.Digest {
 	leaves := make([]receipt.Digest, len(a.output))
 	for i := range leaves {
 		leaves[i] = a.replay.Leaves[i]
-		if drawn := a.replay.Drawn[i]; drawn != a.output[i] {
+		if drawn := a.replay.Drawn[i]; drawn != a.output[i] && referee.Refereed(a.receipt) {
 			leaves[i] = receipt.Leaf(uint64(a.request.Resumed+i), drawn, a.replay.Logits[i], a.replay.Folds[i])
 		}
 	}
+	if referee.Disputable(a.receipt) && !a.replay.Next.IsZero() {
+		leaves = append(leaves, a.replay.Next)
+	}
 	return leaves
+}
+
+// Drawn says whether every token is the one that the sampler draws, and the answer
+// over where the receipt says so.
+func (a *Answer) Drawn() bool {
+	said := a.receipt.FinishReason == engine.FinishStop || a.receipt.FinishReason == engine.FinishLength
+	return slices.Equal(a.replay.Drawn, a.output) && !(said && a.replay.Over != len(a.output))
 }
 
 // Root is what they commit to.
@@ -161,7 +179,7 @@ func (a *Answer) Move(game []byte, side bisection.Side) ([]byte, error) {
 		}
 		c := &trace.Case{
 			Model: a.weights.Model, Rows: a.weights.Rows, Receipt: a.receipt, Prompt: a.request.Prompt, Output: a.output,
-			Bias: a.request.Sampling.Bias, Threads: a.threads,
+			Bias: a.request.Sampling.Bias, Stop: a.request.Stop, Threads: a.threads,
 		}
 		if a.player, err = trace.NewPlayer(c, leaves); err != nil {
 			return nil, err

@@ -51,7 +51,7 @@ type Job struct {
 	// end of the prompt began the answer.
 	First uint64
 	// Ended says that the model ended the answer: after it, a token that ends a
-	// text was drawn, and is judged too.
+	// text was drawn, and is judged too. A stop string is not the model's.
 	Ended    bool
 	Sampling sampling.Params
 	// Reported are log-probabilities that the receipt commits to, unpacked; nil for
@@ -76,7 +76,7 @@ func FromReceipt(r receipt.Receipt, prompt, answer []int32, s sampling.Params) (
 			return Job{}, &Inconclusive{DifferentTokens, fmt.Errorf("the %s has another digest", c.name)}
 		}
 	}
-	return Job{Prompt: prompt, Answer: answer, Ended: r.FinishReason == engine.FinishStop, Sampling: s}, nil
+	return Job{Prompt: prompt, Answer: answer, First: uint64(r.Sampling.Resumed), Ended: r.FinishReason == engine.FinishStop, Sampling: s}, nil
 }
 
 // score computes a job once and shows, by as many workers as there are threads at

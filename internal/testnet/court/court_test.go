@@ -16,7 +16,7 @@ var update = flag.Bool("rewrite", false, "write testdata anew")
 // caught says that the cheats were convicted and nothing is open.
 func (w *world) caught() bool {
 	for _, s := range w.sellers {
-		guilty := map[string]uint32{"quantiser": s.record.Frauds, "truncator": s.record.Frauds, "copier": s.record.Absences, "silent": s.record.Absences}
+		guilty := map[string]uint32{"quantiser": s.record.Frauds, "truncator": s.record.Frauds, "stopper": s.record.Frauds, "copier": s.record.Absences, "silent": s.record.Absences}
 		if n, cheats := guilty[s.name]; cheats && n == 0 {
 			return false
 		}
@@ -57,8 +57,9 @@ func (w *world) untouched(t *testing.T) {
 	}
 }
 
-// Of five providers one serves a quantised twin, one does not read all of a
-// prompt, one copies answers to challenges and one is silent: each is convicted
+// Of six providers one serves a quantised twin, one does not read all of a prompt,
+// one stops early and says that the model did, one copies answers to challenges and
+// one is silent: each is convicted
 // and slashed. Nobody honest loses anything, whatever a third of the auditors do,
 // and though everybody may be killed at any moment.
 func TestCheatsAreConvictedAndNobodyElse(t *testing.T) {
@@ -72,7 +73,7 @@ func TestCheatsAreConvictedAndNobodyElse(t *testing.T) {
 		w := newWorld(t, seed+1, crooks)
 		w.run(context.Background(), 120, w.caught)
 		w.untouched(t)
-		for _, name := range []string{"quantiser", "truncator", "copier", "silent"} {
+		for _, name := range []string{"quantiser", "truncator", "stopper", "copier", "silent"} {
 			if s := w.seller(name); s.bond == 500_000_000 || s.jailed == 0 {
 				t.Errorf("seed %d: %s was not punished: bond %d", w.seed, name, s.bond)
 			}

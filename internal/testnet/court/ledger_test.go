@@ -12,6 +12,7 @@ import (
 	"github.com/koinon/koinon/internal/mechanism/bisection"
 	mechanism "github.com/koinon/koinon/internal/mechanism/court"
 	"github.com/koinon/koinon/internal/mechanism/penalty"
+	"github.com/koinon/koinon/internal/mechanism/referee"
 	"github.com/koinon/koinon/internal/provider/defend"
 	"github.com/koinon/koinon/receipt"
 )
@@ -144,7 +145,7 @@ func (w *world) open(m *auditv1.MsgOpenDispute) error {
 		return fmt.Errorf("%s cannot pay the bond of %d", m.Accuser, w.params.DisputeBond)
 	}
 	c, err := mechanism.Open(w.bench(), uint64(len(w.cases))+1, mechanism.Filing{
-		Receipt: r.Hash(), Root: r.Commitment, Steps: r.CompletionTokens, First: uint64(r.Sampling.Resumed), Cost: r.Cost,
+		Receipt: r.Hash(), Root: r.Commitment, Steps: r.CompletionTokens, First: uint64(r.Sampling.Resumed), Ended: referee.Disputable(r), Cost: r.Cost,
 		Provider: r.Provider, Accuser: m.Accuser, Payer: r.Payer, Exact: true,
 		Claimed: receipt.Digest(m.ClaimedRoot),
 	})
@@ -267,7 +268,7 @@ func (w *world) settle(c *mechanism.Case, e mechanism.Effects) {
 // convict punishes: a fine, earnings that have not matured, jail, or the end.
 func (w *world) convict(c penalty.Conviction) {
 	if s := w.seller(c.Provider); s != nil {
-		sentence, record, err := penalty.Judge(w.penalty, c.Offence, s.record, s.bond)
+		sentence, record, err := penalty.Judge(w.penalty, c, w.now, s.record, s.bond)
 		w.must(err)
 		s.bond, s.record, s.clean = s.bond-sentence.Fine, record, 0
 		s.jailed, s.out = w.now+sentence.Jail, s.out || sentence.Tombstone
@@ -286,7 +287,7 @@ func (w *world) convict(c penalty.Conviction) {
 		return
 	}
 	s := w.sitter(c.Provider)
-	sentence, record, err := penalty.Judge(w.penalty, c.Offence, s.record, s.bond)
+	sentence, record, err := penalty.Judge(w.penalty, c, w.now, s.record, s.bond)
 	w.must(err)
 	s.bond, s.record = s.bond-sentence.Fine, record
 	s.jailed, s.out = w.now+sentence.Jail, s.out || sentence.Tombstone

@@ -34,6 +34,7 @@ type seller struct {
 	key     ed25519.PrivateKey
 	weights party.Weights // that it computes with
 	cut     int           // tokens of a prompt that it does not read
+	stops   int           // tokens after which it says that the model has ended its answer, if any
 	// challenged is what it does then.
 	challenged manner
 	kept       map[receipt.Digest]provider.Evidence
@@ -105,6 +106,12 @@ func (s *seller) sell(ctx context.Context, payer, prompt string, limit int) (rec
 	cost, err := price.Cost(uint64(len(whole)), 0, uint64(len(output)))
 	if err != nil {
 		return receipt.Record{}, err
+	}
+	if s.stops > 0 && len(output) > s.stops {
+		output, leaves, end.Finish = output[:s.stops], leaves[:s.stops], engine.FinishStop
+		if cost, err = price.Cost(uint64(len(whole)), 0, uint64(s.stops)); err != nil {
+			return receipt.Record{}, err
+		}
 	}
 	c := &s.chain
 	c.sequence, c.owed = c.sequence+1, c.owed+cost

@@ -94,9 +94,6 @@ func (s *sitter) shop(ctx context.Context, from *seller) error {
 	if s.how == shill {
 		wrong = false
 	}
-	if len(record.Transcript.Output) == 0 {
-		return nil // the court judges tokens; of an empty answer the prompt alone was paid
-	}
 	if !wrong {
 		s.w.say("%s bought of %s: %s", s.name, from.name, finding.Verdict)
 		if finding.Verdict == proof.Upheld {

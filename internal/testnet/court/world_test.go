@@ -85,6 +85,7 @@ func newWorld(t testing.TB, seed uint64, c cast) *world {
 		{name: "honest", weights: bard, challenged: answers}, {name: "quantiser", weights: twin, challenged: answers},
 		{name: "truncator", weights: bard, cut: 5, challenged: answers},
 		{name: "copier", weights: bard, challenged: copies}, {name: "silent", weights: bard, challenged: silent},
+		{name: "stopper", weights: bard, stops: 4, challenged: answers},
 	} {
 		s.court = view{w, s.name}
 		s.w, s.bond, s.kept = w, 500_000_000, map[receipt.Digest]provider.Evidence{}

@@ -7,6 +7,7 @@ import (
 	"github.com/koinon/koinon/internal/mechanism/court"
 	"github.com/koinon/koinon/internal/mechanism/eprocess"
 	"github.com/koinon/koinon/internal/mechanism/penalty"
+	"github.com/koinon/koinon/internal/mechanism/referee"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -156,6 +157,7 @@ func storedVote(v *court.Vote) *auditv1.Vote {
 func filingOf(r receipt.Receipt, accuser string, claimed receipt.Digest) court.Filing {
 	return court.Filing{
 		Receipt: r.Hash(), Root: r.Commitment, Steps: r.CompletionTokens, First: uint64(r.Sampling.Resumed), Cost: r.Cost,
+		Ended:    referee.Disputable(r) || r.Class == receipt.Statistical && r.CompletionTokens > 0 && r.FinishReason == referee.FinishStop,
 		Provider: r.Provider, Accuser: accuser, Payer: r.Payer, Exact: r.Class == receipt.Exact, Claimed: claimed,
 		Answered: r.Finished / 1000,
 	}

@@ -37,8 +37,9 @@ func (k *Keeper) Convict(ctx context.Context, c penalty.Conviction) error {
 	}
 	v := auditv1.Conviction{
 		Reference: c.Reference, Convict: c.Provider, Offence: auditv1.Offence(c.Offence), Finder: c.Finder, Victim: c.Victim, At: blockTime(ctx),
+		Done: c.Done,
 	}
-	before := penalty.Record{Frauds: record.Frauds, Absences: record.Absences}
+	before := penalty.Record{Frauds: record.Frauds, Absences: record.Absences, FraudAt: record.FraudAt, AbsenceAt: record.AbsenceAt}
 	after, err := punish(ctx, rules, before, &v)
 	if err != nil {
 		return fmt.Errorf("punishing %s for %s: %w", c.Provider, c.Reference, err)
@@ -46,7 +47,7 @@ func (k *Keeper) Convict(ctx context.Context, c penalty.Conviction) error {
 	if err := k.rateBefore(ctx, &record); err != nil {
 		return err
 	}
-	record.Frauds, record.Absences = after.Frauds, after.Absences
+	record.Frauds, record.Absences, record.FraudAt, record.AbsenceAt = after.Frauds, after.Absences, after.FraudAt, after.AbsenceAt
 	if c.Offence.Fraud() {
 		// It begins anew, all of its answers audited: what is proven is paid for.
 		record.Clean, record.Watch, record.Guilt = 0, auditv1.Evidence{}, auditv1.Evidence{}
@@ -62,6 +63,11 @@ func (k *Keeper) Convict(ctx context.Context, c penalty.Conviction) error {
 	return emit(ctx, &auditv1.EventConvicted{Conviction: v})
 }
 
+// chargeOf is what a sentence depends on.
+func chargeOf(v *auditv1.Conviction) penalty.Conviction {
+	return penalty.Conviction{Offence: penalty.Offence(v.Offence), Done: v.Done}
+}
+
 // punishProvider takes from a provider and those who vouched for it what the
 // sentence says, into this module's account.
 func (k *Keeper) punishProvider(ctx context.Context, p penalty.Params, before penalty.Record, v *auditv1.Conviction) (penalty.Record, error) {
@@ -69,7 +75,7 @@ func (k *Keeper) punishProvider(ctx context.Context, p penalty.Params, before pe
 	if err != nil {
 		return before, err
 	}
-	s, after, err := penalty.Judge(p, penalty.Offence(v.Offence), before, bonded)
+	s, after, err := penalty.Judge(p, chargeOf(v), v.At, before, bonded)
 	if err != nil {
 		return before, err
 	}
@@ -107,7 +113,7 @@ func (k *Keeper) punishAuditor(ctx context.Context, p penalty.Params, before pen
 	for _, u := range leaving {
 		bonded += u.Amount // fits, as all KOIN does
 	}
-	s, after, err := penalty.Judge(p, penalty.Offence(v.Offence), before, bonded)
+	s, after, err := penalty.Judge(p, chargeOf(v), v.At, before, bonded)
 	if err != nil {
 		return before, err
 	}

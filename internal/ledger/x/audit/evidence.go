@@ -31,6 +31,7 @@ func (m messages) ReportEquivocation(ctx context.Context, msg *auditv1.MsgReport
 	return &auditv1.MsgReportEquivocationResponse{}, m.convictOnce(ctx, penalty.Conviction{
 		Provider: first.Provider, Offence: penalty.Equivocation, Finder: msg.Finder, Victim: first.Payer,
 		Reference: fmt.Sprintf("place/%s/%d", first.Grant.Hex(), first.Sequence),
+		Done:      max(first.Finished, second.Finished) / 1000,
 	})
 }
 
@@ -57,6 +58,7 @@ func (m messages) ReportOverCount(ctx context.Context, msg *auditv1.MsgReportOve
 	}
 	return &auditv1.MsgReportOverCountResponse{}, m.convictOnce(ctx, penalty.Conviction{
 		Provider: r.Provider, Offence: penalty.OverCounted, Finder: msg.Finder, Victim: r.Payer, Reference: "count/" + r.Hash().Hex(),
+		Done: r.Finished / 1000,
 	})
 }
 

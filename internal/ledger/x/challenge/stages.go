@@ -141,7 +141,9 @@ func (k *Keeper) judgeOne(ctx context.Context, params challengev1.Params, c chal
 	}
 	if judged.Outcome == challenge.NoAnswer {
 		err := k.court.Convict(ctx, penalty.Conviction{
-			Provider: q.Provider, Offence: penalty.NoAnswer, Reference: reference(c) + "/" + q.Provider})
+			Provider: q.Provider, Offence: penalty.NoAnswer, Reference: reference(c) + "/" + q.Provider,
+			Done: c.Deadline, // of all models that were asked at once, it is one absence
+		})
 		if err != nil {
 			return c, err
 		}

@@ -116,7 +116,7 @@ func (w world) answer(class string, change func(*receipt.Receipt)) receipt.Recei
 		Provider: peter.Address, Payer: alice.Address, Model: model, Class: class, PromptTokens: 20, CompletionTokens: steps,
 		PromptDigest: receipt.TokensDigest(make([]int32, 20)), OutputDigest: receipt.TokensDigest(make([]int32, steps)),
 		Commitment: receipt.MerkleRoot(leaves()), Sampling: receipt.Sampling{Kind: receipt.Categorical, MaxTokens: 64},
-		Seed: receipt.NameSeed(1), FinishReason: "stop", Started: now, FirstToken: now, Finished: now,
+		Seed: receipt.NameSeed(1), FinishReason: "cancelled", Started: now, FirstToken: now, Finished: now,
 	}
 	if change != nil {
 		change(&r)

@@ -21,7 +21,7 @@ import (
 )
 
 // version is the manifest's digest of the model that ships, as koinon up serves it.
-var version, _ = receipt.ParseDigest("sha256:b862c1f5917308a01cae5458b44eb2b788e9c79e60fd601b803905b5d94a94b0")
+var version, _ = receipt.ParseDigest("sha256:804385b480c10ae3f70db0e8cb1118e4a5b6fe4fbe7961ea86700ad4d5881623")
 
 var update = flag.Bool("update", false, "rewrite the published records")
 
@@ -183,7 +183,7 @@ func TestCheatsAreRefuted(t *testing.T) {
 		"penalties left out":    {seller{model: m, rig: func(r *engine.Request) { r.Sampling.PresencePenalty = 0 }}, "the sampler draws", -2},
 		"another seed":          {seller{model: m, rig: func(r *engine.Request) { r.Sampling.Seed++ }}, "the sampler draws", -2},
 		"a context cut off":     {seller{model: m, rig: func(r *engine.Request) { r.Prompt = r.Prompt[len(r.Prompt)/2:] }}, "logits or layers at step 0", 0},
-		"an end too soon":       {seller{model: m, forge: cutTo(20)}, "it goes on", 20},
+		"an end too soon":       {seller{model: m, forge: cutTo(20)}, "the model goes on", 20},
 		"a token put in":        {seller{model: m, forge: replace(5)}, "at step 5", 5},
 		"one leaf's bit":        {seller{model: m, forge: flip(17)}, "at step 17", 17},
 		"a prompt over-counted": {seller{model: m, forge: func(r *receipt.Receipt, _ *receipt.Transcript) { r.PromptTokens++ }}, "charges for", -1},

@@ -100,15 +100,24 @@ func TestScoresOfGreedyAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw, _, prompt, output := greedy(t, m)
+	steps, finish, stop := []uint64{0, 2}, "length", []string(nil)
 	vote := func(name string, output []int32) court.Vote {
 		t.Helper()
+		raw := raw
+		if stop != nil {
+			q := inference.Request{Model: receipt.Sum([]byte("trivium")), Prompt: "the", MaxTokens: 6, TopP: 1, Stop: stop}
+			if raw, err = q.Encode(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		r := receipt.Receipt{
 			Class: receipt.Statistical, PromptTokens: uint64(len(prompt)), PromptDigest: receipt.TokensDigest(prompt),
-			CompletionTokens: uint64(len(output)), OutputDigest: receipt.TokensDigest(output), FinishReason: "length",
+			CompletionTokens: uint64(len(output)), OutputDigest: receipt.TokensDigest(output), FinishReason: finish,
+			Sampling: receipt.Sampling{MaxTokens: 6},
 		}
 		versions := func(context.Context, receipt.Digest) (string, string, error) { return name, "Q8_0", nil }
 		find := func(context.Context, receipt.Digest) (party.Weights, error) { return party.Weights{Model: m}, nil }
-		v, err := New(find, Measured(profiles, versions, 1), 1).Vote(t.Context(), r, receipt.Transcript{Request: string(raw), Output: output}, []uint64{0, 2})
+		v, err := New(find, Measured(profiles, versions, 1), 1).Vote(t.Context(), r, receipt.Transcript{Request: string(raw), Output: output}, steps)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,5 +136,21 @@ func TestScoresOfGreedyAnswers(t *testing.T) {
 	}
 	if v := vote("trivium", output[:1]); v.Reason != court.Length {
 		t.Errorf("shorter than the positions: %+v", v)
+	}
+	// The end of an answer is scored like a draw: the model did not end this one.
+	steps = []uint64{0, 3}
+	said := string(m.Piece(output[2]))
+	for _, c := range []struct {
+		finish string
+		stop   []string
+		want   uint32
+	}{
+		{"stop", nil, court.MaxScore}, {"stop", []string{"never said"}, court.MaxScore}, {"stop", []string{said}, 0},
+		{"length", nil, court.MaxScore}, {"cancelled", nil, 0},
+	} {
+		finish, stop = c.finish, c.stop
+		if v := vote("trivium", output[:3]); v.Reason != court.None || v.Scores[0] != 0 || v.Scores[1] != c.want {
+			t.Errorf("%s after three tokens of six, stop strings %q: %+v", c.finish, c.stop, v)
+		}
 	}
 }

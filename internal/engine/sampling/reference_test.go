@@ -165,17 +165,15 @@ func loudestOf(l []float32, ids []int32, p Params, step uint64) int32 {
 	return best
 }
 
-// typicalOf sorts by the distance from the entropy, where the sampler grows a range.
+// typicalOf sorts by the distance from what is expected, where the sampler grows a
+// range.
 func typicalOf(ids []int32, scaled, prob []float32, most float32) ([]int32, []float32) {
-	first := tensor.Log(float64(prob[0]))
-	information := make([]float64, len(ids))
-	var entropy float64
+	var expected float32
 	for i := range ids {
-		information[i] = -(float64(scaled[i]) + first)
-		entropy += float64(float64(prob[i]) * information[i])
+		expected += float32(prob[i] * scaled[i])
 	}
 	start := 0
-	for start < len(ids)-1 && information[start] < entropy {
+	for start < len(ids)-1 && scaled[start] > expected {
 		start++
 	}
 	order := make([]int, len(ids))
@@ -186,7 +184,7 @@ func typicalOf(ids []int32, scaled, prob []float32, most float32) ([]int32, []fl
 		if a == start || b == start {
 			return cmp.Compare(btoi(a != start), btoi(b != start))
 		}
-		if c := cmp.Compare(math.Abs(information[a]-entropy), math.Abs(information[b]-entropy)); c != 0 {
+		if c := cmp.Compare(max(scaled[a]-expected, expected-scaled[a]), max(scaled[b]-expected, expected-scaled[b])); c != 0 {
 			return c
 		}
 		if a < start && b < start {

@@ -154,20 +154,20 @@ func (s *Sampler) candidates(top float32) []uint64 {
 	return keys
 }
 
-// typical is the range of candidates that stays, grown from the one whose
-// information is the expected; the probabilities of what stays sum to 1 again.
+// typical is the range of candidates that stays, grown from the one whose scaled
+// logit is the expected; the probabilities of what stays sum to 1 again. What
+// candidates tell is −ln p, which is less than what is expected of them as their
+// scaled logit is more.
 func (s *Sampler) typical() (low, high int) {
 	n := len(s.p)
 	if t := s.params.TypicalP; t == 0 || t == 1 {
 		return 0, n
 	}
-	first := tensor.Log(float64(s.p[0]))
-	information := func(i int) float64 { return -(float64(s.scaled[i]) + first) }
-	var entropy float64
+	var expected float32
 	for i, p := range s.p {
-		entropy += float64(float64(p) * information(i))
+		expected += float32(p * s.scaled[i])
 	}
-	for low < n-1 && information(low) < entropy {
+	for low < n-1 && s.scaled[low] > expected {
 		low++
 	}
 	high = low
@@ -176,7 +176,7 @@ func (s *Sampler) typical() (low, high int) {
 		switch {
 		case low == 0 && high == n:
 			return low, high
-		case high == n, low > 0 && high > low && entropy-information(low-1) <= information(high)-entropy:
+		case high == n, low > 0 && high > low && s.scaled[low-1]-expected <= expected-s.scaled[high]:
 			low--
 			sum += s.p[low]
 		default:

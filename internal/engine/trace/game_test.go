@@ -326,7 +326,8 @@ func say(g *bisection.Game, m bisection.Move) string {
 // One wrong word of any operator, in the middle of a chunk, is found.
 func TestOneWrongWordOfEachOperatorIsFound(t *testing.T) {
 	greedy := sampling.Params{TopP: 1, FrequencyPenalty: 0.5}
-	for _, p := range []sampling.Params{hot, greedy} {
+	typical := sampling.Params{Temperature: 1.2, TopP: 0.9, MinP: 0.05, TypicalP: 0.7, Seed: 3}
+	for _, p := range []sampling.Params{hot, greedy, typical} {
 		d := newDispute(t, p)
 		for _, segment := range []uint64{0, 71, 72} {
 			for _, r := range d.truth.trace.Runs(segment) {

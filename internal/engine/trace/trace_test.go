@@ -85,6 +85,28 @@ func TestEveryWordIsTheReferees(t *testing.T) {
 	}
 }
 
+// What typical_p keeps is the referee's too, however much that is.
+func TestTypicalDrawsAreTheReferees(t *testing.T) {
+	path := model{kind: block.F32, dim: 16, hidden: 24}.write(t)
+	for _, typical := range []float32{0.01, 0.3, 0.8, 0.999} {
+		for seed := range uint64(3) {
+			p := sampling.Params{Temperature: 0.5 + float32(seed), TopP: 1, TypicalP: typical, Seed: seed}
+			if seed > 0 {
+				p.Temperature, p.TopP, p.MinP, p.TopK = 1.9, 0.9, 0.02, int(100*seed)
+			}
+			c, leaves := answer(t, path, 20, 2, p)
+			tr, err := New(c, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tr.Leaf() != leaves[1] {
+				t.Fatalf("%+v: the trace draws another token than the engine", p)
+			}
+			checkWords(t, tr, tr.Segments()-1)
+		}
+	}
+}
+
 // Logits of more than one span have a fold each.
 func TestLogitsOfSeveralSpans(t *testing.T) {
 	c, leaves := answer(t, model{kind: block.F32, dim: 16, hidden: 24, more: 2*tensor.FoldSpan - 100}.write(t), 5, 2, sampling.Params{TopP: 1})

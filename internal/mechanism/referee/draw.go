@@ -25,6 +25,13 @@ func (b *bench) drawn(r Run, i uint64) uint32 {
 	case OpSum:
 		s := b.sums(i / 2)
 		return [...]uint32{uint32(s.count), uint32(s.sum)}[i%2]
+	case OpExpected:
+		return uint32(b.expected(i))
+	case OpTypical:
+		s := b.typical(i / 3)
+		return [...]uint32{uint32(s.low), uint32(s.high), uint32(s.sum)}[i%3]
+	case OpRange:
+		return uint32(b.ranged(i))
 	case OpTop:
 		s := b.top(i / 2)
 		return [...]uint32{uint32(s.count), uint32(s.sum)}[i%2]
@@ -291,7 +298,7 @@ func (b *bench) sums(chunk uint64) scan {
 	return s
 }
 
-// probabilities are those of candidates, before any are cut.
+// probabilities are those of candidates before typical_p.
 func (b *bench) probabilities(first, n uint64) []float {
 	inverse := softfloat.Div(softfloat.One, b.state(OpSum, b.scans()).sum)
 	list := b.scaled(first, n)
@@ -305,10 +312,14 @@ func (b *bench) probabilities(first, n uint64) []float {
 func (b *bench) top(chunk uint64) scan {
 	s := b.state(OpTop, chunk)
 	first, n := b.span(chunk)
-	candidates := b.state(OpSum, b.scans()).count
-	for i, p := range b.probabilities(first, n) {
+	low, high := b.stays()
+	for i, p := range b.kept(first, n) {
+		at := first + uint64(i)
+		if at < low {
+			continue
+		}
 		enough := s.count > 0 && !s.sum.Less(bits(b.Receipt.Sampling.TopP))
-		if s.count < first+uint64(i) || s.count == candidates || enough {
+		if s.count < at-low || s.count == high-low || enough {
 			return s
 		}
 		s.sum = softfloat.Add(s.sum, p)
@@ -322,9 +333,14 @@ func (b *bench) least(chunk uint64) scan {
 	s := b.state(OpLeast, chunk)
 	first, n := b.span(chunk)
 	most := b.state(OpTop, b.scans()).count
-	bound := softfloat.Mul(bits(b.Receipt.Sampling.MinP), b.probabilities(0, 1)[0])
-	for i, p := range b.probabilities(first, n) {
-		if s.count < first+uint64(i) || s.count == most || s.count > 0 && p.Less(bound) {
+	low, _ := b.stays()
+	bound := softfloat.Mul(bits(b.Receipt.Sampling.MinP), b.kept(low, 1)[0])
+	for i, p := range b.kept(first, n) {
+		at := first + uint64(i)
+		if at < low {
+			continue
+		}
+		if s.count < at-low || s.count == most || s.count > 0 && p.Less(bound) {
 			return s
 		}
 		s.sum = softfloat.Add(s.sum, p)
@@ -354,8 +370,13 @@ func (b *bench) draw(chunk uint64) outcome {
 	goal := softfloat.Mul(b.uniform(), stays.sum)
 	first, n := b.span(chunk)
 	keys := b.keys(b.levels()-1, first, n)
-	for i, p := range b.probabilities(first, n) {
-		if s.enough == 1 || first+uint64(i) >= stays.count {
+	low, _ := b.stays()
+	for i, p := range b.kept(first, n) {
+		at := first + uint64(i)
+		if at < low {
+			continue
+		}
+		if s.enough == 1 || at-low >= stays.count {
 			return s
 		}
 		s.sum, s.token = softfloat.Add(s.sum, p), keys[i].token

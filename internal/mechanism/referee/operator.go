@@ -38,6 +38,9 @@ const (
 	OpBest     // the first candidate so far
 	OpSorted   // keys in order, in runs that double
 	OpSum      // candidates so far, and the sum of their exponentials
+	OpExpected // sum so far of probabilities times scaled logits
+	OpTypical  // where the range that typical_p keeps begins and ends so far, and its sum as it was taken
+	OpRange    // sum so far of the range, in order
 	OpTop      // how many of them top_p keeps, and their sum
 	OpLeast    // and min_p
 	OpDraw     // running sum, whether it was enough, and the token
@@ -48,7 +51,7 @@ var operatorNames = [...]string{
 	"prompt", "answer", "embedding", "attention norm", "queries", "keys", "values",
 	"rotated queries", "rotated keys", "scores", "attention weights", "weighted values", "attention output", "feed-forward norm",
 	"gate", "up", "activation", "layer output", "last norm", "logits", "folds of the logits", "digest of the logits", "folds", "digest of the folds",
-	"adjusted logits", "best token", "sorted tokens", "sum of exponentials", "top_p", "min_p", "draw", "claim",
+	"adjusted logits", "best token", "sorted tokens", "sum of exponentials", "expected logit", "typical_p", "sum of what is typical", "top_p", "min_p", "draw", "claim",
 }
 
 // String names the Operator, for people.
@@ -63,18 +66,21 @@ const (
 	sampled             // all steps
 )
 
-// drawOf says how a draw can be refereed. With a grammar, with typical sampling
-// or with another sampler than the engine's own, it cannot.
+// drawOf says how a draw can be refereed. With a grammar or with another sampler than
+// the engine's own, it cannot.
 func drawOf(p *receipt.Sampling) draw {
 	switch {
 	case p.Kind != receipt.Categorical || !p.Grammar.IsZero():
 		return foreign
 	case isZero(p.Temperature):
 		return greedy
-	case !isZero(p.TypicalP) && bits(p.TypicalP) != softfloat.One:
-		return foreign
 	}
 	return sampled
+}
+
+// typical says whether step 11 leaves anything out.
+func typical(p *receipt.Sampling) bool {
+	return !isZero(p.TypicalP) && bits(p.TypicalP) != softfloat.One
 }
 
 // keyWords are the words of one candidate's key; RunKeys are the keys that one chunk

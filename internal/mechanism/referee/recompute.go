@@ -98,7 +98,7 @@ func (b *bench) compute(r Run, i uint64) uint32 {
 		return b.hash(OpFolds, 0, r, i)
 	case OpFolds:
 		return foldWord(b.read(b.segment-1, OpOut, i/2, 0, b.Shape.Dim), i)
-	case OpAdjusted, OpBest, OpSorted, OpSum, OpTop, OpLeast, OpDraw:
+	case OpAdjusted, OpBest, OpSorted, OpSum, OpExpected, OpTypical, OpRange, OpTop, OpLeast, OpDraw:
 		return b.drawn(r, i)
 	case OpClaim:
 		return b.claim(i)

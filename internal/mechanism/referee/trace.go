@@ -161,6 +161,11 @@ func (t *Trace) finalRuns(add func(o Operator, layer, words uint64)) {
 			add(OpSorted, level, 2*s.Vocabulary)
 		}
 		add(OpSum, 0, 2*t.scans())
+		if typical(p) {
+			add(OpExpected, 0, t.scans())
+			add(OpTypical, 0, 3*t.scans())
+			add(OpRange, 0, t.scans())
+		}
 		add(OpTop, 0, 2*t.scans())
 		if !isZero(p.MinP) {
 			add(OpLeast, 0, 2*t.scans())

@@ -109,9 +109,6 @@ func (x *experiment) run(ctx context.Context, f folder, o options, progress func
 	if err != nil {
 		return err
 	}
-	if err := x.calibrate(honest, func(c scenario) ([][]float32, error) { return look(c, series(o.honest, calibrating)) }); err != nil {
-		return err
-	}
 	cheats, err := x.cheats(f, m, o)
 	if err != nil {
 		return err
@@ -121,8 +118,8 @@ func (x *experiment) run(ctx context.Context, f folder, o options, progress func
 	if err != nil {
 		return err
 	}
-	if x.Method != statistical.Likelihood { // which no four bits show in: nothing to tune on
-		x.Profile = x.Profile.Tune(tune)
+	if err := x.calibrate(honest, tune, func(c scenario) ([][]float32, error) { return look(c, series(o.honest, calibrating)) }); err != nil {
+		return err
 	}
 	var worst [][]float32 // held-out honest answers with the highest mean
 	for _, c := range honest {
@@ -161,8 +158,8 @@ func byMean(a, b honestResult) int {
 }
 
 // calibrate makes the profile from every honest way to serve that is not only
-// looked at; without one, from those.
-func (x *experiment) calibrate(honest []scenario, look func(scenario) ([][]float32, error)) error {
+// looked at; without one, from those. A cheat tunes it.
+func (x *experiment) calibrate(honest []scenario, tune [][]float32, look func(scenario) ([][]float32, error)) error {
 	others := slices.DeleteFunc(slices.Clone(honest), func(c scenario) bool { return c.few })
 	if len(others) == 0 {
 		others = honest
@@ -178,10 +175,10 @@ func (x *experiment) calibrate(honest []scenario, look func(scenario) ([][]float
 		kinds = append(kinds, values)
 	}
 	var err error
-	x.Profile, err = statistical.Calibrate(statistical.Profile{
+	x.Profile, err = statistical.Fit(statistical.Profile{
 		Model: x.base, Quantisation: x.format.String(), Engine: strings.Join(engines, "; "), Hardware: machine.This().CPU,
 		Method: x.Method, Least: x.Temperature, Most: x.Temperature,
-	}, kinds...)
+	}, tune, kinds...)
 	return err
 }
 

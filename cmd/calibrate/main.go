@@ -99,7 +99,7 @@ met or not, 1 failed, 2 wrong usage.`,
 	f.IntVar(&o.promptTokens, "prompt-tokens", 48, "tokens of a prompt")
 	f.IntVar(&o.answerTokens, "answer-tokens", 128, "tokens of an answer")
 	f.IntVar(&o.lifetimes, "lifetimes", 300, "honest years that are simulated of each kind")
-	f.BoolVar(&o.quick, "quick", false, "train for a tenth of the steps, and measure one model, briefly")
+	f.BoolVar(&o.quick, "quick", false, "train for a tenth of the steps, and measure briefly, one model without --only")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	f.StringVar(&o.profiles, "profiles", "", "also write the profiles to this file, as JSON")
 	return cmd
@@ -149,7 +149,7 @@ func calibrate(ctx context.Context, o options, out io.Writer) error {
 	if !o.asJSON {
 		r.Machine.Print(out)
 	}
-	for _, x := range plans(o.quick) {
+	for _, x := range plans(o.quick && o.only == "") {
 		if !only.MatchString(x.title()) {
 			continue
 		}

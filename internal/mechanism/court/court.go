@@ -150,10 +150,11 @@ type Effects struct {
 	FromFund    uint64 // joins the case's fees
 	Payments    []Payment
 	Convictions []penalty.Conviction
-	Withhold    bool     // the accused's pay does not mature for now
-	Scores      []uint64 // to feed the accused's e-process with, millionths
-	Guilt       bool     // and its second one, of large committees
-	Settled     bool     // the case is closed
+	Withhold    bool   // the accused's pay does not mature for now
+	Scored      bool   // the accused's e-process is fed with Score, millionths
+	Score       uint64 // the mean of what was scored: tokens of one answer are alike
+	Guilt       bool   // and its second one, of large committees
+	Settled     bool   // the case is closed
 }
 
 // Refusals. The case is then as it was.

@@ -126,7 +126,7 @@ func (e *Effects) join(more Effects) {
 	e.Payments = append(e.Payments, more.Payments...)
 	e.Convictions = append(e.Convictions, more.Convictions...)
 	e.Withhold = e.Withhold || more.Withhold
-	e.Scores, e.Guilt = append(e.Scores, more.Scores...), e.Guilt || more.Guilt
+	e.Scored, e.Score, e.Guilt = e.Scored || more.Scored, max(e.Score, more.Score), e.Guilt || more.Guilt
 	e.Settled = e.Settled || more.Settled
 }
 
@@ -153,9 +153,20 @@ func statistical(t *testing.T, c *Case, b Bench, liars int, lie, truth uint32) E
 	return e
 }
 
+// statisticalBench is the court of a provider about whom there is evidence already: no
+// single answer convicts.
 func statisticalBench() Bench {
+	b := freshBench()
+	for range 6 {
+		b.Watch, _ = eprocess.Add(b.Watch, b.Profile.Profile, eprocess.Unit)
+		b.Guilt, _ = eprocess.Add(b.Guilt, b.Profile.Profile, eprocess.Unit)
+	}
+	return b
+}
+
+func freshBench() Bench {
 	return Bench{Params: Default(), Fund: 1 << 40, Now: 100,
-		Profile: Profile{Profile: eprocess.Profile{Mean: 50_000, Bet: 5 * eprocess.Unit}, Tolerance: 20, Slashable: true}}
+		Profile: Profile{Profile: eprocess.Profile{Mean: 50_000, Bet: 10 * eprocess.Unit}, Tolerance: 20, Slashable: true}}
 }
 
 // A third of a committee that lies changes neither what a cheat gets nor what an

@@ -55,12 +55,9 @@ func (c *Case) judgeStatistical(b Bench) Effects {
 	if agreeing < stage.quorum() || b.Profile.Validate() != nil {
 		return c.escalate(b)
 	}
-	watch, guilt := b.Watch, b.Guilt
-	for _, x := range scores(medians) {
-		// Neither refuses: the profile is valid, and scores are at most one.
-		watch, _ = eprocess.Add(watch, b.Profile.Profile, x)
-		guilt, _ = eprocess.Add(guilt, b.Profile.Profile, x)
-	}
+	// Neither refuses: the profile is valid, and scores are at most one.
+	watch, _ := eprocess.Add(b.Watch, b.Profile.Profile, mean(scores(medians)))
+	guilt, _ := eprocess.Add(b.Guilt, b.Profile.Profile, mean(scores(medians)))
 	large := stage.Size >= b.LeastToSlash
 	suspect := watch.Reaches(eprocess.Withhold)
 	if suspect && !large && b.Profile.Slashable && !last {
@@ -224,7 +221,7 @@ func (c *Case) close(b Bench) Effects {
 		})
 	}
 	if c.Outcome != Planted && len(c.Medians) > 0 {
-		e.Scores, e.Guilt = scores(c.Medians), c.Large
+		e.Scored, e.Score, e.Guilt = true, mean(scores(c.Medians)), c.Large
 	}
 	e.Payments = append(e.Payments, c.releaseBond(b)...)
 	c.enter(Closed, b, b.KeepFor)

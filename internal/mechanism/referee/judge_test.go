@@ -44,7 +44,7 @@ func TestNonsenseIsJudged(t *testing.T) {
 			Sampling: receipt.Sampling{
 				Kind: receipt.Categorical, Temperature: rapid.SampledFrom([]float32{0, 0.7}).Draw(rt, "temperature"), TopP: 0.9,
 				MinP: rapid.SampledFrom([]float32{0, 0.1}).Draw(rt, "min_p"), TopK: rapid.Uint32Range(0, 50).Draw(rt, "top_k"),
-				TypicalP: rapid.SampledFrom([]float32{0, 0.5}).Draw(rt, "typical_p"),
+				TypicalP:          rapid.SampledFrom([]float32{0, 0.5}).Draw(rt, "typical_p"),
 				RepetitionPenalty: 1.1, PenaltyWindow: rapid.Uint32Range(0, 60).Draw(rt, "window"), Resumed: rapid.Uint32Range(0, 200).Draw(rt, "resumed"),
 			},
 		}

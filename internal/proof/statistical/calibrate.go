@@ -25,12 +25,54 @@ const (
 	surpriseCap = 8
 )
 
+// rooms are how far beyond the honest 99.9th percentile margins may count. Where
+// honest engines differ often, by little, and cheats by much, a margin that is
+// measured tells more than one that is counted; where honest ones hardly ever differ,
+// it tells less.
+var rooms = [...]float64{1, 3, 10, 30}
+
+// Fit is a profile as [Calibrate] makes it of honest answers, with the bet, and for
+// margins the cap, that gain most on a known cheat. None of the choices makes honest
+// answers likelier to be accused: each cap has the bound of its own honest mean.
+func Fit(p Profile, cheat [][]float32, kinds ...[][]float32) (Profile, error) {
+	if p.Method != Margin {
+		p, err := Calibrate(p, kinds...)
+		if err != nil || p.Method == Likelihood { // in which no four bits show: nothing to tune on
+			return p, err
+		}
+		p, _ = p.Tune(cheat)
+		return p, nil
+	}
+	var best Profile
+	most := math.Inf(-1)
+	for _, room := range rooms {
+		fitted, err := calibrate(p, room, kinds...)
+		if err != nil {
+			return p, err
+		}
+		fitted, growth := fitted.Tune(cheat)
+		if growth > most {
+			best, most = fitted, growth
+		}
+	}
+	return best, nil
+}
+
 // Calibrate fills in a profile's cap, mean and bet from honest answers: what was
 // measured of each token, by answer, for each kind of honest server. The mean
 // bounds that of the worst kind, and over answers, not tokens, as those of one
 // answer are alike. The bet is half of the largest that could lose all;
 // [Profile.Tune] may choose a better one.
 func Calibrate(p Profile, kinds ...[][]float32) (Profile, error) {
+	room := 1.0
+	if p.Method == Distance {
+		room = distanceRoom
+	}
+	return calibrate(p, room, kinds...)
+}
+
+// calibrate has the cap so far beyond the honest 99.9th percentile.
+func calibrate(p Profile, room float64, kinds ...[][]float32) (Profile, error) {
 	var all []float32
 	p.Answers, p.Differing = 0, 0
 	for _, answers := range kinds {
@@ -47,10 +89,8 @@ func Calibrate(p Profile, kinds ...[][]float32) (Profile, error) {
 	p.Tokens, p.Cap = len(all), surpriseCap
 	if p.Method != Likelihood {
 		slices.Sort(all)
-		p.Cap = max(leastCap, all[int(winsorised*float64(len(all)-1))])
-		if p.Method == Distance {
-			p.Cap *= distanceRoom
-		} else {
+		p.Cap = float32(room) * max(leastCap, all[int(winsorised*float64(len(all)-1))])
+		if p.Method == Margin {
 			agree, _ := slices.BinarySearch(all, math.SmallestNonzeroFloat32)
 			p.Differing = len(all) - agree
 		}
@@ -94,9 +134,10 @@ func (p Profile) moments(answers [][]float32) (mean, deviation float64) {
 	return mean, math.Sqrt(max(0, squares/n-mean*mean))
 }
 
-// Tune chooses the bet that gains most on a known cheat. No choice of it makes
-// honest answers likelier to be accused; it is only how soon the cheat is.
-func (p Profile) Tune(cheat [][]float32) Profile {
+// Tune chooses the bet that gains most on a known cheat, and says how much that is.
+// No choice of it makes honest answers likelier to be accused; it is only how soon
+// the cheat is.
+func (p Profile) Tune(cheat [][]float32) (Profile, float64) {
 	best, most := p.Bet, math.Inf(-1)
 	for share := 0.02; share < 1; share += 0.02 {
 		bet := share / (float64(p.Mean) / Unit)
@@ -110,5 +151,5 @@ func (p Profile) Tune(cheat [][]float32) Profile {
 		}
 	}
 	p.Bet = best
-	return p
+	return p, most
 }

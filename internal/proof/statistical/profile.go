@@ -39,9 +39,9 @@ type Profile struct {
 	// Least and Most are the temperatures it holds for, both included.
 	Least float32 `json:"least_temperature"`
 	Most  float32 `json:"most_temperature"`
-	// Cap is where scores are winsorised: for margins the honest 99.9th percentile,
-	// in units of logits; for distances ten times that, in nats, so that they are
-	// measured and not only counted; for likelihood a bound of surprise, in nats.
+	// Cap is where scores are winsorised: for margins 1 to 30 times the honest 99.9th
+	// percentile, in units of logits; for distances ten times that, in nats, so that
+	// they are measured and not only counted; for likelihood a bound of surprise, in nats.
 	Cap float32 `json:"cap"`
 	// Mean is a bound of the honest mean score, Bet what an e-process stakes on
 	// each: eprocess.Profile's fields, in millionths.

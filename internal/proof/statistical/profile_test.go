@@ -57,7 +57,7 @@ func TestCalibrationBoundsTheMean(t *testing.T) {
 			t.Errorf("at a rate of %g the mean is %g, calibrated %d millionths", rate, mean, p.Mean)
 		}
 		cheat := noisy(rng, 200, 10*rate+0.02)
-		p = p.Tune(cheat)
+		p, _ = p.Tune(cheat)
 		if err := p.Validate(); err != nil {
 			t.Fatal(err)
 		}
@@ -69,6 +69,43 @@ func TestCalibrationBoundsTheMean(t *testing.T) {
 			if e, err = eprocess.Add(e, eprocess.Profile{Mean: p.Mean, Bet: p.Bet}, p.Score(cheat[audits]).Millionth); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+// Honest engines that differ often by little, and a cheat that differs by much: the cap
+// that tells them apart is beyond the honest percentile, and finds the cheat sooner.
+// Where the cheat differs by no more than the honest, it is not.
+func TestFitChoosesTheCap(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	honest, much, little := noisy(rng, 300, 0.004), noisy(rng, 200, 0.025), noisy(rng, 200, 0.025)
+	for _, values := range much {
+		for i := range values {
+			values[i] *= 20
+		}
+	}
+	plain, err := Calibrate(Profile{Method: Margin, Most: 1}, honest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, before := plain.Tune(much)
+	wide, err := Fit(Profile{Method: Margin, Most: 1}, much, honest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, after := wide.Tune(much); wide.Cap <= plain.Cap || after < 1.5*before {
+		t.Errorf("a cap of %g for %g gains %g for %g", wide.Cap, plain.Cap, after, before)
+	}
+	narrow, err := Fit(Profile{Method: Margin, Most: 1}, little, honest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if narrow.Cap > 3*plain.Cap {
+		t.Errorf("a cap of %g for %g", narrow.Cap, plain.Cap)
+	}
+	for _, p := range []Profile{wide, narrow} {
+		if mean, _ := p.moments(noisy(rng, 2000, 0.004)); mean*Unit > float64(p.Mean) {
+			t.Errorf("the mean is %g, fitted %d millionths", mean, p.Mean)
 		}
 	}
 }

@@ -140,20 +140,8 @@ func (k *Keeper) settle(ctx context.Context, h *hearing, e court.Effects) error 
 		return err
 	}
 	if h.Outcome != court.Convicted {
-		for _, x := range e.Scores {
-			watch, err := eprocess.Add(evidenceOf(record.Watch), h.bench.Profile.Profile, x)
-			if err != nil {
-				return err
-			}
-			record.Watch = storedEvidence(watch)
-			if !e.Guilt {
-				continue
-			}
-			guilt, err := eprocess.Add(evidenceOf(record.Guilt), h.bench.Profile.Profile, x)
-			if err != nil {
-				return err
-			}
-			record.Guilt = storedEvidence(guilt)
+		if err := weigh(&record, h.bench.Profile, e); err != nil {
+			return err
 		}
 		switch h.Outcome {
 		case court.Cleared:
@@ -180,6 +168,26 @@ func (k *Keeper) settle(ctx context.Context, h *hearing, e court.Effects) error 
 		return err
 	}
 	return emit(ctx, &auditv1.EventCaseClosed{CaseId: h.ID, Provider: h.Provider, Outcome: h.stored.Outcome})
+}
+
+// weigh feeds a provider's e-processes with what a case says.
+func weigh(record *auditv1.Record, p court.Profile, e court.Effects) error {
+	if !e.Scored {
+		return nil
+	}
+	watch, err := eprocess.Add(evidenceOf(record.Watch), p.Profile, e.Score)
+	if err != nil {
+		return err
+	}
+	record.Watch = storedEvidence(watch)
+	if e.Guilt {
+		guilt, err := eprocess.Add(evidenceOf(record.Guilt), p.Profile, e.Score)
+		if err != nil {
+			return err
+		}
+		record.Guilt = storedEvidence(guilt)
+	}
+	return nil
 }
 
 // counted is how often each outcome was, with one more.

@@ -208,7 +208,7 @@ func copyOthers(ctx context.Context, ledger *client.Client, account *onledger.Ac
 				case c.Stage == challengev1.Stage_STAGE_REVEALING && len(o.Answer) > 0:
 					once("answer", c, func() error {
 						said := challenge.Statement{
-							Chain: account.ChainID(), Payer: c.Payer, Provider: account.Address(), Model: model, Seed: receipt.Digest(c.Seed),
+							Chain: account.ChainID(), Class: receipt.Exact, Payer: c.Payer, Provider: account.Address(), Model: model, Seed: receipt.Digest(c.Seed),
 							Tokens: c.Tokens, Steps: c.Steps, Output: o.Tokens, Root: receipt.Digest(o.Answer),
 						}.Receipt().Sign(key)
 						return account.Send(ctx, &challengev1.MsgReveal{Provider: account.Address(), Answers: []challengev1.Answer{

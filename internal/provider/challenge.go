@@ -12,10 +12,7 @@ import (
 
 // dutyLoop answers the epoch challenges of the model version.
 func (p *Provider) dutyLoop(ctx context.Context) {
-	if p.out.Model.Class != receipt.Exact {
-		return
-	}
-	duty.New(p.challenges(), p.out.Model.Digest, p.out.Ledger, challenged{p.out.Engine}, p.out.Key, p.log).Run(ctx, p.config.ChallengeEvery)
+	duty.New(p.challenges(), p.out.Model.Class, p.out.Model.Digest, p.out.Ledger, challenged{p.out.Engine}, p.out.Key, p.log).Run(ctx, p.config.ChallengeEvery)
 }
 
 // challenges is the folder of what it answered to them.
@@ -25,17 +22,21 @@ func (p *Provider) challenges() string { return filepath.Join(p.config.Home, "ch
 type challenged struct{ engine Engine }
 
 // Answer implements duty.Engine.
-func (c challenged) Answer(ctx context.Context, prompt []int32, steps int) (tokens []int32, root receipt.Digest, err error) {
+func (c challenged) Answer(ctx context.Context, prompt []int32, steps int) (a duty.Answer, err error) {
 	var leaves []receipt.Digest
 	job := Job{
 		Request: inference.Request{TopP: 1}, Prompt: prompt, MaxTokens: steps,
 		Scope: receipt.TokensDigest(prompt), // nobody's but this challenge's
 	}
 	_, err = c.engine.Generate(ctx, job, func(t Token) error {
-		tokens, leaves = append(tokens, t.ID), append(leaves, t.Leaf)
+		a.Tokens, leaves = append(a.Tokens, t.ID), append(leaves, t.Leaf)
+		if !t.Said.IsZero() {
+			a.Said = append(a.Said, t.Said)
+		}
 		return nil
 	})
-	return tokens, receipt.MerkleRoot(leaves), err
+	a.Root = receipt.MerkleRoot(leaves)
+	return a, err
 }
 
 // defaultChallengeEvery leaves many rounds in the shortest stage of a public

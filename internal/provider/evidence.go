@@ -82,8 +82,8 @@ func (p *Provider) Evidence(ctx context.Context, r receipt.Receipt) (Evidence, e
 	err := p.store.db.QueryRowContext(ctx, `SELECT sealed FROM evidence WHERE request = ? AND output = ?`, r.Request[:], r.OutputDigest[:]).Scan(&sealed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		if tokens, err := duty.Said(p.challenges(), r); err == nil {
-			return Evidence{Transcript: receipt.Transcript{Output: tokens}}, nil
+		if a, err := duty.Said(p.challenges(), r); err == nil {
+			return Evidence{receipt.Transcript{Output: a.Tokens}, a.Said}, nil
 		}
 		return t, fmt.Errorf("%w: receipt %s", ErrNoEvidence, r.Hash().Hex())
 	case err != nil:

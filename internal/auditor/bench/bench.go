@@ -32,6 +32,8 @@ type Ledger interface {
 	Cases(ctx context.Context, address string) ([]auditv1.Case, error)
 	// Sealed is what the accuser of a case sealed to the committee.
 	Sealed(ctx context.Context, id uint64) ([]byte, error)
+	// Answered are the tokens of an answer to an epoch challenge.
+	Answered(ctx context.Context, statement receipt.Receipt) ([]int32, error)
 	// Recipient is the age recipient of an auditor.
 	Recipient(ctx context.Context, auditor string) (string, error)
 	// Send signs one transaction and returns when it is in a block.
@@ -209,17 +211,30 @@ func (b *Bench) sealed(ctx context.Context, c *auditv1.Case) (r receipt.Receipt,
 	if r, err = receipt.Decode(c.Receipt); err != nil {
 		return r, t, err
 	}
-	data, err := b.ledger.Sealed(ctx, c.Id)
-	if err != nil {
-		return r, t, fmt.Errorf("asking for what was sealed: %w", err)
-	}
-	if t, err = b.key.Open(data); err != nil {
+	if t, err = b.opened(ctx, c, r); err != nil {
 		return r, t, err
 	}
 	if err := proof.Belongs(r, t); err != nil {
 		return r, t, fmt.Errorf("%w: %w", ErrSealed, err)
 	}
 	return r, t, nil
+}
+
+// opened is what was sealed; of the statistical class, answers to epoch challenges
+// are on the ledger in clear.
+func (b *Bench) opened(ctx context.Context, c *auditv1.Case, r receipt.Receipt) (receipt.Transcript, error) {
+	if _, public := proof.Challenged(r); public && !c.Exact {
+		tokens, err := b.ledger.Answered(ctx, r)
+		if err != nil {
+			return receipt.Transcript{}, fmt.Errorf("asking for an answer to an epoch challenge: %w", err)
+		}
+		return receipt.Transcript{Output: tokens}, nil
+	}
+	data, err := b.ledger.Sealed(ctx, c.Id)
+	if err != nil {
+		return receipt.Transcript{}, fmt.Errorf("asking for what was sealed: %w", err)
+	}
+	return b.key.Open(data)
 }
 
 func (b *Bench) reveal(ctx context.Context, c *auditv1.Case) error {

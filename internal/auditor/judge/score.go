@@ -133,12 +133,12 @@ func withEnd(values []float32, by statistical.Method, w party.Weights, r receipt
 
 // jobOf is an answer as it is scored.
 func jobOf(w party.Weights, r receipt.Receipt, t receipt.Transcript) (statistical.Job, error) {
-	q, err := inference.ParseRequest([]byte(t.Request))
+	q, err := request(r, t)
 	if err != nil {
 		return statistical.Job{}, &statistical.Inconclusive{Reason: statistical.DifferentTokens, Err: err}
 	}
 	q.Seed = r.Seed.Value
-	prompt, err := reference.Vocabulary{Vocabulary: w.Model.Vocabulary}.Prompt(q)
+	prompt, err := proof.Prompt(w.Model, r, q)
 	if err != nil {
 		return statistical.Job{}, &statistical.Inconclusive{Reason: statistical.DifferentTokens, Err: err}
 	}
@@ -152,6 +152,14 @@ func jobOf(w party.Weights, r receipt.Receipt, t receipt.Transcript) (statistica
 		job.Ended = !w.Model.Stopped(q.Stop, append(slices.Clone(prompt[asked:]), t.Output...))
 	}
 	return job, err
+}
+
+// request is what was asked; of an epoch challenge, what every one asks.
+func request(r receipt.Receipt, t receipt.Transcript) (inference.Request, error) {
+	if _, ok := proof.Challenged(r); ok {
+		return inference.Request{TopP: 1}, nil
+	}
+	return inference.ParseRequest([]byte(t.Request))
 }
 
 // reasonOf is why an answer could not be scored, as the court names it; false if

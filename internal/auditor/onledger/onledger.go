@@ -14,6 +14,7 @@ import (
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/auditor"
 	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/receipt"
 )
 
 var _ auditor.Ledger = (*Account)(nil)
@@ -91,6 +92,29 @@ func (a *Account) Challenges(ctx context.Context) ([]challengev1.Challenge, erro
 // Participants are those who had to answer one.
 func (a *Account) Participants(ctx context.Context, epoch int64, model string) ([]challengev1.Participant, error) {
 	return a.client.Participants(ctx, epoch, model)
+}
+
+// Answered are the tokens of an answer to an epoch challenge.
+func (a *Account) Answered(ctx context.Context, statement receipt.Receipt) ([]int32, error) {
+	challenges, err := a.client.Challenges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range challenges {
+		if string(c.Seed) != string(statement.Request[:]) || c.ModelDigest != statement.Model.String() {
+			continue
+		}
+		list, err := a.client.Participants(ctx, c.Epoch, c.ModelDigest)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range list {
+			if p.Provider == statement.Provider {
+				return p.Tokens, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("the ledger has forgotten the challenge of seed %s", statement.Request.Hex())
 }
 
 // Rate is the audit rate of a provider, in millionths.

@@ -23,11 +23,12 @@ type Params struct {
 	// Blocks is how many blocks each stage lasts at least, so that a ledger
 	// that stood still leaves time to answer when it goes on.
 	Blocks int64
-	// Tokens is the prompt's length, Steps how many tokens follow it.
-	Tokens, Steps int64
-	// Threshold is the distance, in micro-nats a token, from which two
-	// answers of the statistical class differ; 0 for not challenging it.
-	Threshold uint64
+	// Tokens is the prompt's length, Steps how many tokens follow it, Scored how many
+	// in the statistical class; 0 for not challenging that.
+	Tokens, Steps, Scored int64
+	// Examine is the part, in millionths, of a provider's audit rate with which a
+	// committee scores its answer of the statistical class.
+	Examine uint64
 	// Excuse is in how many epochs a provider that leaves during a challenge is
 	// excused once.
 	Excuse int64
@@ -39,7 +40,7 @@ const (
 	maxBlocks  = 10_000
 	MaxTokens  = 1024
 	maxEpochs  = 1_000_000
-	maxMicro   = 100_000_000 // a hundred nats
+	million    = 1_000_000
 )
 
 // Errors of challenges.
@@ -48,7 +49,7 @@ var (
 	ErrStage      = errors.New("not the time for this")
 	ErrTwice      = errors.New("done already")
 	ErrCommitment = errors.New("the answer, the salt and this provider's address do not make the commitment")
-	ErrAnswer     = errors.New("an answer has a digest, and in the statistical class one value for each drawn position")
+	ErrAnswer     = errors.New("an answer has a digest")
 )
 
 // Validate checks that parameters are in range.
@@ -65,6 +66,7 @@ func (p Params) Validate() error {
 		{"blocks", p.Blocks, 2, maxBlocks},
 		{"tokens", p.Tokens, 2, MaxTokens},
 		{"steps", p.Steps, 1, MaxTokens},
+		{"scored_steps", p.Scored, 0, MaxTokens},
 		{"excuse_epochs", p.Excuse, 1, maxEpochs},
 	} {
 		if f.value < f.least || f.value > f.top {
@@ -74,8 +76,8 @@ func (p Params) Validate() error {
 	if p.Epoch > 0 && p.Commit+p.Reveal > p.Epoch/2 {
 		return fmt.Errorf("%w: commit_seconds and reveal_seconds are %d together, more than half of epoch_seconds, %d", ErrParams, p.Commit+p.Reveal, p.Epoch)
 	}
-	if p.Threshold > maxMicro {
-		return fmt.Errorf("%w: threshold is %d micro-nats, it may be 0 to %d", ErrParams, p.Threshold, uint64(maxMicro))
+	if p.Examine > million {
+		return fmt.Errorf("%w: examine is %d millionths, it may be 0 to %d", ErrParams, p.Examine, uint64(million))
 	}
 	return nil
 }
@@ -112,7 +114,8 @@ type Challenge struct {
 	// Deadline, Unix seconds, and Until, a height, are when the stage ends:
 	// when both have passed.
 	Deadline, Until int64
-	// Differing counts those who answered, but otherwise than the leader.
+	// Differing counts those who answered, but otherwise than the leader; in the
+	// statistical class, those whose answer a committee scores.
 	Differing int
 }
 

@@ -45,11 +45,11 @@ func TestTheCopierNeverMatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Stage = Revealing
-		if honest, err = c.Reveal(Params{}, honest, Answer{Digest: answer}, salt); err != nil {
+		if honest, err = c.Reveal(honest, Answer{Digest: answer}, salt); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range [][32]byte{salt, other} {
-			if _, err := c.Reveal(Params{}, thief, Answer{Digest: honest.Answer.Digest}, s); !errors.Is(err, ErrCommitment) {
+			if _, err := c.Reveal(thief, Answer{Digest: honest.Answer.Digest}, s); !errors.Is(err, ErrCommitment) {
 				t.Fatalf("the copied answer is taken: %v", err)
 			}
 		}
@@ -59,7 +59,7 @@ func TestTheCopierNeverMatches(t *testing.T) {
 func TestACommitmentIsOfOneSeed(t *testing.T) {
 	c := Challenge{Stage: Revealing, Seed: receipt.Digest{1}}
 	old := Commitment(receipt.Digest{2}, receipt.Digest{3}, "p", [32]byte{})
-	if _, err := c.Reveal(Params{}, Participant{Provider: "p", Commitment: old}, Answer{Digest: receipt.Digest{3}}, [32]byte{}); !errors.Is(err, ErrCommitment) {
+	if _, err := c.Reveal(Participant{Provider: "p", Commitment: old}, Answer{Digest: receipt.Digest{3}}, [32]byte{}); !errors.Is(err, ErrCommitment) {
 		t.Errorf("an answer to another prompt is taken: %v", err)
 	}
 }
@@ -75,8 +75,8 @@ func TestMovesHaveTheirStage(t *testing.T) {
 		moves := map[Stage]func() error{
 			Enrolled:   func() error { _, err := c.Draw(exploreParams, right, 0, 0); return err },
 			Committing: func() error { _, err := c.Commit(q, right); return err },
-			Revealing:  func() error { _, err := c.Reveal(exploreParams, committed, Answer{Digest: right}, salt); return err },
-			Judging:    func() error { _, _, err := c.Judge(exploreParams, q, Tally{}, false); return err },
+			Revealing:  func() error { _, err := c.Reveal(committed, Answer{Digest: right}, salt); return err },
+			Judging:    func() error { _, _, err := c.Judge(q, Tally{}, false, false); return err },
 			Disputed:   func() error { _, err := c.Decide(Participant{Outcome: Differed}, true); return err },
 		}
 		for want, move := range moves {
@@ -131,7 +131,7 @@ func TestExcused(t *testing.T) {
 		{Participant{Revealed: true, Answer: Answer{Digest: right}}, true, Agreed},
 		{Participant{Revealed: true, Answer: Answer{Digest: wrong}}, true, Differed},
 	} {
-		if _, q, err := c.Judge(exploreParams, test.q, leader, test.excused); err != nil || q.Outcome != test.want {
+		if _, q, err := c.Judge(test.q, leader, test.excused, false); err != nil || q.Outcome != test.want {
 			t.Errorf("%+v, excused is %t: %s %v, not %s", test.q, test.excused, q.Outcome, err, test.want)
 		}
 	}
@@ -162,70 +162,58 @@ func TestLeaderIsTheSameInAnyOrder(t *testing.T) {
 	})
 }
 
-func TestDistance(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, MaxPositions).Draw(t, "positions")
-		draw := func(name string) []uint16 { return rapid.SliceOfN(rapid.Uint16(), n, n).Draw(t, name) }
-		a, b := Values(draw("a")), Values(draw("b"))
-		d := Distance(a, b)
-		if d != Distance(b, a) || Distance(a, a) != 0 || d > 2_000_000 || (d == 0) != (a == b) && n < 1000 {
-			t.Fatalf("distance %d of %x and %x", d, a, b)
-		}
-	})
-	if d := Distance(Values([]uint16{0, 1024}), Values([]uint16{512, 1024})); d != 250_000 {
-		t.Errorf("half a nat at one of two positions is %d micro-nats, not 250,000", d)
-	}
-	for _, pair := range [][2]string{{"", ""}, {"ab", "abcd"}, {"a", "a"}} {
-		if Distance(pair[0], pair[1]) != math.MaxUint64 {
-			t.Errorf("%q and %q are comparable", pair[0], pair[1])
-		}
-	}
-}
-
-// Statistical answers are held to the threshold, exact ones to the bit.
+// Exact answers are held to the bit. Of the statistical class nothing is compared:
+// those whom chance draws are scored, and the court decides about them once.
 func TestClasses(t *testing.T) {
-	p := exploreParams
-	p.Threshold = 1000 // micro-nats
-	leader := Tally{Answer: Answer{Digest: right, Values: Values([]uint16{1000, 2000})}}
+	leader := Tally{Answer: Answer{right}}
 	for _, test := range []struct {
-		statistical bool
-		answer      Answer
-		want        Outcome
+		statistical, drawn bool
+		answer             receipt.Digest
+		want               Outcome
+		differing          int
 	}{
-		{false, Answer{Digest: wrong}, Differed}, {false, Answer{Digest: right}, Agreed},
-		{true, Answer{Digest: wrong, Values: Values([]uint16{1001, 2000})}, Agreed},   // 488 micro-nats
-		{true, Answer{Digest: wrong, Values: Values([]uint16{1001, 2002})}, Differed}, // 1464
+		{false, false, wrong, Differed, 1}, {false, true, right, Agreed, 0},
+		{true, false, wrong, Agreed, 0}, {true, true, wrong, Examined, 1}, {true, true, right, Examined, 1},
 	} {
 		c := Challenge{Stage: Judging, Statistical: test.statistical}
-		if _, q, err := c.Judge(p, Participant{Revealed: true, Answer: test.answer}, leader, false); err != nil || q.Outcome != test.want {
-			t.Errorf("%+v: %s %v", test, q.Outcome, err)
+		c, q, err := c.Judge(Participant{Revealed: true, Answer: Answer{test.answer}}, leader, false, test.drawn)
+		if err != nil || q.Outcome != test.want || c.Differing != test.differing {
+			t.Errorf("%+v: %s, %d, %v", test, q.Outcome, c.Differing, err)
 		}
+		c.Stage = Disputed
+		if q, err = c.Decide(q, false); err != nil || q.Outcome != Convicted {
+			t.Errorf("%+v: the court's judgement: %s, %v", test, q.Outcome, err)
+		}
+	}
+	silent, drawn, _ := Challenge{Stage: Judging, Statistical: true}.Judge(Participant{}, leader, false, true)
+	if drawn.Outcome != NoAnswer || silent.Differing > 0 {
+		t.Errorf("who says nothing: %s", drawn.Outcome)
 	}
 }
 
-func TestAnswersOfTheWrongFormAreRefused(t *testing.T) {
-	p := exploreParams
-	seed := receipt.Digest{4}
-	values := Values(make([]uint16, len(Positions(seed, p.Tokens))))
-	for name, test := range map[string]struct {
-		statistical bool
-		answer      Answer
-		taken       bool
-	}{
-		"exact": {false, Answer{Digest: right}, true}, "no digest": {false, Answer{}, false},
-		"exact with values": {false, Answer{right, values}, false}, "statistical": {true, Answer{DigestOf(values), values}, true},
-		"another digest": {true, Answer{right, values}, false}, "too few values": {true, Answer{DigestOf(values[2:]), values[2:]}, false},
-		"no values": {true, Answer{Digest: right}, false},
-	} {
-		c := Challenge{Stage: Revealing, Statistical: test.statistical, Seed: seed}
-		q := Participant{Provider: "p", Commitment: Commitment(seed, test.answer.Digest, "p", [32]byte{})}
-		if _, err := c.Reveal(p, q, test.answer, [32]byte{}); (err == nil) != test.taken || err != nil && !errors.Is(err, ErrAnswer) {
-			t.Errorf("%s: %v", name, err)
+// As many are drawn to be scored as the audit rate and its part say, by randomness
+// that nobody can foresee, and each by its own.
+func TestDraws(t *testing.T) {
+	p := Params{Examine: 100_000}
+	for _, rate := range []uint64{0, 20_000, 1_000_000, 1 << 63} {
+		const n = 20_000
+		drawn := 0
+		for i := range uint64(n) {
+			if p.Draws(beacon.Value(right, "epoch", i), "provider", rate) {
+				drawn++
+			}
 		}
+		want := float64(n) * float64(min(rate, million)) / million / 10
+		if off := math.Abs(float64(drawn) - want); off > 5*math.Sqrt(want)+1e-9 {
+			t.Errorf("at a rate of %d, %d of %d are drawn, not about %g", rate, drawn, n, want)
+		}
+	}
+	if p.Examine = million; !p.Draws(right, "a", million) {
+		t.Error("a rate of one leaves somebody out")
 	}
 }
 
-func TestPromptAndPositions(t *testing.T) {
+func TestPrompt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := anyDigest(t, "seed")
 		attempt := rapid.IntRange(0, MaxAttempts-1).Draw(t, "attempt")
@@ -239,13 +227,6 @@ func TestPromptAndPositions(t *testing.T) {
 				t.Fatalf("token %d", id)
 			}
 		}
-		positions := Positions(seed, tokens)
-		if len(positions) != int(min(tokens-1, MaxPositions)) || !slices.IsSorted(positions) || positions[0] < 1 || int64(positions[len(positions)-1]) >= tokens {
-			t.Fatalf("positions %v of %d", positions, tokens)
-		}
-		if len(slices.Compact(slices.Clone(positions))) != len(positions) {
-			t.Fatalf("positions twice: %v", positions)
-		}
 	})
 	if slices.Equal(Prompt(Seed(right, "a", 1), 0, 8), Prompt(Seed(right, "a", 2), 0, 8)) || Seed(right, "a", 1) == Seed(right, "b", 1) {
 		t.Error("epochs or models share a prompt")
@@ -255,12 +236,12 @@ func TestPromptAndPositions(t *testing.T) {
 // A signed statement is a receipt like any other, and any change of it another.
 func TestAStatementIsAReceipt(t *testing.T) {
 	key := ed25519.NewKeyFromSeed(make([]byte, 32))
-	s := Statement{Chain: "c", Payer: "koinon1m", Provider: "koinon1p", Model: right, Seed: wrong, Tokens: 4, Steps: 2, Output: []int32{7}, Root: right}
+	s := Statement{Chain: "c", Class: receipt.Exact, Payer: "koinon1m", Provider: "koinon1p", Model: right, Seed: wrong, Tokens: 4, Steps: 2, Output: []int32{7}, Root: right}
 	if err := s.Receipt().Sign(key).Verify(); err != nil {
 		t.Fatal(err)
 	}
 	for i, change := range []func(*Statement){
-		func(s *Statement) { s.Chain = "d" }, func(s *Statement) { s.Provider = "koinon1q" }, func(s *Statement) { s.Model = wrong },
+		func(s *Statement) { s.Chain = "d" }, func(s *Statement) { s.Class = receipt.Statistical }, func(s *Statement) { s.Provider = "koinon1q" }, func(s *Statement) { s.Model = wrong },
 		func(s *Statement) { s.Seed = right }, func(s *Statement) { s.Tokens++ }, func(s *Statement) { s.Steps++ },
 		func(s *Statement) { s.Attempt++ }, func(s *Statement) { s.Output = []int32{8} }, func(s *Statement) { s.Root = wrong },
 	} {
@@ -310,7 +291,7 @@ func TestParams(t *testing.T) {
 	}
 	for _, change := range []func(*Params){
 		func(p *Params) { p.Epoch = 2000 }, func(p *Params) { p.Commit = 0 }, func(p *Params) { p.Blocks = 1 },
-		func(p *Params) { p.Tokens = MaxTokens + 1 }, func(p *Params) { p.Threshold = maxMicro + 1 }, func(p *Params) { p.Epoch = -1 },
+		func(p *Params) { p.Tokens = MaxTokens + 1 }, func(p *Params) { p.Examine = million + 1 }, func(p *Params) { p.Scored = -1 }, func(p *Params) { p.Epoch = -1 },
 	} {
 		p := good
 		change(&p)

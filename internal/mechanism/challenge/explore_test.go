@@ -60,7 +60,7 @@ func (w world) commit(i int, commitment receipt.Digest) []world {
 }
 
 func (w world) reveal(i int, answer receipt.Digest, salt [32]byte) []world {
-	q, err := w.challenge.Reveal(exploreParams, w.get(i), Answer{Digest: answer}, salt)
+	q, err := w.challenge.Reveal(w.get(i), Answer{Digest: answer}, salt)
 	if err != nil {
 		return nil
 	}
@@ -132,11 +132,11 @@ func (w world) block(t *testing.T, seconds int64) world {
 
 func (w *world) judge(t *testing.T) {
 	for i := range w.participants {
-		c, q, err := w.challenge.Judge(exploreParams, w.get(i), w.leader(), false)
+		c, q, err := w.challenge.Judge(w.get(i), w.leader(), false, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := c.Judge(exploreParams, q, w.leader(), false); err == nil {
+		if _, _, err := c.Judge(q, w.leader(), false, false); err == nil {
 			t.Fatal("judged twice")
 		}
 		w.challenge = c

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/koinon/koinon/internal/mechanism/beacon"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -15,17 +16,18 @@ type Outcome int
 // Outcomes.
 const (
 	None      Outcome = iota // not judged yet
-	Agreed                   // answered as the leader did
+	Agreed                   // answered as the leader did; in the statistical class, answered
 	Differed                 // answered otherwise: not guilty of anything yet
 	NoAnswer                 // did not commit, or did not reveal: convicted
 	Excused                  // could not be expected to answer
 	Upheld                   // the court found the answer right
 	Convicted                // the court found it wrong
+	Examined                 // answered, and a committee scores it; statistical class
 )
 
 // String is the outcome's name.
 func (o Outcome) String() string {
-	names := []string{"none", "agreed", "differed", "no answer", "excused", "upheld", "convicted"}
+	names := []string{"none", "agreed", "differed", "no answer", "excused", "upheld", "convicted", "examined"}
 	if o < None || int(o) >= len(names) {
 		return fmt.Sprintf("outcome %d", int(o))
 	}
@@ -44,15 +46,9 @@ type Participant struct {
 	Outcome    Outcome
 }
 
-// Answer is what a provider found.
-type Answer struct {
-	// Digest is the root over the prompt's leaves in the exact class, and
-	// DigestOf the values in the statistical one.
-	Digest receipt.Digest
-	// Values, in the statistical class, are how unlikely the prompt's tokens are
-	// at the drawn positions, as Values writes them.
-	Values string
-}
+// Answer is what a provider found: the root over the leaves of the tokens that it
+// found most likely after the prompt.
+type Answer struct{ Digest receipt.Digest }
 
 // Commitment is what a provider publishes before it shows an answer. It covers
 // the provider's address, so that no other can use it, and a salt of 32 secret
@@ -82,7 +78,7 @@ func (c Challenge) Commit(q Participant, commitment receipt.Digest) (Participant
 }
 
 // Reveal takes a participant's answer, which must be what it committed to.
-func (c Challenge) Reveal(p Params, q Participant, a Answer, salt [32]byte) (Participant, error) {
+func (c Challenge) Reveal(q Participant, a Answer, salt [32]byte) (Participant, error) {
 	switch {
 	case c.Stage != Revealing:
 		return q, fmt.Errorf("%w: the challenge is %s, answers are taken while it is revealing", ErrStage, c.Stage)
@@ -91,31 +87,14 @@ func (c Challenge) Reveal(p Params, q Participant, a Answer, salt [32]byte) (Par
 	case q.Commitment.IsZero() || Commitment(c.Seed, a.Digest, q.Provider, salt) != q.Commitment:
 		return q, fmt.Errorf("%w: %s", ErrCommitment, q.Provider)
 	}
-	if err := c.checkAnswer(p, a); err != nil {
-		return q, err
+	if a.Digest.IsZero() {
+		return q, ErrAnswer
 	}
 	q.Revealed, q.Answer = true, a
 	return q, nil
 }
 
-func (c Challenge) checkAnswer(p Params, a Answer) error {
-	want := 0
-	if c.Statistical {
-		want = valueSize * len(Positions(c.Seed, p.Tokens))
-	}
-	switch {
-	case a.Digest.IsZero():
-		return fmt.Errorf("%w: the digest is missing", ErrAnswer)
-	case len(a.Values) != want:
-		return fmt.Errorf("%w: values have %d bytes, not %d", ErrAnswer, len(a.Values), want)
-	case c.Statistical && a.Digest != DigestOf(a.Values):
-		return fmt.Errorf("%w: the digest is not that of the values", ErrAnswer)
-	}
-	return nil
-}
-
-// Tally is how much is bonded behind one answer. In the statistical class,
-// where no two need be equal, it is a provider's own.
+// Tally is how much is bonded behind one answer.
 type Tally struct {
 	Answer Answer
 	Bond   uint64
@@ -143,8 +122,10 @@ func (t Tally) Leads(other Tally) bool {
 
 // Judge compares one participant with the leader. Excused is whether it cannot
 // be held to an answer: it left, or was jailed, since it was enrolled. Only
-// NoAnswer is to be punished; the challenge counts those who differ.
-func (c Challenge) Judge(p Params, q Participant, leader Tally, excused bool) (Challenge, Participant, error) {
+// NoAnswer is to be punished; the challenge counts those who differ. In the
+// statistical class honest answers need not be equal, and nothing is compared here:
+// of those whom chance draws a committee computes how far they are from its own run.
+func (c Challenge) Judge(q Participant, leader Tally, excused, drawn bool) (Challenge, Participant, error) {
 	switch {
 	case c.Stage != Judging:
 		return c, q, fmt.Errorf("%w: the challenge is %s, not judging", ErrStage, c.Stage)
@@ -154,7 +135,10 @@ func (c Challenge) Judge(p Params, q Participant, leader Tally, excused bool) (C
 		q.Outcome = Excused
 	case !q.Revealed:
 		q.Outcome = NoAnswer
-	case c.agree(p, q.Answer, leader.Answer):
+	case c.Statistical && drawn:
+		q.Outcome = Examined
+		c.Differing++
+	case c.Statistical || q.Answer == leader.Answer:
 		q.Outcome = Agreed
 	default:
 		q.Outcome = Differed
@@ -163,12 +147,11 @@ func (c Challenge) Judge(p Params, q Participant, leader Tally, excused bool) (C
 	return c, q, nil
 }
 
-// agree says whether two answers are the same to the version's class.
-func (c Challenge) agree(p Params, a, b Answer) bool {
-	if !c.Statistical {
-		return a.Digest == b.Digest
-	}
-	return Distance(a.Values, b.Values) < p.Threshold
+// Draws says whether randomness that nobody knew when answers were committed to draws a
+// provider's answer to be scored, given its audit rate in millionths.
+func (p Params) Draws(r receipt.Digest, provider string, rate uint64) bool {
+	d := beacon.Value(r, "examine "+provider, 0)
+	return binary.BigEndian.Uint64(d[:])%(million*million) < min(rate, million)*p.Examine
 }
 
 // Decide is the court's judgement of one who answered: the leader may be wrong
@@ -177,7 +160,7 @@ func (c Challenge) Decide(q Participant, right bool) (Participant, error) {
 	switch {
 	case c.Stage != Disputed:
 		return q, fmt.Errorf("%w: the challenge is %s, the court judges while it is disputed", ErrStage, c.Stage)
-	case q.Outcome != Agreed && q.Outcome != Differed:
+	case q.Outcome != Agreed && q.Outcome != Differed && q.Outcome != Examined:
 		return q, fmt.Errorf("%w: the outcome of %s is %q", ErrTwice, q.Provider, q.Outcome)
 	case right:
 		q.Outcome = Upheld

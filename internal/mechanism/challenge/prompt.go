@@ -2,8 +2,6 @@ package challenge
 
 import (
 	"encoding/binary"
-	"math"
-	"slices"
 
 	"github.com/koinon/koinon/internal/mechanism/beacon"
 	"github.com/koinon/koinon/receipt"
@@ -32,57 +30,6 @@ func Prompt(seed receipt.Digest, attempt int, tokens int64) []int32 {
 		list = append(list, int32(d[0]))
 	}
 	return list
-}
-
-// MaxPositions bounds the positions at which answers of the statistical class
-// are compared.
-const MaxPositions = 32
-
-// Positions are where answers of the statistical class are compared: up to
-// MaxPositions different positions of the prompt but its first, in order.
-func Positions(seed receipt.Digest, tokens int64) []int {
-	weights := slices.Repeat([]uint64{1}, int(max(1, tokens)))
-	weights[0] = 0 // nothing precedes the first token
-	list := beacon.Draw(seed, "positions", weights, MaxPositions)
-	slices.Sort(list)
-	return list
-}
-
-// Grid is how many steps a nat has: values of answers are log-probabilities,
-// negated, in steps of 1/Grid, at most 65,535. valueSize is the bytes of each.
-const (
-	Grid      = 1024
-	valueSize = 2
-)
-
-// Values writes steps of the grid as an answer's values, big-endian.
-func Values(steps []uint16) string {
-	data := make([]byte, 0, valueSize*len(steps))
-	for _, v := range steps {
-		data = binary.BigEndian.AppendUint16(data, v)
-	}
-	return string(data)
-}
-
-// DigestOf names values.
-func DigestOf(values string) receipt.Digest { return receipt.Sum([]byte(values)) }
-
-// farthest is where one position's distance ends, in steps of the grid: two
-// nats, so that one outlier does not decide.
-const farthest = 2 * Grid
-
-// Distance is the mean distance of two answers' values, in micro-nats a token,
-// rounded down. Answers of different lengths are as far apart as can be.
-func Distance(a, b string) uint64 {
-	if len(a) != len(b) || len(a) == 0 || len(a)%valueSize != 0 {
-		return math.MaxUint64
-	}
-	var sum uint64
-	for i := 0; i < len(a); i += valueSize {
-		x, y := int(a[i])<<8|int(a[i+1]), int(b[i])<<8|int(b[i+1])
-		sum += uint64(min(max(x-y, y-x), farthest))
-	}
-	return sum * 1_000_000 / Grid / uint64(len(a)/valueSize)
 }
 
 // Announce says whether an epoch's challenges begin with this block, of which r

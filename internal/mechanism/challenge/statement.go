@@ -2,12 +2,13 @@ package challenge
 
 import "github.com/koinon/koinon/receipt"
 
-// Statement is what a provider says about an answer of the exact class: a
-// receipt of a request that nobody made. All of it but the tokens and the root
+// Statement is what a provider says about its answer: a receipt of a request that
+// nobody made. All of it but the tokens and the root
 // follows from the challenge. As it is signed like any receipt, a wrong answer is
 // disputed, and punished, like any other.
 type Statement struct {
 	Chain string
+	Class string // of the model version
 	// Payer stands for who would have asked: the account of the ledger's module.
 	Payer, Provider string
 	Model, Seed     receipt.Digest
@@ -30,7 +31,7 @@ func (s Statement) Receipt() receipt.Receipt {
 	prompt := Prompt(s.Seed, s.Attempt, s.Tokens)
 	return receipt.Receipt{
 		Version: receipt.Version, ChainID: s.Chain, Grant: s.Seed, Sequence: 1,
-		Provider: s.Provider, Payer: s.Payer, Model: s.Model, Class: receipt.Exact, Request: s.Seed,
+		Provider: s.Provider, Payer: s.Payer, Model: s.Model, Class: s.Class, Request: s.Seed,
 		PromptTokens: uint64(s.Tokens), CompletionTokens: uint64(len(s.Output)),
 		PromptDigest: receipt.TokensDigest(prompt), OutputDigest: receipt.TokensDigest(s.Output), Commitment: s.Root,
 		Sampling: receipt.Sampling{Kind: receipt.Categorical, TopP: 1, MaxTokens: uint32(s.Steps)},

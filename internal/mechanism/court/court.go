@@ -117,6 +117,9 @@ type Filing struct {
 	// Answered is when the answer ended; zero for an answer to an epoch challenge,
 	// which the ledger lets be disputed while the challenge is.
 	Answered int64
+	// Public says that prompt and answer are on the ledger, as those of an epoch
+	// challenge: nothing is sealed.
+	Public bool
 	// Escalated says that an auditor, drawn to check this answer, cannot judge it
 	// alone: it pays no bond.
 	Escalated bool

@@ -72,7 +72,11 @@ func (c *Case) Draw(b Bench, r receipt.Digest, all []Candidate) (Effects, error)
 	if c.Ended && !c.Exact { // no leaf has it; it is scored like any draw
 		c.Positions = append(c.Positions, c.Steps)
 	}
-	c.enter(Sealing, b, b.SealFor)
+	if c.Public {
+		c.enter(Committing, b, b.CommitFor)
+	} else {
+		c.enter(Sealing, b, b.SealFor)
+	}
 	return e, nil
 }
 

@@ -40,13 +40,22 @@ type Ledger interface {
 // Engine runs the model.
 type Engine interface {
 	// Answer returns the tokens, at most steps, that the model finds most likely
-	// after a prompt, and the Merkle root over their leaves.
-	Answer(ctx context.Context, prompt []int32, steps int) ([]int32, receipt.Digest, error)
+	// after a prompt.
+	Answer(ctx context.Context, prompt []int32, steps int) (Answer, error)
 }
 
-// Answerer answers for one provider and one model version of class exact.
+// Answer is what an engine said.
+type Answer struct {
+	Tokens []int32
+	Root   receipt.Digest // over their leaves
+	// Said are the digests of what it said of each step; class statistical.
+	Said []receipt.Digest
+}
+
+// Answerer answers for one provider and one model version.
 type Answerer struct {
 	folder string
+	class  string
 	model  receipt.Digest
 	ledger Ledger
 	engine Engine
@@ -56,8 +65,8 @@ type Answerer struct {
 
 // New makes an answerer that keeps its files in a folder of its own. The key is
 // the one that signs the provider's receipts.
-func New(folder string, model receipt.Digest, l Ledger, e Engine, key ed25519.PrivateKey, log *slog.Logger) *Answerer {
-	return &Answerer{folder, model, l, e, key, log}
+func New(folder string, class string, model receipt.Digest, l Ledger, e Engine, key ed25519.PrivateKey, log *slog.Logger) *Answerer {
+	return &Answerer{folder, class, model, l, e, key, log}
 }
 
 // Run answers what is asked until ctx ends, looking every so often.
@@ -85,7 +94,7 @@ func (a *Answerer) Round(ctx context.Context) error {
 	}
 	var failed []error
 	for _, d := range duties {
-		if d.Challenge.ModelDigest != a.model.String() || d.Challenge.Statistical {
+		if d.Challenge.ModelDigest != a.model.String() || d.Challenge.Statistical != (a.class == receipt.Statistical) {
 			continue
 		}
 		committed := len(d.Participant.Commitment) > 0
@@ -111,6 +120,8 @@ type secret struct {
 	Tokens  []int32        `json:"tokens"`
 	Answer  receipt.Digest `json:"answer"`
 	Salt    receipt.Digest `json:"salt"`
+	// Said is kept to open leaves in court.
+	Said []receipt.Digest `json:"said,omitempty"`
 }
 
 func (a *Answerer) file(c challengev1.Challenge) string {
@@ -164,9 +175,11 @@ func (a *Answerer) answer(ctx context.Context, c challengev1.Challenge) (s secre
 	}
 	for {
 		prompt := challenge.Prompt(s.Seed, s.Attempt, c.Tokens)
-		if s.Tokens, s.Answer, err = a.engine.Answer(ctx, prompt, int(c.Steps)); err != nil {
+		answer, err := a.engine.Answer(ctx, prompt, int(c.Steps))
+		if err != nil {
 			return s, err
 		}
+		s.Tokens, s.Answer, s.Said = answer.Tokens, answer.Root, answer.Said
 		if len(s.Tokens) > 0 {
 			break
 		}
@@ -191,7 +204,7 @@ func (a *Answerer) reveal(ctx context.Context, c challengev1.Challenge) error {
 		return fmt.Errorf("what was committed to cannot be revealed: %w", err)
 	}
 	statement := challenge.Statement{
-		Chain: a.ledger.ChainID(), Payer: c.Payer, Provider: a.ledger.Address(), Model: a.model, Seed: s.Seed,
+		Chain: a.ledger.ChainID(), Class: a.class, Payer: c.Payer, Provider: a.ledger.Address(), Model: a.model, Seed: s.Seed,
 		Tokens: c.Tokens, Steps: c.Steps, Attempt: s.Attempt, Output: s.Tokens, Root: s.Answer,
 	}.Receipt().Sign(a.key)
 	err = a.ledger.Send(ctx, &challengev1.MsgReveal{Provider: a.ledger.Address(), Answers: []challengev1.Answer{{
@@ -205,10 +218,10 @@ func (a *Answerer) reveal(ctx context.Context, c challengev1.Challenge) error {
 
 // Said is what this provider answered to the challenge that a statement is about;
 // fs.ErrNotExist if nothing is kept of it.
-func Said(folder string, statement receipt.Receipt) ([]int32, error) {
+func Said(folder string, statement receipt.Receipt) (Answer, error) {
 	list, err := filepath.Glob(filepath.Join(folder, "*-"+statement.Model.Hex()+".json"))
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	for _, file := range list {
 		var s secret
@@ -217,13 +230,13 @@ func Said(folder string, statement receipt.Receipt) ([]int32, error) {
 			err = json.Unmarshal(data, &s)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return Answer{}, fmt.Errorf("%s: %w", file, err)
 		}
 		if s.Seed == statement.Request {
-			return s.Tokens, nil
+			return Answer{s.Tokens, s.Answer, s.Said}, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: no answer to the challenge of seed %s", fs.ErrNotExist, statement.Request.Hex())
+	return Answer{}, fmt.Errorf("%w: no answer to the challenge of seed %s", fs.ErrNotExist, statement.Request.Hex())
 }
 
 // keep is for how long files stay: longer than any challenge is open.

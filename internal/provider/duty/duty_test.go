@@ -70,14 +70,14 @@ func (l *ledger) Send(_ context.Context, msgs ...proto.Message) (err error) {
 		case *challengev1.MsgReveal:
 			a := m.Answers[0]
 			statement := challenge.Statement{
-				Chain: "koinon-test", Payer: "koinon1module", Provider: m.Provider, Model: model, Seed: l.challenge.Seed,
+				Chain: "koinon-test", Class: receipt.Exact, Payer: "koinon1module", Provider: m.Provider, Model: model, Seed: l.challenge.Seed,
 				Tokens: 5, Steps: 2, Attempt: 1, Output: a.Tokens, Root: receipt.Digest(a.Digest),
 			}.Receipt()
 			statement.ProviderKey, statement.Signature = key.Public().(ed25519.PublicKey), a.Signature
 			if err := statement.Verify(); err != nil || a.Attempt != 1 {
 				return fmt.Errorf("attempt %d: %w", a.Attempt, err)
 			}
-			l.participant, err = l.challenge.Reveal(challenge.Params{}, l.participant, challenge.Answer{Digest: receipt.Digest(a.Digest)}, receipt.Digest(a.Salt))
+			l.participant, err = l.challenge.Reveal(l.participant, challenge.Answer{Digest: receipt.Digest(a.Digest)}, receipt.Digest(a.Salt))
 		}
 		if err != nil {
 			return err
@@ -98,20 +98,21 @@ type machine struct {
 	busy atomic.Bool
 }
 
-func (m *machine) Answer(_ context.Context, prompt []int32, steps int) ([]int32, receipt.Digest, error) {
+func (m *machine) Answer(_ context.Context, prompt []int32, steps int) (a Answer, err error) {
 	if m.busy.Load() {
-		return nil, receipt.Digest{}, errors.New("every slot is taken")
+		return a, errors.New("every slot is taken")
 	}
 	if m.runs++; m.runs == 1 {
-		return nil, receipt.Digest{}, nil
+		return a, nil
 	}
-	return []int32{1, 2}, receipt.TokensDigest(append(slices.Clone(prompt), int32(steps))), nil
+	root := receipt.TokensDigest(append(slices.Clone(prompt), int32(steps)))
+	return Answer{Tokens: []int32{1, 2}, Root: root, Said: []receipt.Digest{{1}, {2}}}, nil
 }
 
 var key = ed25519.NewKeyFromSeed(make([]byte, 32))
 
 func newAnswerer(folder string, l *ledger, m *machine) *Answerer {
-	return New(folder, model, l, m, key, slog.New(slog.DiscardHandler))
+	return New(folder, receipt.Exact, model, l, m, key, slog.New(slog.DiscardHandler))
 }
 
 // Killed at any moment, a provider answers: each round is a new process, and any

@@ -63,7 +63,7 @@ func (w *world) challenge(ctx context.Context) {
 	var leader challenge.Tally
 	for i, s := range sellers {
 		if s.challenged == copies { // and now the first one's answer, with its salt
-			if _, err := c.Reveal(challenges, of[i], seen[0].answer, seen[0].salt); err == nil {
+			if _, err := c.Reveal(of[i], seen[0].answer, seen[0].salt); err == nil {
 				w.t.Fatalf("seed %d: %s revealed what it copied", w.seed, s.name)
 			}
 			w.say("%s copies an answer, which is not what it committed to", s.name)
@@ -74,7 +74,7 @@ func (w *world) challenge(ctx context.Context) {
 		if s.challenged != answers {
 			continue
 		}
-		of[i], err = c.Reveal(challenges, of[i], seen[i].answer, seen[i].salt)
+		of[i], err = c.Reveal(of[i], seen[i].answer, seen[i].salt)
 		w.must(err)
 		var tally challenge.Tally
 		for _, q := range of {
@@ -89,7 +89,7 @@ func (w *world) challenge(ctx context.Context) {
 	now, height = now+challenges.Reveal, height+challenges.Blocks
 	c = c.Advance(challenges, now, height)
 	for i, s := range sellers {
-		c, of[i], err = c.Judge(challenges, of[i], leader, false)
+		c, of[i], err = c.Judge(of[i], leader, false, false)
 		w.must(err)
 		switch of[i].Outcome {
 		case challenge.NoAnswer:

@@ -2,6 +2,7 @@ package court
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,6 +32,10 @@ type view struct {
 func (v view) Address() string { return v.self }
 
 func (v view) Sealed(_ context.Context, id uint64) ([]byte, error) { return v.w.files[id].sealed, nil }
+
+func (v view) Answered(context.Context, receipt.Receipt) ([]int32, error) {
+	return nil, errors.New("answers of the statistical class are not asked for here")
+}
 
 func (v view) Recipient(_ context.Context, auditor string) (string, error) {
 	return v.w.sitter(auditor).key.Recipient(), nil

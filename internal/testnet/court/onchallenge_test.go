@@ -46,7 +46,7 @@ func (n *network) duties(ctx context.Context, s *seller) {
 			continue
 		}
 		said := challenge.Statement{
-			Chain: n.w.chain, Payer: c.Payer, Provider: s.address, Model: n.w.model, Seed: receipt.Digest(c.Seed),
+			Chain: n.w.chain, Class: receipt.Exact, Payer: c.Payer, Provider: s.address, Model: n.w.model, Seed: receipt.Digest(c.Seed),
 			Tokens: c.Tokens, Steps: c.Steps, Output: output, Root: root,
 		}.Receipt().Sign(s.key)
 		s.kept[said.Hash()] = provider.Evidence{Transcript: receipt.Transcript{Output: output}}

@@ -73,6 +73,10 @@ func (c account) Sealed(ctx context.Context, id uint64) ([]byte, error) {
 	return r.GetCiphertext(), err
 }
 
+func (c account) Answered(context.Context, receipt.Receipt) ([]int32, error) {
+	return nil, errors.New("answers of the statistical class are not asked for here")
+}
+
 func (c account) Recipient(ctx context.Context, address string) (string, error) {
 	r, err := c.query().Auditor(ctx, &auditv1.QueryAuditorRequest{Address: address})
 	return r.GetAuditor().AgeRecipient, err

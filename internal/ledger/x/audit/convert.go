@@ -159,7 +159,7 @@ func filingOf(r receipt.Receipt, accuser string, claimed receipt.Digest) court.F
 		Receipt: r.Hash(), Root: r.Commitment, Steps: r.CompletionTokens, First: uint64(r.Sampling.Resumed), Cost: r.Cost,
 		Ended:    referee.Disputable(r) || r.Class == receipt.Statistical && r.CompletionTokens > 0 && r.FinishReason == referee.FinishStop,
 		Provider: r.Provider, Accuser: accuser, Payer: r.Payer, Exact: r.Class == receipt.Exact, Claimed: claimed,
-		Answered: r.Finished / 1000,
+		Answered: r.Finished / 1000, Public: r.Class == receipt.Statistical && r.Grant == r.Request,
 	}
 }
 

@@ -96,11 +96,7 @@ func (m messages) OpenDispute(ctx context.Context, msg *auditv1.MsgOpenDispute) 
 	if err != nil {
 		return nil, err
 	}
-	id, err := m.nextCase.Next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c, err := court.Open(b, id, f)
+	c, err := m.open(ctx, b, f, r)
 	if err != nil {
 		return nil, err
 	}
@@ -109,14 +105,58 @@ func (m messages) OpenDispute(ctx context.Context, msg *auditv1.MsgOpenDispute) 
 			return nil, err
 		}
 	}
-	s := auditv1.Case{Id: id, Receipt: msg.Receipt, Provider: r.Provider, Accuser: msg.Accuser, Payer: r.Payer, Exact: c.Exact, ClaimedRoot: msg.ClaimedRoot}
+	return &auditv1.MsgOpenDisputeResponse{CaseId: c.ID}, nil
+}
+
+// open begins a case about a receipt that is the provider's.
+func (k *Keeper) open(ctx context.Context, b court.Bench, f court.Filing, r receipt.Receipt) (court.Case, error) {
+	id, err := k.nextCase.Peek(ctx)
+	if err != nil {
+		return court.Case{}, err
+	}
+	c, err := court.Open(b, id, f)
+	if err != nil {
+		return c, err
+	}
+	s := auditv1.Case{Id: id, Receipt: r.Encode(), Provider: r.Provider, Accuser: f.Accuser, Payer: r.Payer, Exact: c.Exact, ClaimedRoot: stored(f.Claimed)}
 	update(&s, c)
 	hash := r.Hash()
-	if err := errors.Join(m.store(ctx, auditv1.Case{}, s), m.byReceipt.Set(ctx, hash[:], id), m.earnings.Dispute(ctx, r.Provider, id, true)); err != nil {
-		return nil, err
+	err = errors.Join(k.nextCase.Set(ctx, id+1), k.store(ctx, auditv1.Case{}, s), k.byReceipt.Set(ctx, hash[:], id), k.earnings.Dispute(ctx, r.Provider, id, true))
+	if err != nil {
+		return c, err
 	}
-	return &auditv1.MsgOpenDisputeResponse{CaseId: id}, emit(ctx,
-		&auditv1.EventCaseOpened{CaseId: id, Provider: r.Provider, Accuser: msg.Accuser, Receipt: hash.Hex(), Exact: c.Exact})
+	return c, emit(ctx, &auditv1.EventCaseOpened{CaseId: id, Provider: r.Provider, Accuser: f.Accuser, Receipt: hash.Hex(), Exact: c.Exact})
+}
+
+// Examine has a committee score a provider's signed answer to an epoch challenge, of
+// the statistical class, which chance has drawn: nobody accuses, and the fund pays.
+// It is false if the model version has no profile, or there is such a case already.
+func (k *Keeper) Examine(ctx context.Context, statement []byte) (bool, error) {
+	r, err := decode(statement)
+	if err != nil {
+		return false, err
+	}
+	if err := k.undisputed(ctx, r.Hash()); err != nil {
+		return false, skip(err, ErrDisputed)
+	}
+	f := filingOf(r, r.Payer, receipt.Digest{})
+	f.Escalated, f.Answered = true, 0
+	b, _, err := k.bench(ctx, statement, r.Provider)
+	if err != nil {
+		return false, err
+	}
+	if _, err := k.open(ctx, b, f, r); err != nil {
+		return false, skip(err, court.ErrFiling)
+	}
+	return true, nil
+}
+
+// skip is nil for a refusal that is expected.
+func skip(err, refusal error) error {
+	if errors.Is(err, refusal) {
+		return nil
+	}
+	return err
 }
 
 // bought refuses whoever was not drawn to audit an answer, or has not reported it.
@@ -309,8 +349,8 @@ func (m messages) Unmask(ctx context.Context, msg *auditv1.MsgUnmask) (*auditv1.
 		return nil, fmt.Errorf("%w: the commitment is another's", ErrPlant)
 	case plant.At >= h.OpenedAt:
 		return nil, fmt.Errorf("%w: the commitment is not older than the case", ErrPlant)
-	case h.Accuser != h.Payer:
-		return nil, fmt.Errorf("%w: a customer paid for it", ErrPlant)
+	case h.Accuser != h.Payer || h.Public:
+		return nil, fmt.Errorf("%w: a customer paid for it, or the ledger asked", ErrPlant)
 	}
 	e, err := h.Unmask(h.bench, msg.Good)
 	if err != nil {

@@ -93,6 +93,16 @@ func (k *Keeper) rateBefore(ctx context.Context, record *auditv1.Record) error {
 	return err
 }
 
+// Rate is a provider's audit rate, in millionths.
+func (k *Keeper) Rate(ctx context.Context, provider string) (uint64, error) {
+	params, err := k.params.Get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	record, err := k.record(ctx, provider)
+	return rateOf(record, params), err
+}
+
 // rateOf is a record's audit rate now, in millionths.
 func rateOf(r auditv1.Record, p auditv1.Params) uint64 {
 	return court.Rate(r.Clean, p.HalfClean, p.LeastRate, r.Withheld)

@@ -10,16 +10,16 @@ import (
 func rules(p challengev1.Params) challenge.Params {
 	return challenge.Params{
 		Epoch: p.EpochSeconds, Commit: p.CommitSeconds, Reveal: p.RevealSeconds, Verdict: p.VerdictSeconds,
-		Blocks: p.Blocks, Tokens: p.Tokens, Steps: p.Steps, Threshold: p.Threshold, Excuse: p.ExcuseEpochs,
+		Blocks: p.Blocks, Tokens: p.Tokens, Steps: p.Steps, Scored: p.ScoredSteps, Examine: p.ExamineMillionths, Excuse: p.ExcuseEpochs,
 	}
 }
 
-// rulesOf are those under which a challenge was enrolled, as far as they are its
-// own.
-func rulesOf(p challengev1.Params, c challengev1.Challenge) challenge.Params {
-	r := rules(p)
-	r.Tokens, r.Steps, r.Threshold = c.Tokens, c.Steps, c.Threshold
-	return r
+// classOf is the verification class of the version that is challenged.
+func classOf(c challengev1.Challenge) string {
+	if c.Statistical {
+		return receipt.Statistical
+	}
+	return receipt.Exact
 }
 
 func digest(b []byte) (d receipt.Digest) {
@@ -46,13 +46,13 @@ func with(c challengev1.Challenge, s challenge.Challenge) challengev1.Challenge 
 
 // leaderOf is the answer that others are compared with.
 func leaderOf(c challengev1.Challenge) challenge.Tally {
-	return challenge.Tally{Answer: challenge.Answer{Digest: digest(c.Leader), Values: string(c.LeaderValues)}, Bond: c.LeaderBond}
+	return challenge.Tally{Answer: challenge.Answer{Digest: digest(c.Leader)}, Bond: c.LeaderBond}
 }
 
 func participantOf(q challengev1.Participant) challenge.Participant {
 	return challenge.Participant{
 		Provider: q.Provider, Bond: q.Bond, Commitment: digest(q.Commitment), Revealed: len(q.Answer) > 0,
-		Answer: challenge.Answer{Digest: digest(q.Answer), Values: string(q.Values)}, Outcome: challenge.Outcome(q.Outcome),
+		Answer: challenge.Answer{Digest: digest(q.Answer)}, Outcome: challenge.Outcome(q.Outcome),
 	}
 }
 
@@ -62,7 +62,7 @@ func storedParticipant(q challenge.Participant) challengev1.Participant {
 		stored.Commitment = q.Commitment[:]
 	}
 	if q.Revealed {
-		stored.Answer, stored.Values = q.Answer.Digest[:], []byte(q.Answer.Values)
+		stored.Answer = q.Answer.Digest[:]
 	}
 	return stored
 }

@@ -87,7 +87,7 @@ func (k *Keeper) tick(ctx context.Context, params challengev1.Params, clock chal
 
 // enrol makes the provider of an offer answer this epoch's challenge of the
 // model version. Those that drain or are in jail need not, nor do those of the
-// statistical class while no threshold is set.
+// statistical class while scored_steps is 0.
 func (k *Keeper) enrol(ctx context.Context, params challengev1.Params, epoch int64, offer providerv1.Offer) error {
 	p, err := k.providers.Provider(ctx, offer.Provider)
 	if err != nil || p.Status != providerv1.Status_STATUS_ACTIVE {
@@ -98,14 +98,18 @@ func (k *Keeper) enrol(ctx context.Context, params challengev1.Params, epoch int
 		return err
 	}
 	statistical := version.Class != modelv1.VerificationClass_VERIFICATION_CLASS_EXACT
-	if statistical && params.Threshold == 0 {
+	steps := params.Steps
+	if statistical {
+		steps = params.ScoredSteps
+	}
+	if steps == 0 {
 		return nil
 	}
 	c, err := k.challenges.Get(ctx, collections.Join(epoch, offer.ModelDigest))
 	if errors.Is(err, collections.ErrNotFound) {
 		c, err = challengev1.Challenge{
 			Epoch: epoch, ModelDigest: offer.ModelDigest, Stage: challengev1.Stage_STAGE_ENROLLED, Statistical: statistical,
-			Tokens: min(params.Tokens, int64(version.ContextLength)-params.Steps), Steps: params.Steps, Threshold: params.Threshold, Payer: k.account,
+			Tokens: min(params.Tokens, int64(version.ContextLength)-steps), Steps: steps, Payer: k.account,
 		}, nil
 		if c.Tokens < 2 {
 			return nil // its context has no room for a prompt

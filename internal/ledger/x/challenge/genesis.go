@@ -11,7 +11,7 @@ import (
 func DefaultGenesis() *challengev1.GenesisState {
 	return &challengev1.GenesisState{Params: challengev1.Params{
 		EpochSeconds: 3600, CommitSeconds: 600, RevealSeconds: 600, VerdictSeconds: 2 * 24 * 3600,
-		Blocks: 20, Tokens: 64, Steps: 8, ExcuseEpochs: 24,
+		Blocks: 20, Tokens: 64, Steps: 8, ExcuseEpochs: 24, ExamineMillionths: 100_000,
 	}}
 }
 

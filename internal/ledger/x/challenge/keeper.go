@@ -43,10 +43,16 @@ type Providers interface {
 	HasOffer(ctx context.Context, model, provider string) (bool, error)
 }
 
-// Court punishes those who did not answer. An error stops the ledger: what can
-// go wrong in punishing somebody must not be one.
+// Court punishes those who did not answer, and has answers of the statistical class
+// scored. An error stops the ledger: what can go wrong in punishing somebody must not
+// be one.
 type Court interface {
 	Convict(ctx context.Context, c penalty.Conviction) error
+	// Rate is a provider's audit rate, in millionths.
+	Rate(ctx context.Context, provider string) (uint64, error)
+	// Examine opens a case about a signed statement, at the fund's cost; false if
+	// nobody could judge it.
+	Examine(ctx context.Context, statement []byte) (bool, error)
 }
 
 type (

@@ -70,19 +70,15 @@ func (m messages) Reveal(ctx context.Context, msg *challengev1.MsgReveal) (*chal
 	if err := checkEntries(len(msg.Answers)); err != nil {
 		return nil, err
 	}
-	params, err := m.params.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, entry := range msg.Answers {
-		if err := m.reveal(ctx, params, msg.Provider, entry); err != nil {
+		if err := m.reveal(ctx, msg.Provider, entry); err != nil {
 			return nil, err
 		}
 	}
 	return &challengev1.MsgRevealResponse{}, nil
 }
 
-func (m messages) reveal(ctx context.Context, params challengev1.Params, provider string, entry challengev1.Answer) error {
+func (m messages) reveal(ctx context.Context, provider string, entry challengev1.Answer) error {
 	if err := errors.Join(exactly("digest", entry.Digest), exactly("salt", entry.Salt)); err != nil {
 		return err
 	}
@@ -90,24 +86,21 @@ func (m messages) reveal(ctx context.Context, params challengev1.Params, provide
 	if err != nil {
 		return err
 	}
-	answer := challenge.Answer{Digest: digest(entry.Digest), Values: string(entry.Values)}
-	q, err := stateOf(c).Reveal(rulesOf(params, c), participantOf(stored), answer, digest(entry.Salt))
+	q, err := stateOf(c).Reveal(participantOf(stored), challenge.Answer{Digest: digest(entry.Digest)}, digest(entry.Salt))
 	if err != nil {
 		return err
 	}
 	kept := storedParticipant(q)
-	if !c.Statistical {
-		if kept.Receipt, err = m.statement(ctx, c, provider, entry); err != nil {
-			return err
-		}
-		kept.Tokens = entry.Tokens
+	if kept.Receipt, err = m.statement(ctx, c, provider, entry); err != nil {
+		return err
 	}
+	kept.Tokens = entry.Tokens
 	tally, err := m.back(ctx, c, q)
 	if err != nil {
 		return err
 	}
 	if len(c.Leader) == 0 || tally.Leads(leaderOf(c)) {
-		c.Leader, c.LeaderValues, c.LeaderBond = entry.Digest, entry.Values, tally.Bond
+		c.Leader, c.LeaderBond = entry.Digest, tally.Bond
 	}
 	return errors.Join(
 		m.storeParticipant(ctx, c, kept),
@@ -135,7 +128,7 @@ func (m messages) statement(ctx context.Context, c challengev1.Challenge, provid
 		return nil, err
 	}
 	r := challenge.Statement{
-		Chain: sdkCtx.ChainID(), Payer: c.Payer, Provider: provider, Model: model, Seed: digest(c.Seed),
+		Chain: sdkCtx.ChainID(), Class: classOf(c), Payer: c.Payer, Provider: provider, Model: model, Seed: digest(c.Seed),
 		Tokens: c.Tokens, Steps: c.Steps, Attempt: int(a.Attempt), Output: a.Tokens, Root: digest(a.Digest),
 	}.Receipt()
 	r.ProviderKey, r.Signature = p.PublicKey, a.Signature
@@ -145,12 +138,8 @@ func (m messages) statement(ctx context.Context, c challengev1.Challenge, provid
 	return r.Encode(), nil
 }
 
-// back counts a participant's bond behind its answer. Answers of the statistical
-// class stand alone.
+// back counts a participant's bond behind its answer.
 func (m messages) back(ctx context.Context, c challengev1.Challenge, q challenge.Participant) (tally challenge.Tally, err error) {
-	if c.Statistical {
-		return tally.Add(q), nil
-	}
 	key := collections.Join3(c.Epoch, c.ModelDigest, q.Answer.Digest[:])
 	tally.Bond, err = m.tallies.Get(ctx, key)
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {

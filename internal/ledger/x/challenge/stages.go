@@ -129,7 +129,11 @@ func (k *Keeper) judgeOne(ctx context.Context, params challengev1.Params, c chal
 			return c, err
 		}
 	}
-	s, judged, err := stateOf(c).Judge(rulesOf(params, c), participantOf(q), leaderOf(c), excused)
+	drawn, err := k.drawn(ctx, params, c, q)
+	if err != nil {
+		return c, err
+	}
+	s, judged, err := stateOf(c).Judge(participantOf(q), leaderOf(c), excused, drawn)
 	if err != nil {
 		return c, err
 	}
@@ -149,6 +153,23 @@ func (k *Keeper) judgeOne(ctx context.Context, params challengev1.Params, c chal
 		}
 	}
 	return with(c, s), k.tell(ctx, c, judged)
+}
+
+// drawn says whether chance draws an answer of the statistical class to be scored, and
+// a committee will.
+func (k *Keeper) drawn(ctx context.Context, params challengev1.Params, c challengev1.Challenge, q challengev1.Participant) (bool, error) {
+	if !c.Statistical || len(q.Answer) == 0 {
+		return false, nil
+	}
+	_, r, err := k.beacon.Latest(ctx)
+	if err != nil {
+		return false, err
+	}
+	rate, err := k.court.Rate(ctx, q.Provider)
+	if err != nil || !rules(params).Draws(r, reference(c)+"/"+q.Provider, rate) {
+		return false, err
+	}
+	return k.court.Examine(ctx, q.Receipt)
 }
 
 // decided is a stored participant with its outcome.

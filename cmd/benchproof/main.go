@@ -124,9 +124,10 @@ func bench(ctx context.Context, o options, out io.Writer) error {
 func (r report) print(out io.Writer) {
 	r.Machine.Print(out)
 	fmt.Fprintf(out, "\n%s, %.1f million parameters, %s\n\n", r.Model, float64(r.Parameters)/1e6, r.Quantisation)
-	fmt.Fprintf(out, "| tokens | generating | verifying | share | of the network at an audit rate of 2 %% |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(out, "| tokens | generating | verifying | share | of the network at an audit rate of 2 %% | a committee's 32 positions | share |\n|---|---|---|---|---|---|---|\n")
 	for _, v := range r.Verifications {
-		fmt.Fprintf(out, "| %d | %.3f s | %.3f s | %.2f × | %.2f %% |\n", v.Tokens, v.Generating, v.Verifying, v.Verifying/v.Generating, 2*v.Verifying/v.Generating)
+		fmt.Fprintf(out, "| %d | %.3f s | %.3f s | %.2f × | %.2f %% | %.3f s | %.2f × |\n", v.Tokens, v.Generating, v.Verifying, v.Verifying/v.Generating, 2*v.Verifying/v.Generating,
+			v.Judging, v.Judging/v.Generating)
 	}
 	fmt.Fprintf(out, "\n| tokens | receipt | committed log-probabilities | tokens for an auditor | TOPLOC's proof |\n|---|---|---|---|---|\n")
 	for _, b := range r.Bytes {

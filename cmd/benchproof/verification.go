@@ -66,11 +66,16 @@ type verification struct {
 	Tokens     int     `json:"tokens"`
 	Generating float64 `json:"generating_seconds"`
 	Verifying  float64 `json:"verifying_seconds"`
+	// Judging is verifying as a committee does: 32 positions of the answer.
+	Judging float64 `json:"judging_seconds"`
 }
+
+// positions are how many a committee looks at.
+const positions = 32
 
 // verify generates and verifies answers of n tokens in turns.
 func (o options) verify(ctx context.Context, m *engine.Model, n int) (verification, error) {
-	v := verification{Generating: math.Inf(1), Verifying: math.Inf(1)}
+	v := verification{Generating: math.Inf(1), Verifying: math.Inf(1), Judging: math.Inf(1)}
 	prompt := make([]int32, o.prompt)
 	for round := range o.rounds {
 		for i := range prompt { // another one, so that nothing is cached
@@ -96,6 +101,14 @@ func (o options) verify(ctx context.Context, m *engine.Model, n int) (verificati
 			return v, fmt.Errorf("an honest answer has a margin of %g: the engine does not agree with itself", most)
 		}
 		v.Verifying, v.Tokens = min(v.Verifying, time.Since(began).Seconds()), len(j.Answer)
+		for i := range uint64(positions) {
+			j.Steps = append(j.Steps, i*uint64(len(j.Answer))/positions)
+		}
+		began = time.Now()
+		if _, err := j.Margins(m, o.threads); err != nil {
+			return v, err
+		}
+		v.Judging = min(v.Judging, time.Since(began).Seconds())
 	}
 	return v, nil
 }

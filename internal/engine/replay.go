@@ -48,8 +48,8 @@ func (m *Model) Replay(ctx context.Context, r Request, given []int32, threads in
 	n := len(given)
 	p := Replay{Over: -1, Leaves: make([]receipt.Digest, n), Logits: make([]receipt.Digest, n), Folds: make([]receipt.Digest, n)}
 	crew, ids := a.sampler.Crew(given, threads), make([]int32, prefillChunk)
-	err = m.force(text, len(r.Prompt)-1, threads, func(c forced) error {
-		first := c.position - (len(r.Prompt) - 1)
+	err = m.force(text, pass{from: len(r.Prompt) - 1, folds: true}, threads, func(c forced) error {
+		first := c.at(0) - (len(r.Prompt) - 1)
 		draw := func(worker, i int) {
 			ids[i] = crew.At(worker, first+i).Draw(c.logits(i), uint64(r.Resumed+first+i), a.grammar.allowed())
 		}

@@ -35,9 +35,9 @@ func (m *Model) Logits(tokens []int32, threads int, visit func(position int, log
 	if err := m.checkText(tokens); err != nil {
 		return err
 	}
-	return m.force(tokens, 0, threads, func(c forced) error {
+	return m.force(tokens, pass{}, threads, func(c forced) error {
 		for i := range c.rows {
-			if err := visit(c.position+i, c.logits(i)); err != nil {
+			if err := visit(c.at(i), c.logits(i)); err != nil {
 				return err
 			}
 		}
@@ -46,25 +46,36 @@ func (m *Model) Logits(tokens []int32, threads int, visit func(position int, log
 }
 
 // LogitsAfter is Logits from what follows the token at a position on, shown by as
-// many workers as there are threads at once: each has runs of positions, in order.
-func (m *Model) LogitsAfter(tokens []int32, from, threads int, visit func(worker, position int, logits []float32)) error {
+// many workers as there are threads at once: each has runs of positions, in order. Of
+// positions that are not wanted, nil being all, no logits are computed.
+func (m *Model) LogitsAfter(tokens []int32, from, threads int, wanted func(position int) bool, visit func(worker, position int, logits []float32)) error {
 	if err := m.checkText(tokens); err != nil {
 		return err
 	}
-	return m.force(tokens, from, threads, func(c forced) error {
-		c.split(func(worker, i int) { visit(worker, c.position+i, c.logits(i)) })
+	return m.force(tokens, pass{from: from, wanted: wanted}, threads, func(c forced) error {
+		c.split(func(worker, i int) { visit(worker, c.at(i), c.logits(i)) })
 		return nil
 	})
 }
 
-// forced are the rows of a chunk of a text that is given: what follows a token at a
-// position, and each after it.
+// pass is what is shown of a text: what follows the tokens from one on, of these what
+// is wanted, nil being all, and the folds of layers for all of them, if at all.
+type pass struct {
+	from   int
+	wanted func(position int) bool
+	folds  bool
+}
+
+// forced are rows of a chunk of a text that is given, of which the logits are there.
 type forced struct {
 	*forward
-	position int
-	rows     []int
-	all      []float32
+	first int // position of the chunk's first row
+	rows  []int
+	all   []float32
 }
+
+// at is the position of the i-th row.
+func (c forced) at(i int) int { return c.first + c.rows[i] }
 
 func (c forced) logits(i int) []float32 { return c.all[i*c.Size():][:c.Size()] }
 
@@ -83,20 +94,26 @@ func (c forced) fold(i int) receipt.Digest { return c.folded(c.rows[i]) }
 
 // force computes a text, many tokens at once, and shows what follows the token at
 // a position, and each after it; it is valid during the call.
-func (m *Model) force(tokens []int32, from, threads int, visit func(forced) error) error {
+func (m *Model) force(tokens []int32, p pass, threads int, visit func(forced) error) error {
 	s := m.newSequence(threads)
 	rows := make([]int, 0, prefillChunk)
 	for at := 0; at < len(tokens); at += prefillChunk {
 		n := min(prefillChunk, len(tokens)-at)
 		rows = rows[:0]
-		for i := max(0, from-at); i < n; i++ {
-			rows = append(rows, i)
+		for i := max(0, p.from-at); i < n; i++ {
+			if p.wanted == nil || p.wanted(at+i) {
+				rows = append(rows, i)
+			}
 		}
-		s.chunk(tokens[at:at+n], len(rows))
+		folded := 0
+		if p.folds {
+			folded = len(rows)
+		}
+		s.chunk(tokens[at:at+n], folded)
 		if len(rows) == 0 {
 			continue
 		}
-		if err := visit(forced{s.forward, at + rows[0], rows, s.predict(rows)}); err != nil {
+		if err := visit(forced{s.forward, at, rows, s.predict(rows)}); err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ func (m measured) Score(ctx context.Context, w party.Weights, r receipt.Receipt,
 	if err != nil {
 		return nil, err
 	}
-	values, p, err := look(m.profiles, name, quantisation, w, r, t, m.threads)
+	values, p, err := look(m.profiles, name, quantisation, w, r, t, steps, m.threads)
 	if err != nil {
 		return nil, err
 	}
@@ -66,12 +66,13 @@ func (m measured) Weigh(ctx context.Context, w party.Weights, r receipt.Receipt,
 }
 
 // look finds the profile that an answer is judged by, and what is looked at of
-// each of its tokens.
-func look(profiles []statistical.Profile, name, quantisation string, w party.Weights, r receipt.Receipt, t receipt.Transcript, threads int) ([]float32, statistical.Profile, error) {
+// its tokens: those of some steps, or all.
+func look(profiles []statistical.Profile, name, quantisation string, w party.Weights, r receipt.Receipt, t receipt.Transcript, steps []uint64, threads int) ([]float32, statistical.Profile, error) {
 	job, err := jobOf(w, r, t)
 	if err != nil {
 		return nil, statistical.Profile{}, err
 	}
+	job.Steps = steps
 	method := statistical.Likelihood
 	if job.Sampling.Temperature == 0 || job.Sampling.Kind == sampling.Gumbel {
 		method = statistical.Margin
@@ -95,7 +96,7 @@ func Weigh(profiles []statistical.Profile, name, quantisation string, w party.We
 	if _, err := proof.Consistent(r, t); err != nil {
 		return open(fmt.Sprintf("Nothing is proved by this: %v.", err))
 	}
-	values, p, err := look(profiles, name, quantisation, w, r, t, threads)
+	values, p, err := look(profiles, name, quantisation, w, r, t, nil, threads)
 	var undecided *statistical.Inconclusive
 	switch {
 	case errors.As(err, &undecided):

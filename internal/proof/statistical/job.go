@@ -54,6 +54,9 @@ type Job struct {
 	// text was drawn, and is judged too. A stop string is not the model's.
 	Ended    bool
 	Sampling sampling.Params
+	// Steps are the tokens that are looked at, ascending; nil for all. The end is
+	// the step after the last. What is not looked at counts as nothing found.
+	Steps []uint64
 	// Reported are log-probabilities that the receipt commits to, unpacked; nil for
 	// none.
 	Reported []logprobs.Step
@@ -101,7 +104,14 @@ func (j Job) score(m *engine.Model, threads int, visit func(worker, at int, logi
 	}
 	scored := text[:len(j.Prompt)+steps-1]
 	last := len(j.Prompt) - 1
-	err := m.LogitsAfter(scored, last, threads, func(worker, position int, logits []float32) {
+	var wanted func(position int) bool
+	if j.Steps != nil {
+		wanted = func(position int) bool {
+			_, found := slices.BinarySearch(j.Steps, uint64(position-last))
+			return found
+		}
+	}
+	err := m.LogitsAfter(scored, last, threads, wanted, func(worker, position int, logits []float32) {
 		served := int32(-1)
 		if position-last < len(j.Answer) {
 			served = j.Answer[position-last]
@@ -129,7 +139,7 @@ func (j Job) Margins(m *engine.Model, threads int) ([]float32, error) {
 	ends, crew := ending(m), s.Crew(j.Answer, threads)
 	margins := make([]float32, len(j.Answer), len(j.Answer)+1)
 	if j.Ended {
-		margins = append(margins, float32(math.Inf(1)))
+		margins = append(margins, 0)
 	}
 	err = j.score(m, threads, func(worker, at int, logits []float32, served int32) {
 		s, step := crew.At(worker, at), j.First+uint64(at)
@@ -137,6 +147,7 @@ func (j Job) Margins(m *engine.Model, threads int) ([]float32, error) {
 			margins[at] = s.Margin(logits, step, nil, served)
 			return
 		}
+		margins[at] = float32(math.Inf(1))
 		for _, id := range ends {
 			margins[at] = min(margins[at], s.Margin(logits, step, nil, id))
 		}

@@ -31,8 +31,9 @@ func TestFoldSeesEveryBit(t *testing.T) {
 
 // TestFoldOfNaN: processors differ in the NaN that they give.
 func TestFoldOfNaN(t *testing.T) {
-	for at := range 11 {
-		x := make([]float32, 11)
+	const n = 2*foldRow + 11 // whole rows are vectors' work, the rest is not
+	for at := range n {
+		x := make([]float32, n)
 		folds := map[uint64]bool{}
 		for _, nan := range []uint32{0xffc00000, QuietNaN, 0x7f800001, 0xffffffff} {
 			x[at] = math.Float32frombits(nan)

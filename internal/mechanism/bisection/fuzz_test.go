@@ -25,6 +25,9 @@ func moves() []Move {
 			Chunks: []referee.Chunk{{Segment: 1, Index: 2, Words: []uint32{4}}}, Proof: []receipt.Digest{d},
 			Rows: []referee.Row{{Index: 7, Data: []byte{1, 2}}}, Bias: []referee.Bias{{Token: 1, Value: 2}},
 		}},
+		End{[]byte("shape"), []receipt.Digest{d}, referee.Ending{
+			Stop: []string{"stop"}, Blocks: [][]uint32{{1, 2, 3}}, Pieces: []referee.Row{{Index: 9, Data: []byte("stop")}}, RowProof: []receipt.Digest{d},
+		}},
 	}
 }
 
@@ -55,7 +58,7 @@ func FuzzUnmarshal(f *testing.F) {
 	}
 	for i, m := range moves() {
 		f.Add(g.Marshal(), m.Bytes())
-		g.stage, g.steps.Ended = Stage(i), i > 0
+		g.stage, g.steps.Ended = min(Stage(i), Over), i > 0
 	}
 	f.Fuzz(func(t *testing.T, state, move []byte) {
 		g, err := Unmarshal(state)

@@ -75,13 +75,15 @@ func part(place string, fields map[string]any, names Names) Part {
 		return Part{Text: coins(value)}
 	case "text":
 		return Part{Text: text(value)}
-	default: // what a list is of
-		list, _ := value.([]any)
-		if len(list) == 1 {
-			return Part{Text: "1 " + form}
-		}
-		return Part{Text: strconv.Itoa(len(list)) + " " + form + "s"}
 	}
+	if strings.HasSuffix(form, "_") {
+		return Part{Text: strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(text(value), form), "_", " "))}
+	}
+	list, _ := value.([]any) // of what the form names
+	if len(list) == 1 {
+		return Part{Text: "1 " + form}
+	}
+	return Part{Text: strconv.Itoa(len(list)) + " " + form + "s"}
 }
 
 func lookup(fields map[string]any, path string) any {

@@ -6,13 +6,19 @@ import (
 	"testing"
 
 	"github.com/cosmos/gogoproto/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
+	_ "github.com/koinon/koinon/api/koinon/assembly/v1"
 	_ "github.com/koinon/koinon/api/koinon/audit/v1"
+	_ "github.com/koinon/koinon/api/koinon/beacon/v1"
 	_ "github.com/koinon/koinon/api/koinon/challenge/v1"
 	_ "github.com/koinon/koinon/api/koinon/curation/v1"
 	_ "github.com/koinon/koinon/api/koinon/escrow/v1"
 	_ "github.com/koinon/koinon/api/koinon/model/v1"
+	_ "github.com/koinon/koinon/api/koinon/offering/v1"
+	_ "github.com/koinon/koinon/api/koinon/pool/v1"
 	_ "github.com/koinon/koinon/api/koinon/provider/v1"
+	_ "github.com/koinon/koinon/api/koinon/share/v1"
 )
 
 func TestSentences(t *testing.T) {
@@ -24,6 +30,7 @@ func TestSentences(t *testing.T) {
 			"ada sent $0.25 and 7 share/ada/bard to koinon1qqqq…qqqz"},
 		{"koinon.audit.v1.EventConvicted", `{"conviction":{"convict":"koinon1ada","fine":"3000000"}}`, "ada was convicted and fined 3 KOIN"},
 		{"koinon.model.v1.MsgRegisterVersion", `{"owner":"koinon1ada","name":"` + strings.Repeat("x", 200) + `"}`, "ada registered " + strings.Repeat("x", 80) + "…@?"},
+		{"koinon.assembly.v1.MsgVote", `{"voter":"koinon1ada","proposal":"3","choice":"CHOICE_YES"}`, "ada voted yes on proposal 3 of shareholders"},
 		{"koinon.unheard.v1.MsgOf", `{}`, "Of"},
 	} {
 		if s, _ := Of(c.kind, json.RawMessage(c.body), names); s.String() != c.want {
@@ -60,6 +67,31 @@ func TestPatternsName(t *testing.T) {
 				t.Errorf("%s has no field %s", kind, first)
 			}
 		}
+	}
+}
+
+// Every message and every event of koinon's modules has a sentence.
+func TestEveryMessageHasASentence(t *testing.T) {
+	seen := 0
+	proto.HybridResolver.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if !strings.HasPrefix(string(file.Package()), "koinon.") {
+			return true
+		}
+		for i := range file.Messages().Len() {
+			m := file.Messages().Get(i)
+			name := string(m.Name())
+			if !strings.HasPrefix(name, "Event") && (!strings.HasPrefix(name, "Msg") || strings.HasSuffix(name, "Response")) {
+				continue
+			}
+			seen++
+			if patterns[string(m.FullName())] == "" {
+				t.Errorf("%s has no sentence", m.FullName())
+			}
+		}
+		return true
+	})
+	if seen < 100 {
+		t.Errorf("only %d messages were looked at", seen)
 	}
 }
 

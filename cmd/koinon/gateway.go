@@ -17,7 +17,7 @@ import (
 func newGatewayCommand() *cobra.Command {
 	config := process.Config{Config: gateway.DefaultConfig(), Ledger: "127.0.0.1:9090", Version: version}
 	config.Home = filepath.Join(filepath.Dir(defaultHome()), "gateway")
-	var file, deposit string
+	var file, deposit, rpc, rest string
 	var asJSON, web bool
 	cmd := &cobra.Command{
 		Use:   "gateway",
@@ -56,7 +56,8 @@ keys with 'koinon keys create --gateway-home'.`,
 			defer journal.Close()
 			if web {
 				pages, err := console.Open(cmd.Context(), console.Config{
-					Ledger: config.Ledger, Index: filepath.Join(config.Home, indexFile), Names: map[string]string{payer.Address(): "this gateway"}, Version: version, Log: log,
+					Ledger: config.Ledger, Index: filepath.Join(config.Home, indexFile), Names: map[string]string{payer.Address(): "this gateway"}, RPC: rpc, REST: rest,
+					Version: version, Log: log,
 				})
 				if err != nil {
 					return err
@@ -87,6 +88,8 @@ keys with 'koinon keys create --gateway-home'.`,
 	flags.BoolVar(&config.Public, "public", false, "serve those without a key who pay for themselves")
 	flags.StringVar(&config.TopUp, "top-up", "", "URL at which a key's holder buys more; {key} stands for the key's id")
 	flags.BoolVar(&web, "web", false, "serve pages for people beside the API: playground, models, providers, the ledger")
+	flags.StringVar(&rpc, "rpc-url", "", "a node's RPC URL, for the pages' visitors who sign with Keplr or Leap")
+	flags.StringVar(&rest, "rest-url", "", "a node's REST URL, likewise")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object once requests are taken")
 	return cmd
 }

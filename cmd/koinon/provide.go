@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ type provideOptions struct {
 	powerCost             string // dollars
 	owners                []string
 	dryRun, asJSON        bool
+	web                   string // address of the pages
 }
 
 func newProvideCommand() *cobra.Command {
@@ -113,6 +115,7 @@ func (o *provideOptions) flags(cmd *cobra.Command) {
 	flags.DurationVar(&o.RedeemEvery, "redeem-every", o.RedeemEvery, "time between redemptions of a grant")
 	flags.StringVar(&o.Schedule, "schedule", "", `hours at which to serve, in local time: "22:00-07:00", "mon-fri 22:00-07:00, sat-sun 00:00-24:00"`)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "join nothing: forecast earnings, and check the machine's own determinism")
+	flags.StringVar(&o.web, "web", "", "serve pages at this address: what you earn and risk, and the ledger; such as 127.0.0.1:8081")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON: an object once the model is loaded, then the status, a line each, when it changed")
 }
 
@@ -169,6 +172,7 @@ func (o *provideOptions) run(cmd *cobra.Command) error {
 	view := newView(cmd, o.asJSON)
 	done := make(chan struct{})
 	close(done)
+	var shown sync.WaitGroup // the pages
 	err = process.Run(ctx, o.Config, view.log(file), func(i process.Info) {
 		fmt.Fprintf(view, "%s serves %s@%s (%s) at %s in, %s out for a million tokens\n", i.Address,
 			i.Model.Name, i.Model.Version, i.Model.Digest, credit.Dollars(i.Price.Input), credit.Dollars(i.Price.Output))
@@ -179,9 +183,17 @@ func (o *provideOptions) run(cmd *cobra.Command) error {
 		}
 		done = make(chan struct{})
 		go func() { defer close(done); view.follow(ctx, i.Status) }()
+		if o.web != "" {
+			shown.Go(func() {
+				if err := o.pages(ctx, view, view.log(file), i.Address); err != nil {
+					view.log(file).Error("the pages are not shown", "error", err)
+				}
+			})
+		}
 	})
 	stop()
 	<-done
+	shown.Wait()
 	return ended(cmd.Context(), err)
 }
 

@@ -92,7 +92,7 @@ var areas = []area{
 	{"internal/indexer", services, server},
 	{"internal/issuer", services, append([]string{"github.com/stripe/stripe-go"}, server...)},
 	{"internal/web", []string{"receipt", "internal/credit", "internal/indexer"}, nil},
-	{"internal/console", []string{"internal/web", "internal/indexer", "internal/ledger/client", "internal/instrument"}, []string{"github.com/prometheus"}},
+	{"internal/console", []string{"internal/web", "internal/indexer", "internal/ledger/client", "internal/mechanism", "internal/credit", "internal/instrument", "api"}, []string{"github.com/prometheus"}},
 	{"client", []string{"receipt", "api"}, wire},
 
 	{"internal/devnet", slices.Concat(services, roles, ledger, []string{"models", "internal/console"}), anything},

@@ -16,6 +16,12 @@ import (
 	"github.com/koinon/koinon/internal/web"
 )
 
+// Person is an account of a network for trying things out.
+type Person = web.Person
+
+// Own is how a provider does, as whoever runs it sees it.
+type Own = web.Own
+
 // Config is a console.
 type Config struct {
 	// Ledger is a node's gRPC address.
@@ -25,6 +31,13 @@ type Config struct {
 	// Key, unless empty, is an API key for the playground of whoever opens a page
 	// on this machine itself.
 	Key string
+	// People, unless nil, are accounts of a network for trying things out; RPC and
+	// REST are a node's public URLs, for wallets in a browser's extension.
+	People    []Person
+	RPC, REST string
+	// Own, unless nil, is the provider whose owner's console this is; then no
+	// gateway is beside it.
+	Own func(context.Context) (Own, error)
 	// Names are names for accounts.
 	Names map[string]string
 	// Version is the program's.
@@ -61,7 +74,8 @@ func Open(ctx context.Context, c Config) (_ *Console, err error) {
 		return nil, err
 	}
 	site, err := web.New(web.Config{
-		Index: console.index, Key: c.Key, Names: c.Names, Version: c.Version, ChainID: console.ledger.ChainID(), Log: c.Log, Ended: ctx.Done(),
+		Index: console.index, Ledger: standing{console.ledger}, People: c.People, RPC: c.RPC, REST: c.REST, Own: c.Own, Alone: c.Own != nil,
+		Key: c.Key, Names: c.Names, Version: c.Version, ChainID: console.ledger.ChainID(), Log: c.Log, Ended: ctx.Done(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)

@@ -268,7 +268,8 @@ func (n *Network) startGateway(ctx context.Context, accounts map[string]client.K
 	ready := make(chan net.Addr, 1)
 	failed := n.role(ctx, "gateway", func(ctx context.Context, log *slog.Logger) (err error) {
 		pages, err := console.Open(ctx, console.Config{
-			Ledger: n.GRPC, Index: filepath.Join(n.config.Home, "index.db"), Key: key, Names: n.namesOfAccounts(), Version: n.config.Version, Log: log.With("part", "console"),
+			Ledger: n.GRPC, Index: filepath.Join(n.config.Home, "index.db"), Key: key, Names: n.namesOfAccounts(), People: n.people(), RPC: n.RPC, REST: n.REST,
+			Version: n.config.Version, Log: log.With("part", "console"),
 		})
 		if err != nil {
 			return err
@@ -311,6 +312,15 @@ func (n *Network) namesOfAccounts() map[string]string {
 		names[a.Address] = a.Name
 	}
 	return names
+}
+
+// people are the accounts as the pages' wallet has them.
+func (n *Network) people() []console.Person {
+	list := make([]console.Person, len(n.Accounts))
+	for i, a := range n.Accounts {
+		list[i] = console.Person(a)
+	}
+	return list
 }
 
 // role runs one role until Stop. If it ends before, Failed says so.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"net/http"
 
 	"github.com/koinon/koinon/internal/gateway/store"
@@ -61,3 +62,34 @@ func (g *Gateway) describe(id string, v *version) openai.Model {
 	}
 	return model
 }
+
+// measured is what this gateway's own requests have seen of an offer.
+type measured struct {
+	Provider string `json:"provider"`
+	Model    string `json:"model"` // digest
+	// Live says that the provider can be asked now.
+	Live bool `json:"live"`
+	// FirstToken is in milliseconds, Rate in tokens a second of one answer; both are
+	// 0 while unknown.
+	FirstToken int64   `json:"first_token_ms"`
+	Rate       float64 `json:"tokens_per_second"`
+}
+
+// showMeasured serves GET /measured, of which nobody's requests can be told.
+func (g *Gateway) showMeasured(w http.ResponseWriter, _ *http.Request) {
+	list, now := []measured{}, g.now()
+	if m := g.directory.current.Load(); m != nil {
+		for _, v := range m.versions {
+			for _, o := range v.offers {
+				if len(list) == maxMeasured {
+					break
+				}
+				list = append(list, measured{o.provider, v.Digest, o.lane.Usable(now), o.lane.TTFT().Milliseconds(), math.Round(10*o.lane.Rate()) / 10})
+			}
+		}
+	}
+	_ = openai.WriteJSON(w, http.StatusOK, map[string]any{"measured": list}) // who asked may have left
+}
+
+// maxMeasured bounds an answer that anybody may ask for.
+const maxMeasured = 10_000

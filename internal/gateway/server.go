@@ -47,6 +47,7 @@ func (g *Gateway) routes() map[string]http.Handler {
 		"GET /livez":        http.HandlerFunc(g.live),
 		"GET /readyz":       http.HandlerFunc(g.ready),
 		"GET /version":      http.HandlerFunc(g.showVersion),
+		"GET /measured":     http.HandlerFunc(g.showMeasured),
 		"GET /openapi.yaml": http.HandlerFunc(describe),
 		"GET /metrics":      promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}),
 	}

@@ -27,6 +27,19 @@ func (x *Index) PaidByRole(ctx context.Context, model string, since int64) ([]Da
 		WHERE at >= ? AND ? IN ('', model) GROUP BY 1, 2 ORDER BY 1, 2`, since, model)
 }
 
+// Royalties is what versions of a model's name were paid for the model itself a
+// day, since a time: to its shareholders or its owners.
+func (x *Index) Royalties(ctx context.Context, name string, since int64) ([]DayRow, error) {
+	return list(ctx, x, scanDay, `SELECT p.at / 86400 * 86400, v.version, SUM(p.amount) FROM payments p JOIN versions v ON v.digest = p.model
+		WHERE v.name = ? AND p.at >= ? AND p.role IN ('owner', 'royalty') GROUP BY 1, 2 ORDER BY 1, 2`, name, since)
+}
+
+// Earned is a provider's own part a day, by model version, since a time.
+func (x *Index) Earned(ctx context.Context, provider string, since int64) ([]DayRow, error) {
+	return list(ctx, x, scanDay, `SELECT p.at / 86400 * 86400, COALESCE(v.name || '@' || v.version, p.model), SUM(p.amount) FROM payments p
+		LEFT JOIN versions v ON v.digest = p.model WHERE p.provider = ? AND p.at >= ? AND p.role = 'provider' GROUP BY 1, 2 ORDER BY 1, 2`, provider, since)
+}
+
 // IssuerRow is who mints credit, in ucredit.
 type IssuerRow struct {
 	Address     string `json:"address"`

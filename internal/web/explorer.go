@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -131,12 +132,23 @@ func (s *Site) transaction(r *http.Request) (page, error) {
 	}{s.lines(r, []indexer.TxRow{t})[0], string(raw), s.now()}}, err
 }
 
-// account shows what an address, or any other subject, had a part in.
+// account shows what an address has, and what it, or any other subject, had a
+// part in.
 func (s *Site) account(r *http.Request) (page, error) {
 	subject := r.PathValue("address")
 	txs, err := s.config.Index.TxsOf(r.Context(), subject, cursor(r))
-	if err == nil && len(txs) == 0 && r.URL.Query().Get("before") == "" {
-		err = errGone
+	if err != nil {
+		return page{}, err
+	}
+	var has Account
+	if strings.HasPrefix(subject, "koinon1") {
+		var refusal Refusal
+		if has, err = s.config.Ledger.Account(r.Context(), subject); err != nil && !errors.As(err, &refusal) {
+			return page{}, err
+		}
+	}
+	if len(txs) == 0 && !has.Exists && r.URL.Query().Get("before") == "" {
+		return page{}, errGone
 	}
 	title := s.names(r)(subject)
 	if title == "" {
@@ -145,7 +157,8 @@ func (s *Site) account(r *http.Request) (page, error) {
 	return page{Title: title, Section: "ledger", Template: "account", Rows: txs, Data: struct {
 		txList
 		Subject string
-	}{txList{s.lines(r, txs), older(r, txs), s.now()}, subject}}, err
+		Has     Account
+	}{txList{s.lines(r, txs), older(r, txs), s.now()}, subject, has}}, nil
 }
 
 // hit is something found, with its page.
@@ -169,4 +182,29 @@ func (s *Site) search(r *http.Request) (page, error) {
 		Query string
 		Hits  []hit
 	}{query, hits}}, err
+}
+
+// validators shows who makes blocks.
+func (s *Site) validators(r *http.Request) (page, error) {
+	list, err := s.config.Ledger.Validators(r.Context())
+	var total uint64
+	for _, v := range list {
+		total += v.Stake
+	}
+	return page{Title: "Validators", Section: "ledger", Template: "validators", Rows: list, Data: struct {
+		Validators []Validator
+		Total      uint64
+	}{list, total}}, err
+}
+
+// proposals shows what governance votes on, with the vote so far.
+func (s *Site) proposals(r *http.Request) (page, error) {
+	list, err := s.config.Ledger.Proposals(r.Context())
+	return page{Title: "Proposals", Section: "ledger", Template: "proposals", Rows: list, Data: list}, err
+}
+
+// modules shows what governs the parts of the ledger.
+func (s *Site) modules(r *http.Request) (page, error) {
+	list, err := s.config.Ledger.Modules(r.Context())
+	return page{Title: "Modules", Section: "ledger", Template: "modules", Rows: list, Data: list}, err
 }

@@ -13,6 +13,18 @@ func (s *Site) playground(*http.Request) (page, error) {
 	return page{Title: "Playground", Section: "playground", Template: "playground"}, nil
 }
 
+// front is the first page: the playground, or without a gateway the owner's own
+// page or the models.
+func (s *Site) front(r *http.Request) (page, error) {
+	switch {
+	case !s.config.Alone:
+		return s.playground(r)
+	case s.config.Own != nil && local(r):
+		return s.own(r)
+	}
+	return s.models(r)
+}
+
 func (s *Site) models(r *http.Request) (page, error) {
 	versions, err := s.config.Index.Versions(r.Context(), indexer.MaxPage)
 	return page{Title: "Models", Section: "models", Template: "models", Rows: versions, Data: struct {
@@ -39,13 +51,41 @@ func (s *Site) model(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	paid, err := s.config.Index.PaidByRole(ctx, digest, s.now().Add(-month).Unix())
-	return page{Title: v.Name + "@" + v.Version, Section: "models", Template: "model", Rows: offers, Data: struct {
-		Version   indexer.VersionRow
-		Relatives indexer.Relatives
-		Offers    []indexer.OfferRow
-		Paid      []indexer.DayRow
-		Now       time.Time
-	}{v, relatives, offers, paid, s.now()}}, err
+	if err != nil {
+		return page{}, err
+	}
+	royalties, err := s.config.Index.Royalties(ctx, v.Name, s.now().Add(-month).Unix())
+	if err != nil {
+		return page{}, err
+	}
+	data := struct {
+		Version         indexer.VersionRow
+		Relatives       indexer.Relatives
+		Offers          []indexer.OfferRow
+		Paid, Royalties []indexer.DayRow
+		Owned           owned
+		Now             time.Time
+	}{Version: v, Relatives: relatives, Offers: offers, Paid: paid, Royalties: royalties, Now: s.now()}
+	data.Owned, err = s.owned(r, v.Name)
+	return page{Title: v.Name + "@" + v.Version, Section: "models", Template: "model", Rows: offers, Data: data}, err
+}
+
+// owned is who owns a model, what of it is for sale, and what its owners vote on.
+type owned struct {
+	Shares  Shares
+	Sales   []Sale
+	Ballots []Ballot
+}
+
+func (s *Site) owned(r *http.Request, model string) (o owned, err error) {
+	if o.Shares, err = s.config.Ledger.Shares(r.Context(), model); err != nil || o.Shares.Supply == 0 {
+		return o, err
+	}
+	if o.Sales, err = s.config.Ledger.Sales(r.Context(), model); err != nil {
+		return o, err
+	}
+	o.Ballots, err = s.config.Ledger.Ballots(r.Context(), model)
+	return o, err
 }
 
 func (s *Site) providers(r *http.Request) (page, error) {
@@ -114,7 +154,7 @@ func (s *Site) economy(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	issuers, err := x.Issuers(ctx)
+	issuers, err := s.config.Ledger.Issuers(ctx)
 	if err != nil {
 		return page{}, err
 	}
@@ -122,7 +162,7 @@ func (s *Site) economy(r *http.Request) (page, error) {
 	return page{Title: "Economy", Section: "economy", Template: "economy", Rows: fees, Data: struct {
 		Totals      indexer.Totals
 		Fees, Roles []indexer.DayRow
-		Issuers     []indexer.IssuerRow
+		Issuers     []Issuer
 		Convictions []indexer.ConvictionRow
 		Now         time.Time
 	}{totals, fees, roles, issuers, convictions, s.now()}}, err

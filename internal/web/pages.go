@@ -34,6 +34,8 @@ type frame struct {
 	Height  int64
 	Name    func(subject string) string
 	Key     string
+	Gateway bool // serves the API beside the pages
+	Own     bool // a provider's owner looks at its own pages
 }
 
 func parse() (*pages, error) {
@@ -97,7 +99,7 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, status int, f fram
 
 // around adds what every page shows.
 func (s *Site) around(r *http.Request, p page) frame {
-	f := frame{page: p, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Exports: p.Rows != nil, ChainID: s.config.ChainID, Version: s.config.Version, Name: s.names(r)}
+	f := frame{page: p, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Exports: p.Rows != nil, ChainID: s.config.ChainID, Version: s.config.Version, Name: s.names(r), Gateway: !s.config.Alone, Own: s.config.Own != nil && local(r)}
 	f.Height, _ = s.config.Index.Height(r.Context()) // 0 says that it is not known
 	if s.config.Key != "" && local(r) {
 		f.Key = s.config.Key
@@ -113,6 +115,9 @@ func (s *Site) names(r *http.Request) func(string) string {
 		if !asked {
 			if name = s.config.Names[subject]; name == "" {
 				name = s.config.Index.Name(r.Context(), subject)
+			}
+			if name == "" {
+				name = s.issuers.name(r.Context(), s.config.Ledger, subject, s.now())
 			}
 			known[subject] = name
 		}
@@ -134,8 +139,12 @@ func (p *pages) functions() template.FuncMap {
 		"count":   count,
 		"percent": percent,
 		"bytes":   size,
-		"query":   func(path string, pairs ...string) string { return withQuery(path, pairs) },
-		"dict":    dict,
+		// Of amounts: as a percentage, and as a part of a thousand for drawing.
+		"percent64": percent64,
+		"share":     permille,
+		"bps":       func(n uint32) string { return strconv.FormatFloat(float64(n)/100, 'f', -1, 64) + " %" },
+		"query":     func(path string, pairs ...string) string { return withQuery(path, pairs) },
+		"dict":      dict,
 	}
 }
 
@@ -174,11 +183,21 @@ func count(n any) string {
 	return s
 }
 
-func percent(part, whole int) string {
+func percent(part, whole int) string { return percent64(uint64(part), uint64(whole)) }
+
+func percent64(part, whole uint64) string {
 	if whole == 0 {
 		return "–"
 	}
 	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64) + " %"
+}
+
+// permille is a part in thousandths of the whole.
+func permille(part, whole uint64) uint64 {
+	if whole == 0 {
+		return 0
+	}
+	return uint64(1000 * float64(part) / float64(whole))
 }
 
 // size writes bytes in the largest binary unit that leaves at least one.

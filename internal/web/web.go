@@ -22,11 +22,25 @@ var files embed.FS
 // Config is what the pages are about.
 type Config struct {
 	Index *indexer.Index
+	// Ledger is asked for what the index does not have.
+	Ledger Ledger
 	// Key, unless empty, is an API key for the playground of whoever opens a page
 	// on this machine itself. Nobody else is shown it.
 	Key string
+	// People, unless nil, are accounts that whoever opens a page on this machine
+	// itself may use, of a network that is there for trying things out.
+	People []Person
+	// RPC and REST are a node's public URLs, which wallets in a browser's extension
+	// need; they are not offered without.
+	RPC, REST string
 	// Names are names for accounts beside those that providers give themselves.
 	Names map[string]string
+	// Own, unless nil, is the provider whose owner's pages these are; only a browser
+	// on the same machine is shown it.
+	Own func(context.Context) (Own, error)
+	// Alone says that no gateway's API is beside the pages, which then have no
+	// playground.
+	Alone bool
 	// Version is the program's.
 	Version string
 	// ChainID names the ledger.
@@ -40,7 +54,10 @@ type Config struct {
 type Site struct {
 	config Config
 	pages  *pages
-	now    func() time.Time
+	asking chan struct{} // holds one for each request that the ledger is asked for
+
+	issuers issuers
+	now     func() time.Time
 }
 
 // New prepares the pages.
@@ -49,30 +66,39 @@ func New(c Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Site{config: c, pages: p, now: time.Now}, nil
+	return &Site{config: c, pages: p, asking: make(chan struct{}, maxAsking), now: time.Now}, nil
 }
 
 // Handler serves the pages at every path that they have.
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, show := range map[string]pager{
-		"GET /{$}":                 s.playground,
+		"GET /{$}":                 s.front,
 		"GET /models":              s.models,
 		"GET /models/{digest}":     s.model,
 		"GET /providers":           s.providers,
 		"GET /providers/{address}": s.provider,
 		"GET /ledger":              s.ledger,
 		"GET /ledger/txs":          s.transactions,
+		"GET /ledger/validators":   s.validators,
+		"GET /ledger/proposals":    s.proposals,
+		"GET /ledger/modules":      s.modules,
 		"GET /blocks/{height}":     s.block,
 		"GET /txs/{hash}":          s.transaction,
 		"GET /accounts/{address}":  s.account,
 		"GET /search":              s.search,
 		"GET /economy":             s.economy,
+		"GET /wallet":              s.wallet,
+		"GET /own":                 s.own,
 		"GET /":                    s.unknown,
 	} {
 		mux.Handle(path, s.page(show))
 	}
 	mux.HandleFunc("GET /events", s.events)
+	mux.Handle("GET /wallet/accounts/{address}", s.asked(s.askAccount))
+	mux.Handle("GET /wallet/txs/{hash}", s.asked(s.askTx))
+	mux.Handle("POST /wallet/simulate", s.asked(s.askCost))
+	mux.Handle("POST /wallet/send", s.asked(s.send))
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // the embedded folder has a fixed name

@@ -83,7 +83,7 @@ func (h hostile) Block(context.Context, int64) (indexer.Block, error) {
 }
 
 // site is a server of pages about a ledger.
-func site(t *testing.T, l indexer.Ledger) *httptest.Server {
+func site(t *testing.T, l hostile) *httptest.Server {
 	t.Helper()
 	x, err := indexer.Open(t.Context(), filepath.Join(t.TempDir(), "index.db"))
 	if err != nil {
@@ -93,7 +93,7 @@ func site(t *testing.T, l indexer.Ledger) *httptest.Server {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	s, err := New(Config{Index: x, Key: "sk-secret", Version: "test", ChainID: "test-1", Ended: ended, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Index: x, Ledger: named(l.payload), People: []Person{{l.payload, owner, "secret words"}}, RPC: l.payload, Key: "sk-secret", Version: "test", ChainID: "test-1", Ended: ended, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +121,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 var paths = []string{
 	"/", "/models", "/models/" + digest, "/models/none", "/providers", "/providers/" + provider, "/providers/none", "/ledger", "/ledger/txs", "/ledger/txs?before=1.1",
 	"/blocks/1", "/blocks/x", "/txs/" + strings.Repeat("B", 64), "/txs/" + strings.Repeat("C", 64), "/txs/none", "/accounts/" + owner, "/economy", "/nothing",
+	"/wallet", "/ledger/validators", "/ledger/proposals", "/ledger/modules",
 }
 
 // What stands in a page is as many tags as the same page has for harmless names.
@@ -224,6 +225,31 @@ func TestTablesAreFiles(t *testing.T) {
 	}
 }
 
+// What the wallet asks of the ledger comes back as JSON whatever it says, and a
+// transaction that no ledger would take is not read whole.
+func TestWalletAsks(t *testing.T) {
+	server := site(t, hostile{payloads[0]})
+	response, body := get(t, server.URL+"/wallet/accounts/"+owner)
+	if response.Header.Get("Content-Type") != "application/json" || !strings.Contains(body, `"credit":"5"`) {
+		t.Errorf("an account: %s", body)
+	}
+	for path, size := range map[string]int{"simulate": 10, "send": maxTx + 1} {
+		response, err := http.Post(server.URL+"/wallet/"+path, "application/octet-stream", strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		want := map[string]int{"simulate": http.StatusOK, "send": http.StatusRequestEntityTooLarge}[path]
+		if response.StatusCode != want || strings.Contains(string(text), "<script>") {
+			t.Errorf("%s of %d bytes: %s %s", path, size, response.Status, text)
+		}
+	}
+	if _, body := get(t, server.URL+"/wallet/txs/none"); !strings.Contains(body, `"height":0`) {
+		t.Errorf("a transaction that is not there: %s", body)
+	}
+}
+
 // The key is shown to who sits at this machine, and to no page of another name.
 func TestKeyStaysHere(t *testing.T) {
 	s := site(t, hostile{"plain"})
@@ -247,6 +273,15 @@ func TestKeyStaysHere(t *testing.T) {
 		response.Body.Close()
 		if strings.Contains(string(body), "sk-secret") != c.shown {
 			t.Errorf("%+v: shown is %v", c, !c.shown)
+		}
+		r.URL.Path = "/wallet"
+		if response, err = http.DefaultClient.Do(r); err != nil {
+			t.Fatal(err)
+		}
+		body, _ = io.ReadAll(response.Body)
+		response.Body.Close()
+		if strings.Contains(string(body), "secret words") != c.shown {
+			t.Errorf("%+v: the words' being shown is %v", c, !c.shown)
 		}
 	}
 	if local(&http.Request{Host: "localhost", RemoteAddr: "10.0.0.7:5", Header: http.Header{}}) {

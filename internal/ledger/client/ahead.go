@@ -37,9 +37,16 @@ func (c *Client) Broadcast(ctx context.Context, signed []byte) error {
 
 // Sequence is how many transactions of an account blocks have.
 func (c *Client) Sequence(ctx context.Context, address string) (uint64, error) {
+	_, sequence, err := c.Numbers(ctx, address)
+	return sequence, err
+}
+
+// Numbers are an account's own and its [Client.Sequence], of which a signature is
+// made; ErrNotFound for an account that never held anything.
+func (c *Client) Numbers(ctx context.Context, address string) (number, sequence uint64, err error) {
 	account, err := c.account(ctx, address)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return account.GetSequence(), nil
+	return account.GetAccountNumber(), account.GetSequence(), nil
 }

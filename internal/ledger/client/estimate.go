@@ -40,12 +40,22 @@ func (c *Client) Estimate(ctx context.Context, key Key, msgs ...sdk.Msg) (Estima
 	if err != nil {
 		return Estimate{}, err
 	}
+	return c.Simulate(ctx, data)
+}
+
+// Simulate is Estimate of a transaction that somebody else made; its signatures
+// are not looked at.
+func (c *Client) Simulate(ctx context.Context, data []byte) (Estimate, error) {
+	decoded, err := c.encoding.TxConfig.TxDecoder()(data)
+	if err != nil {
+		return Estimate{}, fmt.Errorf("%w: this is no transaction: %w", ErrSimulation, err)
+	}
 	response, err := tx.NewServiceClient(c.conn).Simulate(ctx, &tx.SimulateRequest{TxBytes: data})
 	if err != nil {
 		return Estimate{}, fmt.Errorf("%w: %s", ErrSimulation, reason(status.Convert(err).Message()))
 	}
 	e := Estimate{Gas: response.GasInfo.GasUsed * 3 / 2}
-	if !app.Free(msgs) {
+	if !app.Free(decoded.GetMsgs()) {
 		e.Fee = app.Fee(e.Gas).AmountOf(app.FeeDenom).Uint64()
 	}
 	return e, nil

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	nodeservice "github.com/cosmos/cosmos-sdk/client/grpc/node"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
@@ -191,6 +192,15 @@ func (c *Client) Holds(ctx context.Context, address string) (ucredit, ukoin uint
 		ukoin, err = c.Balance(ctx, address, credit.KoinDenom)
 	}
 	return ucredit, ukoin, err
+}
+
+// Balances returns all that an account holds.
+func (c *Client) Balances(ctx context.Context, address string) (sdk.Coins, error) {
+	q := banktypes.NewQueryClient(c.conn)
+	return all(func(page *query.PageRequest) ([]sdk.Coin, *query.PageResponse, error) {
+		r, err := q.AllBalances(ctx, &banktypes.QueryAllBalancesRequest{Address: address, Pagination: page})
+		return r.GetBalances(), r.GetPagination(), err
+	})
 }
 
 // Treasury returns what the community pool holds of a denomination, in whole

@@ -30,7 +30,21 @@ function follow(): void {
   addEventListener("pagehide", () => source.close());
 }
 
+/** speeds fills in what the gateway has measured of the offers in a table. */
+async function speeds(): Promise<void> {
+  const rows = document.querySelectorAll<HTMLElement>("[data-measured] tr[data-provider]");
+  if (rows.length === 0 || document.body.dataset.gateway === undefined) return;
+  const { measured } = (await (await fetch("/measured")).json()) as { measured: { provider: string; model: string; first_token_ms: number; tokens_per_second: number }[] };
+  const known = new Map(measured.map((m) => [`${m.provider} ${m.model}`, m]));
+  for (const row of rows) {
+    const m = known.get(`${row.dataset.provider} ${row.dataset.model}`), first = row.querySelector("[data-first]"), rate = row.querySelector("[data-rate]");
+    if (m && m.first_token_ms > 0 && first) first.textContent = `${m.first_token_ms} ms`;
+    if (m && m.tokens_per_second > 0 && rate) rate.textContent = m.tokens_per_second.toFixed(1);
+  }
+}
+
 theme();
 follow();
 drawCharts();
 playground();
+void speeds();

@@ -64,7 +64,32 @@ function draw(figure: HTMLElement): void {
   figure.classList.add("drawn");
 }
 
+/** curve draws a price by what is sold, and marks what is. */
+function curve(figure: HTMLElement): void {
+  figure.querySelectorAll(".plot").forEach((e) => e.remove());
+  const rows = [...figure.querySelectorAll<HTMLTableRowElement>("tr[data-x]")];
+  const xs = rows.map((r) => Number(r.dataset.x)), ys = rows.map((r) => Number(r.dataset.y)), sold = Number(figure.dataset.sold);
+  const box = document.createElement("div");
+  box.className = "plot";
+  box.setAttribute("aria-hidden", "true");
+  figure.append(box);
+  const style = getComputedStyle(document.documentElement), stroke = style.getPropertyValue("--dim");
+  const grid = { stroke: style.getPropertyValue("--line"), width: 1 };
+  const short = new Intl.NumberFormat("en", { notation: "compact" });
+  new uPlot({
+    width: box.clientWidth || 300, height: 150, legend: { show: false }, cursor: { show: false },
+    scales: { x: { time: false }, y: { range: (_, __, max) => [0, max * 1.1 || 1] } },
+    axes: [
+      { stroke, grid: { show: false }, ticks: grid, values: (_, at) => at.map((v) => short.format(v)) },
+      { stroke, grid, ticks: grid, size: 64, values: (_, at) => at.map((v) => `$${short.format(v / 1e6)}`) },
+    ],
+    series: [{}, { stroke: colours[0], width: 2, points: { show: false } }, { stroke: colours[0], fill: `${colours[0]}44`, width: 0, points: { show: false } }],
+  }, [xs, ys, ys.map((y, i) => ((xs[i] ?? 0) <= sold ? y : null))], box);
+  figure.classList.add("drawn");
+}
+
 /** drawCharts draws every chart of the page, again if it was drawn before. */
 export function drawCharts(): void {
   document.querySelectorAll<HTMLElement>('figure[data-chart="days"]').forEach(draw);
+  document.querySelectorAll<HTMLElement>('figure[data-chart="curve"]').forEach(curve);
 }

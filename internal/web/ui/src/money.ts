@@ -5,3 +5,9 @@ export function dollars(micro: bigint): string {
   while (rest.length > 2 && rest.endsWith("0")) rest = rest.slice(0, -1);
   return `$${whole}.${rest}`;
 }
+
+/** koin writes micro-KOIN exactly. */
+export function koin(micro: bigint): string {
+  const rest = (micro % 1_000_000n).toString().padStart(6, "0").replace(/0+$/, "");
+  return `${micro / 1_000_000n}${rest && "." + rest} KOIN`;
+}

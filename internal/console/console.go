@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -73,9 +74,11 @@ func Open(ctx context.Context, c Config) (_ *Console, err error) {
 	if console.index, err = indexer.Open(ctx, c.Index); err != nil {
 		return nil, err
 	}
+	names := client.ModuleAccounts()
+	maps.Copy(names, c.Names)
 	site, err := web.New(web.Config{
 		Index: console.index, Ledger: standing{console.ledger}, People: c.People, RPC: c.RPC, REST: c.REST, Own: c.Own, Alone: c.Own != nil,
-		Key: c.Key, Names: c.Names, Version: c.Version, ChainID: console.ledger.ChainID(), Log: c.Log, Ended: ctx.Done(),
+		Key: c.Key, Names: names, Version: c.Version, ChainID: console.ledger.ChainID(), Log: c.Log, Ended: ctx.Done(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -141,18 +142,44 @@ func settings(before string, params json.RawMessage) []web.Setting {
 			return list
 		}
 		path := before + fmt.Sprint(name)
-		var text string
-		switch {
-		case value[0] == '{':
+		if value[0] == '{' {
 			list = append(list, settings(path+".", value)...)
-			continue
-		case json.Unmarshal(value, &text) != nil:
-			text = string(value)
+		} else {
+			list = append(list, web.Setting{Name: path, Value: written(value)})
 		}
-		list = append(list, web.Setting{Name: path, Value: text})
 	}
 	return list
 }
+
+// written is a value as people read it: a list's elements follow each other, and a
+// fraction ends with its last digit that is not zero.
+func written(value json.RawMessage) string {
+	var text string
+	var list []json.RawMessage
+	switch {
+	case json.Unmarshal(value, &list) == nil:
+		var elements []string
+		for _, v := range list {
+			if v[0] != '{' {
+				elements = append(elements, written(v))
+				continue
+			}
+			var fields []string
+			for _, f := range settings("", v) {
+				fields = append(fields, f.Name+" "+f.Value)
+			}
+			elements = append(elements, strings.Join(fields, ", "))
+		}
+		return cmp.Or(strings.Join(elements, "; "), "none")
+	case json.Unmarshal(value, &text) != nil:
+		return string(value)
+	case fraction.MatchString(text):
+		return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+	}
+	return cmp.Or(text, "none")
+}
+
+var fraction = regexp.MustCompile(`^\d+\.\d+$`)
 
 var _ web.Ledger = standing{}
 

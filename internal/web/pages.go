@@ -129,14 +129,14 @@ func (s *Site) names(r *http.Request) func(string) string {
 func (p *pages) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   func(name string) string { return p.assets[name] },
-		"dollars": credit.Dollars,
-		"koin":    credit.Koin,
+		"dollars": func(n uint64) string { return phrase.Grouped(credit.Dollars(n)) },
+		"koin":    func(n uint64) string { return phrase.Grouped(strings.TrimSuffix(credit.Koin(n), " KOIN")) + " KOIN" },
 		"short":   phrase.Short,
 		"link":    link,
 		"ago":     ago,
 		"time":    func(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02 15:04:05 UTC") },
 		"day":     func(unix int64) string { return time.Unix(unix, 0).UTC().Format("2 Jan") },
-		"count":   count,
+		"count":   func(n any) string { return phrase.Grouped(fmt.Sprint(n)) },
 		"percent": percent,
 		"bytes":   size,
 		// Of amounts: as a percentage, and as a part of a thousand for drawing.
@@ -172,15 +172,6 @@ func ago(unix int64, now time.Time) string {
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
-
-// count writes a number with spaces between thousands.
-func count(n any) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
 }
 
 func percent(part, whole int) string { return percent64(uint64(part), uint64(whole)) }

@@ -85,6 +85,12 @@ func (h hostile) Block(context.Context, int64) (indexer.Block, error) {
 // site is a server of pages about a ledger.
 func site(t *testing.T, l hostile) *httptest.Server {
 	t.Helper()
+	return serve(t, l, nil)
+}
+
+// serve is site, of the owner of a provider unless own is nil.
+func serve(t *testing.T, l hostile, own func(context.Context) (Own, error)) *httptest.Server {
+	t.Helper()
 	x, err := indexer.Open(t.Context(), filepath.Join(t.TempDir(), "index.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +99,7 @@ func site(t *testing.T, l hostile) *httptest.Server {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	s, err := New(Config{Index: x, Ledger: named(l.payload), People: []Person{{l.payload, owner, "secret words"}}, RPC: l.payload, Key: "sk-secret", Version: "test", ChainID: "test-1", Ended: ended, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Index: x, Ledger: named(l.payload), People: []Person{{l.payload, owner, "secret words"}}, RPC: l.payload, Own: own, Alone: own != nil, Key: "sk-secret", Version: "test", ChainID: "test-1", Ended: ended, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,6 +253,49 @@ func TestWalletAsks(t *testing.T) {
 	}
 	if _, body := get(t, server.URL+"/wallet/txs/none"); !strings.Contains(body, `"height":0`) {
 		t.Errorf("a transaction that is not there: %s", body)
+	}
+}
+
+// A provider's owner sees what is at risk, on the provider's own machine alone.
+func TestOwnersPages(t *testing.T) {
+	for _, payload := range payloads {
+		server := serve(t, hostile{payload}, func(context.Context) (Own, error) {
+			return Own{Address: provider, Model: payload, Digest: digest, State: payload, Reason: payload, Exposed: 1_250_000, LastError: payload}, nil
+		})
+		for _, path := range []string{"/", "/own"} {
+			if _, body := get(t, server.URL+path); !strings.Contains(body, "$1.25") || runs(body) || strings.Contains(payload, "<") && strings.Contains(body, payload) {
+				t.Errorf("%s with %q: %s", path, payload, body)
+			}
+			r := httptest.NewRequest(http.MethodGet, server.URL+path, nil)
+			r.RequestURI, r.Host = "", "evil.example"
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if strings.Contains(string(body), "$1.25") {
+				t.Errorf("%s shows strangers what is at risk", path)
+			}
+		}
+	}
+}
+
+func TestForecast(t *testing.T) {
+	const day = 86400
+	today := now.Unix() / day * day
+	for _, c := range []struct {
+		days []indexer.DayRow
+		want uint64
+	}{
+		{nil, 0},
+		{[]indexer.DayRow{{Day: today, Amount: 10}}, 300},
+		{[]indexer.DayRow{{Day: today - 30*day, Amount: 900}, {Day: today, Amount: 10}}, 300},
+		{[]indexer.DayRow{{Day: today - day, Amount: 10}, {Day: today, Of: "a", Amount: 5}, {Day: today, Of: "b", Amount: 5}}, 300},
+	} {
+		if got := forecast(c.days, now); got != c.want {
+			t.Errorf("%v: %d, not %d", c.days, got, c.want)
+		}
 	}
 }
 

@@ -2,7 +2,7 @@ package phrase
 
 // patterns are the sentences: {field} is somebody or something with a page of
 // its own, {field:$} dollars, {field:koin} KOIN, {field:text} as it is,
-// {field:WORD_} an enumeration's value without its prefix, {field:noun} how many
+// {field:number} with its thousands apart, {field:WORD_} an enumeration's value without its prefix, {field:noun} how many
 // of these, {field:coins} the SDK's coins. Every message and event of koinon's
 // modules has one.
 var patterns = map[string]string{
@@ -81,38 +81,38 @@ var patterns = map[string]string{
 
 	"koinon.share.v1.MsgIssue":         "{owner} issued shares of {model:text}",
 	"koinon.share.v1.MsgClaim":         "{holder} claimed its royalties of {model:text}",
-	"koinon.share.v1.MsgVest":          "{from} gave {allocation.holder} {allocation.shares:text} shares of {model:text} that become free with time",
+	"koinon.share.v1.MsgVest":          "{from} gave {allocation.holder} {allocation.shares:number} shares of {model:text} that become free with time",
 	"koinon.share.v1.MsgRelease":       "{holder} took what has vested of its shares of {model:text}",
-	"koinon.share.v1.MsgLock":          "{holder} locked {shares:text} shares of {model:text}",
+	"koinon.share.v1.MsgLock":          "{holder} locked {shares:number} shares of {model:text}",
 	"koinon.share.v1.MsgUnlock":        "{holder} unlocked its shares of {model:text}",
 	"koinon.share.v1.MsgDelegate":      "{holder} lets {to} vote with its shares of {model:text}",
-	"koinon.share.v1.EventIssued":      "{model:text} has {supply:text} shares",
+	"koinon.share.v1.EventIssued":      "{model:text} has {supply:number} shares",
 	"koinon.share.v1.EventRoyalty":     "{model:text} earned {amount:$} for those who own it",
 	"koinon.share.v1.EventClaimed":     "{holder} was paid {amount:$} of royalties for {model:text}",
-	"koinon.share.v1.EventContributed": "{holder} earned {shares:text} shares of {model:text} with {contribution:CONTRIBUTION_}",
-	"koinon.share.v1.EventVested":      "{shares:text} shares of {model:text} become free for {holder} with time",
-	"koinon.share.v1.EventReleased":    "{shares:text} shares of {model:text} are free for {holder}",
-	"koinon.share.v1.EventLocked":      "{holder} has {locked:text} shares of {model:text} locked",
+	"koinon.share.v1.EventContributed": "{holder} earned {shares:number} shares of {model:text} with {contribution:CONTRIBUTION_}",
+	"koinon.share.v1.EventVested":      "{shares:number} shares of {model:text} become free for {holder} with time",
+	"koinon.share.v1.EventReleased":    "{shares:number} shares of {model:text} are free for {holder}",
+	"koinon.share.v1.EventLocked":      "{holder} has {locked:number} shares of {model:text} locked",
 	"koinon.share.v1.EventDelegated":   "{to} votes with {holder}'s shares of {model:text}",
 
-	"koinon.offering.v1.MsgOpen":        "{opener} offers {terms.shares:text} shares of {terms.model:text}, to raise at least {terms.soft_cap:$}",
+	"koinon.offering.v1.MsgOpen":        "{opener} offers {terms.shares:number} shares of {terms.model:text}, to raise at least {terms.soft_cap:$}",
 	"koinon.offering.v1.MsgBuy":         "{buyer} ordered shares of offering {offering:text} for up to {budget:$}",
-	"koinon.offering.v1.MsgSell":        "{seller} gave {shares:text} shares back to offering {offering:text}",
+	"koinon.offering.v1.MsgSell":        "{seller} gave {shares:number} shares back to offering {offering:text}",
 	"koinon.offering.v1.MsgRelease":     "{sender} asked for milestone {milestone:text} of offering {offering:text} to be paid",
 	"koinon.offering.v1.MsgSettle":      "{buyer} asked for what offering {offering:text} owes it",
 	"koinon.offering.v1.EventOpened":    "shares of {model:text} are for sale by {opener}, offering {offering:text}",
-	"koinon.offering.v1.EventCleared":   "offering {offering:text} sold {sold:text} shares at {buy_price:$} a million and raised {raised:$}",
-	"koinon.offering.v1.EventFilled":    "{account} had {bought:text} shares of offering {offering:text} for {paid:$}, and {received:$} for {sold:text}",
+	"koinon.offering.v1.EventCleared":   "offering {offering:text} sold {sold:number} shares at {buy_price:$} a million and raised {raised:$}",
+	"koinon.offering.v1.EventFilled":    "{account} had {bought:number} shares of offering {offering:text} for {paid:$}, and {received:$} for {sold:number}",
 	"koinon.offering.v1.EventClosed":    "offering {offering:text} {status:STATUS_} with {raised:$} raised",
 	"koinon.offering.v1.EventReleased":  "{to} was paid {amount:$} of offering {offering:text}",
-	"koinon.offering.v1.EventSettled":   "{buyer} was given {shares:text} shares and {amount:$} of offering {offering:text}",
+	"koinon.offering.v1.EventSettled":   "{buyer} was given {shares:number} shares and {amount:$} of offering {offering:text}",
 	"koinon.offering.v1.EventUnsettled": "{buyer} can ask for what offering {offering:text} owes it: {why:text}",
 
 	"koinon.assembly.v1.MsgPropose":      "{proposer} proposed to the shareholders of {model:text}: {title:text}",
 	"koinon.assembly.v1.MsgVote":         "{voter} voted {choice:CHOICE_} on proposal {proposal:text} of shareholders",
 	"koinon.assembly.v1.MsgUpdateParams": "governance changed the rules for shareholders' votes",
 	"koinon.assembly.v1.EventProposed":   "shareholders of {model:text} vote on proposal {proposal:text} of {proposer}",
-	"koinon.assembly.v1.EventVoted":      "{weight:text} votes of {voter} say {choice:CHOICE_} to proposal {proposal:text}",
+	"koinon.assembly.v1.EventVoted":      "{weight:number} votes of {voter} say {choice:CHOICE_} to proposal {proposal:text}",
 	"koinon.assembly.v1.EventDecided":    "proposal {proposal:text} of {model:text}'s shareholders: {status:STATUS_}",
 
 	"koinon.pool.v1.MsgAdd":          "{owner} put {credit:$} into the pool of {denom:text}",

@@ -75,6 +75,8 @@ func part(place string, fields map[string]any, names Names) Part {
 		return Part{Text: coins(value)}
 	case "text":
 		return Part{Text: text(value)}
+	case "number":
+		return Part{Text: Grouped(text(value))}
 	}
 	if strings.HasSuffix(form, "_") {
 		return Part{Text: strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(text(value), form), "_", " "))}
@@ -140,6 +142,18 @@ func Short(subject string) string {
 		return s[:8] + "…" + s[60:]
 	}
 	return s
+}
+
+// Grouped writes the digits before a point with thin spaces between thousands.
+func Grouped(number string) string {
+	whole, rest, point := strings.Cut(number, ".")
+	for i := len(whole) - 3; i > 0 && '0' <= whole[i-1] && whole[i-1] <= '9'; i -= 3 {
+		whole = whole[:i] + "\u202f" + whole[i:]
+	}
+	if point {
+		whole += "." + rest
+	}
+	return whole
 }
 
 func amount(value any, write func(uint64) string) string {

@@ -31,6 +31,7 @@ func TestSentences(t *testing.T) {
 		{"koinon.audit.v1.EventConvicted", `{"conviction":{"convict":"koinon1ada","fine":"3000000"}}`, "ada was convicted and fined 3 KOIN"},
 		{"koinon.model.v1.MsgRegisterVersion", `{"owner":"koinon1ada","name":"` + strings.Repeat("x", 200) + `"}`, "ada registered " + strings.Repeat("x", 80) + "…@?"},
 		{"koinon.assembly.v1.MsgVote", `{"voter":"koinon1ada","proposal":"3","choice":"CHOICE_YES"}`, "ada voted yes on proposal 3 of shareholders"},
+		{"koinon.share.v1.EventIssued", `{"model":"bard","supply":"1234567"}`, "bard has 1\u202f234\u202f567 shares"},
 		{"koinon.unheard.v1.MsgOf", `{}`, "Of"},
 	} {
 		if s, _ := Of(c.kind, json.RawMessage(c.body), names); s.String() != c.want {

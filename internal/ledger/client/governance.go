@@ -8,6 +8,9 @@ import (
 	"slices"
 
 	"github.com/cosmos/cosmos-sdk/types/query"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
+	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
 	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
 	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
@@ -170,4 +173,18 @@ func (c *Client) Modules(ctx context.Context) ([]ModuleParams, error) {
 		list = append(list, ModuleParams{m.name, body.Params})
 	}
 	return list, nil
+}
+
+// ModuleAccounts are the accounts that the ledger's own modules hold money in, by
+// address, with a name for each.
+func ModuleAccounts() map[string]string {
+	names := map[string]string{}
+	for module, name := range map[string]string{
+		"escrow": "escrows", "provider": "bonds", "audit": "audit fund", "curation": "curation", "share": "royalties", "offering": "offerings",
+		"pool": "pools", "assembly": "models' treasuries", govtypes.ModuleName: "governance", distributiontypes.ModuleName: "treasury",
+		stakingtypes.BondedPoolName: "stake", stakingtypes.NotBondedPoolName: "unbonding stake", authtypes.FeeCollectorName: "fees",
+	} {
+		names[authtypes.NewModuleAddress(module).String()] = name
+	}
+	return names
 }

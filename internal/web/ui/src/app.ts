@@ -1,5 +1,6 @@
 // What every page has: the theme, the height of the ledger, charts.
 import { drawCharts } from "./chart";
+import { count } from "./money";
 import { playground } from "./playground";
 
 const root = document.documentElement;
@@ -25,7 +26,7 @@ function follow(): void {
   const source = new EventSource("/events");
   source.addEventListener("block", (event) => {
     const { height: n } = JSON.parse((event as MessageEvent<string>).data) as { height: number };
-    height.textContent = n.toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
+    height.textContent = count(n);
   });
   addEventListener("pagehide", () => source.close());
 }
@@ -43,7 +44,16 @@ async function speeds(): Promise<void> {
   }
 }
 
+/** reveal scrolls what is chosen into view, where a row of links is too wide for the screen. */
+function reveal(): void {
+  for (const chosen of document.querySelectorAll<HTMLElement>("nav [aria-current]")) {
+    const row = chosen.parentElement;
+    if (row) row.scrollLeft = chosen.offsetLeft - row.offsetLeft - (row.clientWidth - chosen.offsetWidth) / 2;
+  }
+}
+
 theme();
+reveal();
 follow();
 drawCharts();
 playground();

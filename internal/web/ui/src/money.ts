@@ -11,3 +11,6 @@ export function koin(micro: bigint): string {
   const rest = (micro % 1_000_000n).toString().padStart(6, "0").replace(/0+$/, "");
   return `${micro / 1_000_000n}${rest && "." + rest} KOIN`;
 }
+
+/** count writes a whole number with thin spaces between thousands. */
+export const count = (n: bigint | number | string): string => n.toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");

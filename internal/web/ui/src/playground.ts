@@ -52,7 +52,8 @@ class Playground {
       if (this.list.length === 0) this.picked.replaceChildren(new Option("nobody serves a model yet", ""));
       const wanted = new URLSearchParams(location.search).get("model");
       const found = this.list.find((m) => m.id === wanted || m.koinon.digest === wanted);
-      if (found) this.picked.value = found.id;
+      const first = found ?? this.list.find((m) => m.koinon.providers > 0);
+      if (first) this.picked.value = first.id;
     } catch (e) {
       this.picked.replaceChildren(new Option((e as Error).message, ""));
     }

@@ -1,5 +1,5 @@
 // The wallet's page: who signs, what is asked for, what it costs, and what came of it.
-import { dollars, koin } from "../money";
+import { count, dollars, koin } from "../money";
 import { areWords, fromWords, isAddress, newWords } from "./account";
 import { connect, extensions, title, type Network } from "./extension";
 import * as keyring from "./keyring";
@@ -148,11 +148,11 @@ class Wallet {
     link.className = "mono";
     row("Address", link);
     row("Dollars", dollars(BigInt(has.credit)));
-    row("KOIN", koin(BigInt(has.koin)));
+    row("For fees and stake", koin(BigInt(has.koin)));
     row("Escrow", dollars(BigInt(has.escrow)));
     if (has.locked !== "0") row("Backs grants", dollars(BigInt(has.locked)));
     const shares = has.others.filter((c) => orders.modelOf(c.denom));
-    for (const c of shares) row(`Shares of ${orders.modelOf(c.denom)}`, c.amount);
+    for (const c of shares) row(`Shares of ${orders.modelOf(c.denom)}`, count(c.amount));
     if (!has.exists) row("", "It holds nothing yet: somebody must send it something first.");
     byId<HTMLSelectElement>("asset").replaceChildren(new Option("dollars", "ucredit"), new Option("KOIN", "ukoin"), ...shares.map((c) => new Option(`shares of ${orders.modelOf(c.denom)}`, c.denom)));
     byId<HTMLSelectElement>("royalties").replaceChildren(...shares.map((c) => new Option(orders.modelOf(c.denom), orders.modelOf(c.denom))));

@@ -57,6 +57,7 @@ keys with 'koinon keys create --gateway-home'.`,
 			if web {
 				pages, err := console.Open(cmd.Context(), console.Config{
 					Ledger: config.Ledger, Index: filepath.Join(config.Home, indexFile), Names: map[string]string{payer.Address(): "this gateway"}, RPC: rpc, REST: rest,
+					Hosted:  filepath.Join(config.Home, console.HostedFile),
 					Version: version, Log: log,
 				})
 				if err != nil {

@@ -23,6 +23,10 @@ type Person = web.Person
 // Own is how a provider does, as whoever runs it sees it.
 type Own = web.Own
 
+// HostedFile is where, in its home, whoever runs a console may put what hosted
+// APIs cost.
+const HostedFile = "hosted.csv"
+
 // Config is a console.
 type Config struct {
 	// Ledger is a node's gRPC address.
@@ -39,6 +43,8 @@ type Config struct {
 	// Own, unless nil, is the provider whose owner's console this is; then no
 	// gateway is beside it.
 	Own func(context.Context) (Own, error)
+	// Hosted, unless empty, is a CSV file of what hosted APIs cost, for comparison.
+	Hosted string
 	// Names are names for accounts.
 	Names map[string]string
 	// Version is the program's.
@@ -78,7 +84,7 @@ func Open(ctx context.Context, c Config) (_ *Console, err error) {
 	maps.Copy(names, c.Names)
 	site, err := web.New(web.Config{
 		Index: console.index, Ledger: standing{console.ledger}, People: c.People, RPC: c.RPC, REST: c.REST, Own: c.Own, Alone: c.Own != nil,
-		Key: c.Key, Names: names, Version: c.Version, ChainID: console.ledger.ChainID(), Log: c.Log, Ended: ctx.Done(),
+		Hosted: c.Hosted, Key: c.Key, Names: names, Version: c.Version, ChainID: console.ledger.ChainID(), Log: c.Log, Ended: ctx.Done(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)

@@ -269,6 +269,7 @@ func (n *Network) startGateway(ctx context.Context, accounts map[string]client.K
 	failed := n.role(ctx, "gateway", func(ctx context.Context, log *slog.Logger) (err error) {
 		pages, err := console.Open(ctx, console.Config{
 			Ledger: n.GRPC, Index: filepath.Join(n.config.Home, "index.db"), Key: key, Names: n.namesOfAccounts(), People: n.people(), RPC: n.RPC, REST: n.REST,
+			Hosted:  filepath.Join(n.config.Home, console.HostedFile),
 			Version: n.config.Version, Log: log.With("part", "console"),
 		})
 		if err != nil {

@@ -159,11 +159,24 @@ func (s *Site) economy(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	convictions, err := x.Convictions(ctx, "", 20)
+	if err != nil {
+		return page{}, err
+	}
+	versions, err := x.Versions(ctx, 20)
+	if err != nil {
+		return page{}, err
+	}
+	hosted, err := readHosted(s.config.Hosted)
+	if err != nil {
+		s.config.Log.Warn("the table of hosted APIs cannot be read", "error", err)
+	}
 	return page{Title: "Economy", Section: "economy", Template: "economy", Rows: fees, Data: struct {
 		Totals      indexer.Totals
 		Fees, Roles []indexer.DayRow
 		Issuers     []Issuer
 		Convictions []indexer.ConvictionRow
+		Prices      []Price
+		Hosted      string // the file, for whoever may edit it
 		Now         time.Time
-	}{totals, fees, roles, issuers, convictions, s.now()}}, err
+	}{totals, fees, roles, issuers, convictions, compared(versions, hosted), s.config.Hosted, s.now()}}, nil
 }

@@ -33,6 +33,9 @@ type Config struct {
 	// RPC and REST are a node's public URLs, which wallets in a browser's extension
 	// need; they are not offered without.
 	RPC, REST string
+	// Hosted, unless empty, is a file of what hosted APIs cost, for comparison: lines
+	// of a name and dollars for a million tokens of prompts and of answers.
+	Hosted string
 	// Names are names for accounts beside those that providers give themselves.
 	Names map[string]string
 	// Own, unless nil, is the provider whose owner's pages these are; only a browser

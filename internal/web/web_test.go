@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -278,6 +279,28 @@ func TestOwnersPages(t *testing.T) {
 				t.Errorf("%s shows strangers what is at risk", path)
 			}
 		}
+	}
+}
+
+// What hosted APIs cost is read as it is edited, and a file that is no table is no
+// table.
+func TestHostedPrices(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hosted.csv")
+	if list, err := readHosted(path); list != nil || err != nil {
+		t.Errorf("a file that is not there: %v, %v", list, err)
+	}
+	for text, want := range map[string]int{"# mine\nCloud A, $0.15, 0.60\n": 1, "Cloud A, 0.15": -1, "Cloud A, x, 1\n": -1, strings.Repeat("a,1,2\n", maxHosted+5): maxHosted, "": 0} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		list, err := readHosted(path)
+		if (err != nil) != (want < 0) || len(list) != max(0, want) {
+			t.Errorf("%.40q: %v, %v", text, list, err)
+		}
+	}
+	prices := compared([]indexer.VersionRow{{Name: "a", Version: "1", Digest: digest, Providers: 1, Input: 1, Output: 5}, {Name: "b", Providers: 0}}, []Price{{Name: "Cloud A", Output: 9}, {Name: "Cloud B", Output: 2}})
+	if len(prices) != 3 || prices[0].Name != "Cloud B" || prices[1].Link == "" || prices[2].Name != "Cloud A" {
+		t.Errorf("%v", prices)
 	}
 }
 

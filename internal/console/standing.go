@@ -122,7 +122,14 @@ func (s standing) Modules(ctx context.Context) ([]web.Module, error) {
 	found, err := s.ledger.Modules(ctx)
 	list := make([]web.Module, len(found))
 	for i, m := range found {
-		list[i] = web.Module{Name: m.Module, Params: settings("", m.Params)}
+		list[i] = web.Module{Name: m.Name, Params: settings("", m.Params), State: settings("", m.Books)}
+		for _, c := range m.Holds {
+			text := c.Amount.String() + " " + c.Denom
+			if c.Amount.IsUint64() {
+				text = amount(c.Amount.Uint64(), c.Denom)
+			}
+			list[i].State = append(list[i].State, web.Setting{Name: "holds", Value: text})
+		}
 	}
 	return list, err
 }

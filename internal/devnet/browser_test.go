@@ -186,11 +186,17 @@ func (b *browser) keep(name string) {
 	}
 }
 
+// What axe-core looks for: all of WCAG 2.2, or only what colours and widths change.
+const (
+	everything = `{ type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }`
+	appearance = `{ type: "rule", values: ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"] }`
+)
+
 // faults are what axe-core finds to be serious on the page.
-func (b *browser) faults() []string {
+func (b *browser) faults(rules string) []string {
 	b.t.Helper()
 	b.do("load axe-core", chromedp.Evaluate(b.axe, nil))
-	return read[[]string](b, `axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }).then((r) => r.violations
+	return read[[]string](b, `axe.run(document, { resultTypes: ["violations"], runOnly: `+rules+` }).then((r) => r.violations
 		.filter((v) => v.impact === "serious" || v.impact === "critical")
 		.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 200) + " " + (n.any[0]?.message ?? "")).join("\n\t")))`)
 }
@@ -258,7 +264,7 @@ func checksReceipt(t *testing.T, b *browser) {
 	if checks, failing := read[int](b, `document.querySelectorAll(".checks li").length`), read[int](b, `document.querySelectorAll(".checks li.fails").length`); checks < 4 || failing > 0 {
 		t.Errorf("%d of %d checks fail", failing, checks)
 	}
-	if faults := b.faults(); len(faults) > 0 {
+	if faults := b.faults(everything); len(faults) > 0 {
 		t.Errorf("the receipt: %s", strings.Join(faults, "\n"))
 	}
 	b.do("change the receipt", chromedp.Click("#receipt details summary"), chromedp.Evaluate(`{
@@ -288,27 +294,25 @@ const phone = 360
 
 // looksAround looks at each page twice: wide and light, and dark on a phone.
 func looksAround(t *testing.T, b *browser, model, provider, person string) {
-	look := func(wide bool) func(string) {
-		return func(path string) {
-			b.open(path)
-			b.keep(fmt.Sprintf("%s-%v.png", strings.NewReplacer("/", "-", "?", "-", ":", "-").Replace(path), map[bool]string{true: "wide", false: "phone"}[wide]))
-			for _, fault := range b.faults() {
-				t.Errorf("%s, wide %v: %s", path, wide, fault)
-			}
-			if width := read[int](b, `document.documentElement.scrollWidth`); !wide && width > phone {
-				t.Errorf("%s is %d pixels wide on a phone", path, width)
-			}
+	look := func(path, name, rules string) {
+		b.open(path)
+		b.keep(strings.NewReplacer("/", "-", "?", "-", ":", "-").Replace(path) + "-" + name + ".png")
+		for _, fault := range b.faults(rules) {
+			t.Errorf("%s, %s: %s", path, name, fault)
 		}
 	}
 	pages := []string{"/", "/models", "/models/" + model, "/providers", "/providers/" + provider, "/ledger", "/ledger/txs", "/blocks/2", "/accounts/" + person, "/economy", "/wallet", "/ledger/validators", "/ledger/proposals", "/ledger/modules", "/models/" + ledgertest.Digest("bard"), "/search?q=trivium"}
 	for _, path := range pages {
-		look(true)(path)
+		look(path, "wide", everything)
 	}
 	light := read[string](b, `getComputedStyle(document.body).backgroundColor`)
 	b.do("darken", chromedp.Click("#theme"))
 	b.do("shrink", emulation.SetDeviceMetricsOverride(phone, 760, 2, true))
 	for _, path := range pages {
-		look(false)(path)
+		look(path, "phone", appearance)
+		if width := read[int](b, `document.documentElement.scrollWidth`); width > phone {
+			t.Errorf("%s is %d pixels wide on a phone", path, width)
+		}
 	}
 	if dark := read[string](b, `getComputedStyle(document.body).backgroundColor`); dark == light {
 		t.Errorf("dark is %s as light is", dark)

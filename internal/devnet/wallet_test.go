@@ -91,6 +91,7 @@ func (b *browser) reviews(says, fee string, fill ...chromedp.Action) {
 	if got := read[string](b, `document.getElementById("fee").textContent`); !strings.Contains(got, fee) {
 		b.t.Errorf("it costs %q, not %q", got, fee)
 	}
+	b.keep("review.png")
 	b.do("sign", chromedp.Click("#sign"))
 	b.until("a block has it", `!document.getElementById("done").hidden || !document.getElementById("trouble").hidden`)
 	if done := read[string](b, `document.getElementById("done").textContent`); !strings.HasPrefix(done, "Done. "+says) {
@@ -116,7 +117,7 @@ func (h hand) trades(t *testing.T, b *browser) {
 	h.offers()
 	bob, ada := h.key("bob").Address(), h.key("ada").Address()
 	b.signs(bob, "")
-	if faults := b.faults(); len(faults) > 0 {
+	if faults := b.faults(everything); len(faults) > 0 {
 		t.Error(strings.Join(faults, "\n"))
 	}
 	b.reviews("Put $5.00 into your escrow, to be spent on answers.", nothing, chromedp.SetValue("#deposit-amount", "5"))

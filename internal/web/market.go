@@ -118,6 +118,7 @@ func (s *Site) provider(r *http.Request) (page, error) {
 		Audits      []indexer.AuditRow
 		Cases       []indexer.CaseRow
 		Convictions []indexer.ConvictionRow
+		Earned      []indexer.DayRow
 		Lines       []line
 		Now         time.Time
 	}{Provider: p, Now: s.now()}
@@ -131,6 +132,9 @@ func (s *Site) provider(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	if data.Convictions, err = x.Convictions(ctx, address, perPage); err != nil {
+		return page{}, err
+	}
+	if data.Earned, err = x.Earned(ctx, address, s.now().Add(-month).Unix()); err != nil {
 		return page{}, err
 	}
 	txs, err := x.TxsOf(ctx, address, indexer.Page{Limit: 12})

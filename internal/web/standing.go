@@ -25,7 +25,7 @@ type Ledger interface {
 	Validators(ctx context.Context) ([]Validator, error)
 	// Modules are the ledger's, with the parameters that govern them.
 	Modules(ctx context.Context) ([]Module, error)
-	// Issuer is the name of who issues credit at an address, or "".
+	// Issuers are those who issue credit, the largest first.
 	Issuers(ctx context.Context) ([]Issuer, error)
 }
 
@@ -140,13 +140,14 @@ type Validator struct {
 	Commission uint32 `json:"commission"` // basis points
 }
 
-// Module is a part of the ledger and what governs it.
+// Module is a part of the ledger: what governs it, and what it has and owes.
 type Module struct {
 	Name   string    `json:"name"`
 	Params []Setting `json:"params"`
+	State  []Setting `json:"state"`
 }
 
-// Setting is a parameter as text.
+// Setting is something of a module as text.
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -160,3 +161,19 @@ type Issuer struct {
 	Cap         uint64 `json:"cap"`         // ucredit
 	Outstanding uint64 `json:"outstanding"` // ucredit
 }
+
+// silent is a ledger that nobody can ask: pages show what the index has.
+type silent struct{}
+
+func (silent) Account(context.Context, string) (Account, error)   { return Account{}, nil }
+func (silent) Simulate(context.Context, []byte) (Estimate, error) { return Estimate{}, errSilent }
+func (silent) Send(context.Context, []byte) (string, error)       { return "", errSilent }
+func (silent) Sales(context.Context, string) ([]Sale, error)      { return nil, nil }
+func (silent) Ballots(context.Context, string) ([]Ballot, error)  { return nil, nil }
+func (silent) Proposals(context.Context) ([]Ballot, error)        { return nil, nil }
+func (silent) Shares(context.Context, string) (Shares, error)     { return Shares{}, nil }
+func (silent) Validators(context.Context) ([]Validator, error)    { return nil, nil }
+func (silent) Modules(context.Context) ([]Module, error)          { return nil, nil }
+func (silent) Issuers(context.Context) ([]Issuer, error)          { return nil, nil }
+
+var errSilent = Refusal{"there is no ledger behind these pages"}

@@ -37,7 +37,7 @@ func (n named) Validators(context.Context) ([]Validator, error) {
 }
 
 func (n named) Modules(context.Context) ([]Module, error) {
-	return []Module{{string(n), []Setting{{string(n), string(n)}}}}, nil
+	return []Module{{string(n), []Setting{{string(n), string(n)}}, []Setting{{string(n), string(n)}}}}, nil
 }
 
 func (n named) Issuers(context.Context) ([]Issuer, error) {

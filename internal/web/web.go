@@ -22,7 +22,8 @@ var files embed.FS
 // Config is what the pages are about.
 type Config struct {
 	Index *indexer.Index
-	// Ledger is asked for what the index does not have.
+	// Ledger is asked for what the index does not have; nil for pages of an index
+	// alone.
 	Ledger Ledger
 	// Key, unless empty, is an API key for the playground of whoever opens a page
 	// on this machine itself. Nobody else is shown it.
@@ -68,6 +69,9 @@ func New(c Config) (*Site, error) {
 	p, err := parse()
 	if err != nil {
 		return nil, err
+	}
+	if c.Ledger == nil {
+		c.Ledger = silent{}
 	}
 	return &Site{config: c, pages: p, asking: make(chan struct{}, maxAsking), now: time.Now}, nil
 }

@@ -3,29 +3,14 @@ package client
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"github.com/cosmos/cosmos-sdk/types/query"
-	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
-	distributiontypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
-	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
 	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
-	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
-	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
-	"github.com/cosmos/gogoproto/proto"
-	"google.golang.org/grpc"
 
-	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
-	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
-	beaconv1 "github.com/koinon/koinon/api/koinon/beacon/v1"
-	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
-	curationv1 "github.com/koinon/koinon/api/koinon/curation/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
-	poolv1 "github.com/koinon/koinon/api/koinon/pool/v1"
-	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 )
 
 // Validator makes blocks.
@@ -129,62 +114,4 @@ func (c *Client) Issuers(ctx context.Context) ([]escrowv1.Issuer, error) {
 		r, err := q.Issuers(ctx, &escrowv1.QueryIssuersRequest{Pagination: page})
 		return r.GetIssuers(), r.GetPagination(), err
 	})
-}
-
-// ModuleParams are the parameters of a module, as protobuf's JSON.
-type ModuleParams struct {
-	Module string
-	Params json.RawMessage
-}
-
-// params asks a module for its parameters.
-func params[Request any, Response proto.Message](ctx context.Context, r Request, ask func(context.Context, Request, ...grpc.CallOption) (Response, error)) func() (proto.Message, error) {
-	return func() (proto.Message, error) { return ask(ctx, r) }
-}
-
-// Modules lists the modules that have parameters, koinon's first.
-func (c *Client) Modules(ctx context.Context) ([]ModuleParams, error) {
-	list := []ModuleParams{}
-	for _, m := range []struct {
-		name string
-		ask  func() (proto.Message, error)
-	}{
-		{"escrow", params(ctx, &escrowv1.QueryParamsRequest{}, escrowv1.NewQueryClient(c.conn).Params)},
-		{"provider", params(ctx, &providerv1.QueryParamsRequest{}, providerv1.NewQueryClient(c.conn).Params)},
-		{"assembly", params(ctx, &assemblyv1.QueryParamsRequest{}, assemblyv1.NewQueryClient(c.conn).Params)},
-		{"audit", params(ctx, &auditv1.QueryParamsRequest{}, auditv1.NewQueryClient(c.conn).Params)},
-		{"beacon", params(ctx, &beaconv1.QueryParamsRequest{}, beaconv1.NewQueryClient(c.conn).Params)},
-		{"challenge", params(ctx, &challengev1.QueryParamsRequest{}, challengev1.NewQueryClient(c.conn).Params)},
-		{"curation", params(ctx, &curationv1.QueryParamsRequest{}, curationv1.NewQueryClient(c.conn).Params)},
-		{"pool", params(ctx, &poolv1.QueryParamsRequest{}, poolv1.NewQueryClient(c.conn).Params)},
-		{"staking", params(ctx, &stakingtypes.QueryParamsRequest{}, stakingtypes.NewQueryClient(c.conn).Params)},
-		{"slashing", params(ctx, &slashingtypes.QueryParamsRequest{}, slashingtypes.NewQueryClient(c.conn).Params)},
-		{"mint", params(ctx, &minttypes.QueryParamsRequest{}, minttypes.NewQueryClient(c.conn).Params)},
-		{"gov", params(ctx, &govv1.QueryParamsRequest{}, govv1.NewQueryClient(c.conn).Params)},
-	} {
-		answer, err := m.ask()
-		if err != nil {
-			return nil, fmt.Errorf("parameters of %s: %w", m.name, asked(err))
-		}
-		var body struct{ Params json.RawMessage }
-		if err := json.Unmarshal(c.JSON(answer), &body); err != nil {
-			return nil, fmt.Errorf("parameters of %s: %w", m.name, err)
-		}
-		list = append(list, ModuleParams{m.name, body.Params})
-	}
-	return list, nil
-}
-
-// ModuleAccounts are the accounts that the ledger's own modules hold money in, by
-// address, with a name for each.
-func ModuleAccounts() map[string]string {
-	names := map[string]string{}
-	for module, name := range map[string]string{
-		"escrow": "escrows", "provider": "bonds", "audit": "audit fund", "curation": "curation", "share": "royalties", "offering": "offerings",
-		"pool": "pools", "assembly": "models' treasuries", govtypes.ModuleName: "governance", distributiontypes.ModuleName: "treasury",
-		stakingtypes.BondedPoolName: "stake", stakingtypes.NotBondedPoolName: "unbonding stake", authtypes.FeeCollectorName: "fees",
-	} {
-		names[authtypes.NewModuleAddress(module).String()] = name
-	}
-	return names
 }

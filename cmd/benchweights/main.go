@@ -24,11 +24,11 @@ import (
 
 // options are the bench's flags.
 type options struct {
-	mebibytes int
-	sources   []int
-	rounds    int
-	dir       string
-	transport string
+	mebibytes        int
+	sources          []int
+	rounds           int
+	dir              string
+	transport, plain string
 }
 
 // measured is one way of moving the file, the round in the middle by time.
@@ -56,6 +56,7 @@ func main() {
 	root.Flags().IntVar(&o.rounds, "rounds", 3, "times that each way is measured")
 	root.Flags().StringVar(&o.dir, "dir", "", "folder for files (default the system's for temporary ones; in memory, such as /dev/shm, no disk is measured)")
 	root.Flags().StringVar(&o.transport, "transport", "/ip4/127.0.0.1/tcp/0", "multiaddr that peers listen at")
+	root.Flags().StringVar(&o.plain, "plain", "127.0.0.1:0", "address that peers serve plain HTTP at; '' measures libp2p alone")
 	root.AddCommand(newServeCommand(), newPullCommand(), newWebCommand())
 	stop, err := machine.Profile()
 	if err == nil {
@@ -86,7 +87,7 @@ func (o options) run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx) // ends the processes that serve
 	defer stop()
-	w := &world{ctx: ctx, self: self, dir: dir, path: path, version: manifest.Digest(), transport: o.transport}
+	w := &world{ctx: ctx, self: self, dir: dir, path: path, version: manifest.Digest(), transport: o.transport, plain: o.plain}
 	if err := w.open(slices.Max(o.sources)); err != nil {
 		return err
 	}

@@ -22,13 +22,13 @@ const (
 
 // world is what all ways of moving one file share.
 type world struct {
-	ctx       context.Context
-	self      string // this program
-	dir, path string
-	version   receipt.Digest
-	transport string
-	web       *sender
-	peers     []*sender
+	ctx              context.Context
+	self             string // this program
+	dir, path        string
+	version          receipt.Digest
+	transport, plain string
+	web              *sender
+	peers            []*sender
 }
 
 // sender is a process that serves.
@@ -44,7 +44,7 @@ func (w *world) open(peers int) (err error) {
 		return err
 	}
 	for i := range peers {
-		p, err := w.start("serve", filepath.Join(w.dir, fmt.Sprint("source", i)), w.path, w.transport)
+		p, err := w.start("serve", filepath.Join(w.dir, fmt.Sprint("source", i)), w.path, w.transport, w.plain)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func newHost(listen string) (*p2p.Host, error) {
 
 // newServeCommand is a peer that says where it is and serves until it is stopped.
 func newServeCommand() *cobra.Command {
-	return &cobra.Command{Use: "serve STORE FILE LISTEN", Hidden: true, Args: cobra.ExactArgs(3), RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "serve STORE FILE LISTEN PLAIN", Hidden: true, Args: cobra.ExactArgs(4), RunE: func(cmd *cobra.Command, args []string) error {
 		store, err := weights.Open(args[0])
 		if err != nil {
 			return err
@@ -64,7 +64,13 @@ func newServeCommand() *cobra.Command {
 			return err
 		}
 		defer host.Close()
-		defer weights.Join(host, store, weights.Limits{}).Close()
+		swarm := weights.Join(host, store, weights.Limits{})
+		defer swarm.Close()
+		if args[3] != "" {
+			if err := swarm.ServePlain(args[3]); err != nil {
+				return err
+			}
+		}
 		addrs, err := host.Peer().Multiaddrs()
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ func startLedger(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: ledger HOME")
 	}
 	home := ts.MkAbs(args[0])
-	c := newLedger{home: home, chainID: "koinon-script-1", koin: 1_000, credit: 1_000, vote: time.Hour, wait: time.Second}
+	c := newLedger{home: home, chainID: "koinon-script-1", koin: 1_000, credit: 1_000, vote: time.Hour, wait: time.Second, pin: 2 * time.Second}
 	if _, _, err := c.found(time.Now()); err != nil {
 		ts.Fatalf("a new ledger: %v", err)
 	}

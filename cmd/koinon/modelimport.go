@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/engine"
@@ -108,6 +107,7 @@ func importModel(ctx context.Context, talk io.Writer, dir, out string, o hugging
 		return imported{}, err
 	}
 	var m weights.Manifest
+	var tree []byte
 	err = writeModel(ctx, talk, w, out, func(path string) (err error) {
 		if time.Since(began) > 2*time.Second {
 			fmt.Fprintln(talk, "written; loading and hashing it")
@@ -115,18 +115,17 @@ func importModel(ctx context.Context, talk io.Writer, dir, out string, o hugging
 		if _, err := engine.Load(path); err != nil {
 			return fmt.Errorf("what was written cannot be loaded: %w", err)
 		}
-		m, err = weights.Describe(path, weights.Card{Version: "1", Class: receipt.Exact})
+		m, tree, err = weights.DescribeTree(path, weights.Card{Version: "1", Class: receipt.Exact})
 		return err
 	})
 	if err != nil {
 		return imported{}, err
 	}
-	manifest := strings.TrimSuffix(out, ".gguf") + ".manifest.json"
-	if err := renameio.WriteFile(manifest, m.Bytes(), 0o644); err != nil {
-		return imported{}, fmt.Errorf("cannot write the manifest: %w", err)
+	if err := writeManifest(out, m, tree); err != nil {
+		return imported{}, err
 	}
 	return imported{
-		File: out, Manifest: manifest, Digest: m.Digest().String(), Root: m.Root.String(), Name: m.Name, Version: m.Version, License: m.License, Architecture: m.Architecture,
+		File: out, Manifest: manifestPath(out), Digest: m.Digest().String(), Root: m.Root.String(), Name: m.Name, Version: m.Version, License: m.License, Architecture: m.Architecture,
 		Type: m.Quantization, Parameters: m.Parameters, Context: m.ContextLength, Bytes: m.Weights.Size, Notes: folder.Notes,
 	}, nil
 }

@@ -34,6 +34,7 @@ type pushed struct {
 type pushOptions struct {
 	store, limit string
 	listen       []string
+	plain        string
 	card         weights.Card
 	asJSON       bool
 }
@@ -57,6 +58,7 @@ that a folder that pulled can help the next.`,
 	f := cmd.Flags()
 	f.StringVar(&o.store, "store", defaultStore(), "folder of the blocks")
 	f.StringArrayVar(&o.listen, "listen", []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}, "multiaddr to listen at")
+	f.StringVar(&o.plain, "plain", ":0", "address to serve whole files at in plain HTTP too, which is faster; '' serves by libp2p alone")
 	f.StringVar(&o.limit, "limit", "", "most to send, such as 10MB/s (default no limit)")
 	f.StringVar(&o.card.Name, "name", "", "model's name (default the file's)")
 	f.StringVar(&o.card.Version, "version", "1", "version, as its author calls it")
@@ -95,6 +97,11 @@ func (o *pushOptions) run(cmd *cobra.Command, args []string) (err error) {
 	defer host.Close()
 	swarm := weights.Join(host, store, weights.Limits{Send: limit})
 	defer swarm.Close()
+	if o.plain != "" {
+		if err := swarm.ServePlain(o.plain); err != nil {
+			return fmt.Errorf("--plain: %w", err)
+		}
+	}
 	if p.Peers, err = host.Peer().Multiaddrs(); err != nil {
 		return err
 	}

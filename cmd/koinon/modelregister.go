@@ -82,11 +82,11 @@ func (o *registration) manifest(path string) (weights.Manifest, error) {
 		}
 		return weights.Decode(data)
 	}
-	m, err := weights.Describe(path, o.card)
+	m, tree, err := weights.DescribeTree(path, o.card)
 	if err != nil {
 		return m, err
 	}
-	return m, writeManifest(manifestPath(path), m)
+	return m, writeManifest(path, m, tree)
 }
 
 // manifestPath is where the manifest of a GGUF file lies.

@@ -104,6 +104,7 @@ func newRegistryCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newModelRegisterCommand(), newModelShowCommand(), newModelListCommand(), newModelSearchCommand(), newModelCardCommand(),
 		newModelVerifyCommand(), newModelTagCommand(), newModelTransferCommand(),
+		newModelPinCommand(), newModelUnpinCommand(), newModelPinsCommand(), newModelHoldCommand(),
 		newModelStatusCommand("publish", "List a draft, or what was deprecated", "list %s", modelv1.Status_STATUS_LISTED),
 		newModelStatusCommand("deprecate", "Say that a version should not be used any more", "deprecate %s", modelv1.Status_STATUS_DEPRECATED),
 		newModelStatusCommand("withdraw", "Take a draft or a deprecated version out of the market", "withdraw %s", modelv1.Status_STATUS_WITHDRAWN),

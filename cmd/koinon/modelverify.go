@@ -148,9 +148,11 @@ func disagreement(m weights.Manifest, v modelv1.Version) string {
 	return ""
 }
 
-// writeManifest writes a manifest, whole or not at all.
-func writeManifest(path string, m weights.Manifest) error {
-	if err := renameio.WriteFile(path, m.Bytes(), 0o644); err != nil {
+// writeManifest writes a manifest, and the list of its blocks, beside a GGUF file,
+// each whole or not at all.
+func writeManifest(file string, m weights.Manifest, tree []byte) error {
+	list := strings.TrimSuffix(file, filepath.Ext(file)) + weights.TreeEnding
+	if err := errors.Join(renameio.WriteFile(list, tree, 0o644), renameio.WriteFile(manifestPath(file), m.Bytes(), 0o644)); err != nil {
 		return fmt.Errorf("cannot write the manifest: %w", err)
 	}
 	return nil

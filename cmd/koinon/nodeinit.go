@@ -14,6 +14,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
+	"github.com/koinon/koinon/internal/ledger/x/pin"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
 
@@ -32,6 +33,8 @@ type newLedger struct {
 	justice       devnet.Justice
 	// vote is how long shareholders of a model vote, wait how long what passed waits.
 	vote, wait time.Duration
+	// pin is how long holders of pinned weights have to show pieces of them.
+	pin time.Duration
 }
 
 // unit is how many micro-units make one KOIN or one credit.
@@ -85,6 +88,7 @@ they need, as in the examples. A genesis that is there is never replaced.`,
 	flags.Uint64Var(&c.fund, "audit-fund", 0, "credit, in dollars, that auditors are paid of until there are fees")
 	flags.DurationVar(&c.vote, "model-vote", 3*24*time.Hour, "how long shareholders of a model vote, unless all have voted")
 	flags.DurationVar(&c.wait, "model-wait", 2*24*time.Hour, "how long what they passed waits until it is done")
+	flags.DurationVar(&c.pin, "pin-window", 10*time.Minute, "how long holders of pinned weights have to show pieces of them")
 	justiceFlags(flags, &c.justice, "1 day", "hours")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -103,6 +107,8 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 		return client.Key{}, "", usageError("%w", c.justice.Validate())
 	case c.vote != 0 && c.vote < time.Second || c.vote > 60*24*time.Hour || c.wait < 0 || c.wait > 60*24*time.Hour:
 		return client.Key{}, "", usageError("--model-vote %s and --model-wait %s: give a second to 60 days, and at most 60 days", c.vote, c.wait)
+	case c.pin != 0 && c.pin < time.Second || c.pin > 7*24*time.Hour:
+		return client.Key{}, "", usageError("--pin-window %s: give a second to 7 days", c.pin)
 	case c.chainID == "" || len(c.chainID) > 50:
 		return client.Key{}, "", usageError("--chain-id must have from 1 to 50 characters")
 	case node.Initialised(c.home):
@@ -124,6 +130,9 @@ func (c newLedger) found(start time.Time) (client.Key, string, error) {
 	}
 	if c.vote > 0 {
 		genesis.Assembly = assembly.Paced(c.vote, c.wait)
+	}
+	if c.pin > 0 {
+		genesis.Pin = pin.Paced(uint64(c.pin / time.Second))
 	}
 	if len(c.whitelist) > 0 {
 		params := provider.DefaultGenesis().Params

@@ -26,8 +26,8 @@ of each payment is raised, and the rest always buys shares back.
 
 Orders of one block clear together, at one price: nobody gains by being first.
 What was raised is paid out by milestones: when the sale succeeds, when shareholders
-vote for it, or when a named version of the model is listed. What is not paid out
-by the lapse goes back to buyers.`,
+vote for it, when a named version of the model is listed, or when the council found a
+version to score enough. What is not paid out by the lapse goes back to buyers.`,
 		Example: `  koinon offering open @ada/bard --shares 400000 --price '$0.10' --soft-cap '$10000' \
     --deadline 720h --milestone 'start=20:close' --milestone 'version 2=80:sha256:…' --from ada
   koinon offering buy 0 '$50' --from me
@@ -37,7 +37,7 @@ by the lapse goes back to buyers.`,
 	}
 	p.flags(cmd)
 	cmd.AddCommand(newOfferingOpenCommand(p), newOfferingBuyCommand(p), newOfferingSellCommand(p), newOfferingRefundCommand(p),
-		newOfferingReleaseCommand(p), newOfferingShowCommand(p), newOfferingListCommand(p))
+		newOfferingReleaseCommand(p), newOfferingEvaluateCommand(p), newOfferingShowCommand(p), newOfferingListCommand(p))
 	return cmd
 }
 
@@ -174,13 +174,14 @@ that succeeded, by itself, within some blocks. This asks for what did not come.`
 
 func newOfferingReleaseCommand(p *purse) *cobra.Command {
 	var o payment
+	var version string
 	cmd := &cobra.Command{
 		Use:   "release ID MILESTONE",
 		Short: "Have a milestone paid out that the ledger can see to be reached",
 		Long: `Pays a milestone's part to the offering's beneficiary: of a sale that succeeded, or
-of a version that is listed now. Anybody may send it. One that needs a decision is
+of a version that is listed now, or of --version, if the council found that it scores enough. Anybody may send it. One that needs a decision is
 paid when shareholders pass it: 'koinon vote propose MODEL --offering ID --milestone N'.`,
-		Example: "  koinon offering release 0 1 --from me",
+		Example: "  koinon offering release 0 1 --from me\n  koinon offering release 0 2 --version @ada/bard@2 --from me",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := number("ID", args[0])
@@ -193,13 +194,25 @@ paid when shareholders pass it: 'koinon vote propose MODEL --offering ID --miles
 			}
 			return p.pay(cmd, o, "offering release", func(c *client.Client, key client.Key) (plan, error) {
 				of, err := c.Offering(cmd.Context(), id)
+				if err != nil {
+					return plan{}, missing(err)
+				}
+				var digest string
+				if version != "" {
+					v, err := resolved(cmd.Context(), c, version)
+					if err != nil {
+						return plan{}, err
+					}
+					digest = v.Digest
+				}
 				return plan{
 					what: fmt.Sprintf("pay out milestone %d of offering %d to %s", n, id, of.Terms.Beneficiary), to: of.Terms.Beneficiary,
-					msgs: []sdk.Msg{&offeringv1.MsgRelease{Sender: key.Address(), Offering: id, Milestone: uint32(n)}},
-				}, err
+					msgs: []sdk.Msg{&offeringv1.MsgRelease{Sender: key.Address(), Offering: id, Milestone: uint32(n), Digest: digest}},
+				}, nil
 			})
 		},
 	}
 	o.flags(cmd)
+	cmd.Flags().StringVar(&version, "version", "", "the version that the council evaluated, for such a milestone")
 	return cmd
 }

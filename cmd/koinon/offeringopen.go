@@ -37,7 +37,8 @@ func newOfferingOpenCommand(p *purse) *cobra.Command {
 
 of whose payments --raise percent are raised, and the rest is the curve's reserve.
 Milestones are TITLE=PERCENT:PROOF, and add up to 100. PROOF is close (the sale's
-success), vote (the shareholders'), or sha256:… of a version that must be listed.`,
+success), vote (the shareholders'), sha256:… of a version that must be listed, or
+BENCHMARK>=SCORE, which the council must find a version to reach.`,
 		Example: `  koinon offering open @ada/bard --shares 400000 --price '$0.10' --soft-cap '$10000' --deadline 720h \
     --milestone 'start=20:close' --milestone 'version 2=80:sha256:…' --from ada
   koinon offering open @ada/bard --shares 400000 --linear '$0.10,$0.02' --raise 30 --soft-cap '$5000' \
@@ -125,7 +126,7 @@ func (s sale) terms(p *purse, model string, now time.Time) (offeringv1.Terms, er
 // milestone reads TITLE=PERCENT:PROOF.
 func milestone(text string) (offeringv1.Milestone, error) {
 	bad := func() (offeringv1.Milestone, error) {
-		return offeringv1.Milestone{}, usageError("--milestone: write 'TITLE=PERCENT:close', ':vote' or ':sha256:…', not %q", text)
+		return offeringv1.Milestone{}, usageError("--milestone: write 'TITLE=PERCENT:close', ':vote', ':sha256:…' or ':mmlu>=0.7', not %q", text)
 	}
 	title, rest, ok := strings.Cut(text, "=")
 	part, proof, both := strings.Cut(rest, ":")
@@ -141,6 +142,12 @@ func milestone(text string) (offeringv1.Milestone, error) {
 		m.Proof = offeringv1.Proof_PROOF_DECISION
 	case strings.HasPrefix(proof, "sha256:"):
 		m.Proof, m.Digest = offeringv1.Proof_PROOF_LISTING, proof
+	case strings.Contains(proof, ">="):
+		benchmark, score, _ := strings.Cut(proof, ">=")
+		m.Proof, m.Benchmark = offeringv1.Proof_PROOF_EVALUATION, benchmark
+		if m.Score, err = millionths("--milestone", score); err != nil || benchmark == "" {
+			return bad()
+		}
 	default:
 		return bad()
 	}

@@ -103,6 +103,9 @@ func printOffering(out io.Writer, o offeringv1.Offering) error {
 	fmt.Fprintf(table, "%s\tbuying ends\n%s\twhat is held goes back\n", utc(t.Deadline), utc(t.Lapse))
 	for i, m := range t.Milestones {
 		state := "waits for " + stage(m.Proof) + m.Digest
+		if m.Score > 0 {
+			state = fmt.Sprintf("waits for the council to find %.6g or more in %s", float64(m.Score)/1e6, m.Benchmark)
+		}
 		if o.Done[i] {
 			state = "paid out"
 		}

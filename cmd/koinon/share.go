@@ -37,7 +37,8 @@ are locked earn and vote, too.`,
 	}
 	p.flags(cmd)
 	cmd.AddCommand(newShareIssueCommand(p), newShareShowCommand(p), newShareHoldersCommand(p), newShareSendCommand(p), newShareClaimCommand(p),
-		newShareVestCommand(p), newShareVestingCommand(p), newShareReleaseCommand(p), newShareLockCommand(p), newShareUnlockCommand(p), newShareDelegateCommand(p))
+		newShareVestCommand(p), newShareVestingCommand(p), newShareReleaseCommand(p), newShareLockCommand(p), newShareUnlockCommand(p), newShareDelegateCommand(p),
+		newShareBuyoutCommand(p))
 	return cmd
 }
 

@@ -78,7 +78,7 @@ var areas = []area{
 	{"internal/proof", []string{"internal/engine", "internal/tensor", "internal/mechanism", "internal/inference", "internal/reference", "receipt"}, nil},
 	{"internal/p2p", nil, []string{"github.com/libp2p", "github.com/multiformats"}},
 	{"internal/heartbeat", []string{"api", "receipt"}, nil},
-	{"internal/weights", []string{"internal/p2p", "internal/engine", "internal/mechanism", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats", "golang.org/x/time"}},
+	{"internal/weights", []string{"internal/p2p", "internal/engine", "internal/mechanism", "receipt"}, []string{"github.com/google/renameio", "github.com/ipfs", "github.com/libp2p", "github.com/multiformats", "golang.org/x/net/netutil", "golang.org/x/time"}},
 	{"internal/ledger", []string{"internal/mechanism", "internal/region", "internal/instrument", "receipt", "api"}, anything},
 	{"internal/ledger/client", []string{"internal/ledger", "internal/mechanism", "internal/credit", "receipt", "api"}, anything},
 	{"internal/ledger/cli", ledger, anything},

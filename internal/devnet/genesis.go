@@ -23,6 +23,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/ledger/node"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
+	"github.com/koinon/koinon/internal/ledger/x/pin"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -116,6 +117,7 @@ func initLedger(home string, accounts map[string]client.Key, justice Justice) er
 		Audit:        justice.Audit(),
 		AuditFund:    auditFund,
 		Assembly:     assembly.Paced(time.Minute, 10*time.Second),
+		Pin:          pin.Paced(10),
 		VotingPeriod: 2 * time.Minute,
 	}
 	for i := range maxAuditors {

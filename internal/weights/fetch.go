@@ -2,9 +2,8 @@ package weights
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"slices"
 	"sync"
 
@@ -22,7 +21,7 @@ type Progress func(done, total uint64)
 
 // Weights returns the path of a version's weights, fetching from the given peers
 // what is not here. A fetch that was broken off, even by a crash, goes on where
-// it stopped. The path appears only when the whole file has its digest. progress
+// it stopped. The path appears only when every block of the file has its hash. progress
 // may be nil. Refusals: [ErrManifest], [ErrMismatch], [ErrUnavailable], [ErrTooLarge].
 func (s *Swarm) Weights(ctx context.Context, version receipt.Digest, from []p2p.Peer, progress Progress) (string, error) {
 	m, err := s.Manifest(ctx, version, from)
@@ -48,10 +47,10 @@ func (s *Swarm) Vocabulary(ctx context.Context, version receipt.Digest, from []p
 // fetch makes one file be here; only one fetch of a file runs at a time.
 func (s *Swarm) fetch(ctx context.Context, b Blob, from []p2p.Peer, progress Progress) (string, error) {
 	s.mu.Lock()
-	turn := s.flights[b.SHA256]
+	turn := s.flights[b.CID]
 	if turn == nil {
 		turn = make(chan bool, 1)
-		s.flights[b.SHA256] = turn
+		s.flights[b.CID] = turn
 	}
 	s.mu.Unlock()
 	select {
@@ -74,7 +73,7 @@ func (s *Swarm) fetch(ctx context.Context, b Blob, from []p2p.Peer, progress Pro
 	if err := s.complete(ctx, r, b, progress); err != nil {
 		return "", fmt.Errorf("file %s: %w", b.SHA256, err)
 	}
-	path := s.store.name(b.SHA256, ".gguf")
+	path := s.store.name(b.CID, ".gguf")
 	return path, s.store.register(b, changed(path))
 }
 
@@ -90,7 +89,7 @@ func (r *request) node(ctx context.Context, c cid.Cid) (blocks.Block, error) {
 	return b, r.swarm.store.Put(ctx, b)
 }
 
-// complete fills a partial file, checks the whole, and gives it its name.
+// complete fills a partial file and gives it its name.
 func (s *Swarm) complete(ctx context.Context, r *request, b Blob, progress Progress) error {
 	leaves, err := walk(ctx, b, r.node)
 	if err != nil {
@@ -101,16 +100,47 @@ func (s *Swarm) complete(ctx context.Context, r *request, b Blob, progress Progr
 		return err
 	}
 	g := newGathering(f, b, leaves, progress)
-	err = g.run(ctx, s.store, func(ctx context.Context, missing []int) error { return r.fill(ctx, g, missing) })
-	if errors.Is(err, ErrMismatch) && g.whole() {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
+	err = g.run(ctx, s.store, func(ctx context.Context, missing []int) error {
+		missing, err := r.plain(ctx, g, missing)
+		if err != nil {
+			return err
+		}
+		return r.fill(ctx, g, missing)
+	})
 	if err != nil {
 		_ = f.Close() // the first error says more
 		return err
 	}
-	return finish(f, s.store.name(b.SHA256, ".gguf"))
+	return finish(f, s.store.name(b.CID, ".gguf"))
 }
+
+// plain fills what it can from peers that serve whole files in plain HTTP, and
+// returns what is still missing: all of it, if there are none. What was wrong with
+// them is not told, as blocks can still come by libp2p, where it would be told again.
+func (r *request) plain(ctx context.Context, g *gathering, missing []int) ([]int, error) {
+	if g.blob.Size < plainFrom {
+		return missing, nil
+	}
+	var sources []*plain
+	for _, id := range slices.Sorted(maps.Keys(r.lies)) {
+		if p, err := r.swarm.plainOf(ctx, id); err == nil {
+			defer p.close()
+			sources = append(sources, p)
+		}
+	}
+	if len(sources) == 0 {
+		return missing, ctx.Err()
+	}
+	way := &ranges{
+		name: g.blob.CID, limit: r.swarm.receive, stall: r.swarm.limits.Stall,
+		got: func(n int) { r.swarm.plainly.Add(uint64(n)) },
+	}
+	left, _ := way.run(ctx, g, missing, sources)
+	return left, ctx.Err()
+}
+
+// plainFrom is how many bytes a file has at least that is worth another connection.
+const plainFrom = 4 << 20
 
 // How many leaves are asked for at a time: lanes × batch of them are held in memory.
 const (

@@ -51,7 +51,7 @@ type Manifest struct {
 
 // Blob is one file by content.
 type Blob struct {
-	SHA256 receipt.Digest `json:"sha256"` // of the whole file
+	SHA256 receipt.Digest `json:"sha256"` // of the whole file, for people: blocks are what is checked when it moves
 	Size   uint64         `json:"size"`   // bytes
 	CID    string         `json:"cid"`    // root of its blocks, CIDv1 in base32
 }

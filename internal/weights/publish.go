@@ -76,6 +76,11 @@ func (s *Store) putManifest(ctx context.Context, m Manifest) error {
 
 // Describe is the manifest that Publish would make of a GGUF file, without a store.
 func Describe(path string, card Card) (Manifest, error) {
+	return describeFile(path, card, blockstore.NewBlockstore(datastore.NewNullDatastore()))
+}
+
+// describeFile makes a manifest; the inner nodes of the weights' tree go to nodes.
+func describeFile(path string, card Card, nodes blockstore.Blockstore) (Manifest, error) {
 	fail := func(err error) (Manifest, error) { return Manifest{}, fmt.Errorf("describe %s: %w", path, err) }
 	f, err := gguf.Open(path)
 	if err != nil {
@@ -91,15 +96,14 @@ func Describe(path string, card Card) (Manifest, error) {
 		return fail(err)
 	}
 	defer file.Close()
-	nowhere := blockstore.NewBlockstore(datastore.NewNullDatastore())
-	if m.Weights, err = blobOf(file, f.Borders(), nowhere); err != nil {
+	if m.Weights, err = blobOf(file, f.Borders(), nodes); err != nil {
 		return fail(err)
 	}
 	var vocabulary bytes.Buffer
 	if err := gguf.VocabularyOnly(&vocabulary, f); err != nil {
 		return fail(err)
 	}
-	if m.Vocabulary, err = blobOf(&vocabulary, nil, nowhere); err != nil {
+	if m.Vocabulary, err = blobOf(&vocabulary, nil, newCollector()); err != nil {
 		return fail(err)
 	}
 	if err := m.Validate(); err != nil {
@@ -193,7 +197,7 @@ func (s *Store) link(path string, b Blob) error {
 	if _, ok := s.file(b); ok {
 		return nil // here already, under the name of its content
 	}
-	name := s.name(b.SHA256, ".gguf")
+	name := s.name(b.CID, ".gguf")
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

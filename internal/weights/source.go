@@ -56,19 +56,43 @@ func ManifestBeside(ctx context.Context, src Source, version receipt.Digest) (Ma
 
 // Take makes a version's weights be here from one source, at most so many bytes a
 // second (0: no bound), and returns their path. Broken off, even by a crash, it goes
-// on where it stopped; the path appears only when the file and its blocks have the
-// manifest's digests. progress may be nil. Refusals: [ErrMismatch], [ErrUnavailable].
+// on where it stopped; the path appears only when the file's blocks have the
+// manifest's digests. A web server's copy is fetched in ranges if the list of its
+// blocks lies beside it, else from its start. progress may be nil. Refusals:
+// [ErrMismatch], [ErrUnavailable].
 func (s *Store) Take(ctx context.Context, m Manifest, src Source, perSecond uint64, progress Progress) (string, error) {
 	b := m.Weights
 	if path, ok := s.file(b); ok {
 		return path, nil
 	}
-	f, err := s.onItsWay(b, ".download")
-	if err != nil {
-		return "", err
-	}
 	if progress == nil {
 		progress = func(uint64, uint64) {}
+	}
+	path := s.name(b.CID, ".gguf")
+	err := errNoRanges
+	if w, ok := src.(web); ok {
+		err = s.takeRanges(ctx, b, w, perSecond, progress)
+	}
+	if errors.Is(err, errNoRanges) && ctx.Err() == nil {
+		err = s.takeWhole(ctx, b, src, perSecond, progress)
+	}
+	if err != nil {
+		return "", fmt.Errorf("file %s: %w", b.SHA256, err)
+	}
+	if err := s.takeVocabulary(path, m); err != nil {
+		return "", err
+	}
+	if err := s.putManifest(ctx, m); err != nil {
+		return "", err
+	}
+	return path, s.register(b, changed(path))
+}
+
+// takeWhole makes a file be here from its start to its end, which is checked then.
+func (s *Store) takeWhole(ctx context.Context, b Blob, src Source, perSecond uint64, progress Progress) error {
+	f, err := s.onItsWay(b, ".download")
+	if err != nil {
+		return err
 	}
 	err = download(ctx, f, b, src, limiter(perSecond), progress)
 	if err == nil {
@@ -79,19 +103,9 @@ func (s *Store) Take(ctx context.Context, m Manifest, src Source, perSecond uint
 	}
 	if err != nil {
 		_ = f.Close() // the first error says more
-		return "", fmt.Errorf("file %s: %w", b.SHA256, err)
+		return err
 	}
-	path := s.name(b.SHA256, ".gguf")
-	if err := finish(f, path); err != nil {
-		return "", err
-	}
-	if err := s.takeVocabulary(path, m); err != nil {
-		return "", err
-	}
-	if err := s.putManifest(ctx, m); err != nil {
-		return "", err
-	}
-	return path, s.register(b, changed(path))
+	return finish(f, s.name(b.CID, ".gguf"))
 }
 
 // takeVocabulary cuts a version's vocabulary out of its weights.

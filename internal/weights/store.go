@@ -21,9 +21,12 @@ import (
 // Store keeps manifests, the inner nodes of trees, and files on disk:
 //
 //	blocks/CID            a manifest (raw) or an inner node (dag-pb)
-//	files/SHA256.gguf     a whole file that has been checked, or a link to it
-//	files/SHA256.partial  a file on its way; what is in it is checked on resuming
-//	files/SHA256.download the same, from a source that sends it from its start
+//	files/CID.gguf        a whole file that has been checked, or a link to it
+//	files/CID.partial     a file on its way; what is in it is checked on resuming
+//	files/CID.download    the same, from a source that sends it from its start
+//
+// A file's CID is that of the root of its blocks: whoever made a manifest, what has
+// the name has those blocks.
 //
 // A block is hashed when it is read, again whenever its file has changed since: a
 // file that changed on disk is noticed and never given out. It is safe for
@@ -84,13 +87,11 @@ func Open(dir string) (*Store, error) {
 func (s *Store) blocks() string { return filepath.Join(s.dir, "blocks") }
 func (s *Store) files() string  { return filepath.Join(s.dir, "files") }
 
-func (s *Store) name(sum receipt.Digest, suffix string) string {
-	return filepath.Join(s.files(), fmt.Sprintf("%x%s", sum[:], suffix))
-}
+func (s *Store) name(cid, suffix string) string { return filepath.Join(s.files(), cid+suffix) }
 
 // file says where a whole file is, if it is here.
 func (s *Store) file(b Blob) (path string, ok bool) {
-	path = s.name(b.SHA256, ".gguf")
+	path = s.name(b.CID, ".gguf")
 	info, err := os.Stat(path)
 	return path, err == nil && info.Mode().IsRegular() && uint64(info.Size()) == b.Size
 }
@@ -103,7 +104,7 @@ func (s *Store) register(b Blob, sound int64) error {
 	if err != nil {
 		return fmt.Errorf("weights: blocks of %s: %w", b.SHA256, err)
 	}
-	path := s.name(b.SHA256, ".gguf")
+	path := s.name(b.CID, ".gguf")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range leaves {
@@ -123,6 +124,16 @@ func (s *Store) Manifest(d receipt.Digest) (Manifest, bool, error) {
 	}
 	m, err := Decode(block.RawData())
 	return m, err == nil, err
+}
+
+// Weights is where a version's weights are, if they are here whole.
+func (s *Store) Weights(d receipt.Digest) (path string, ok bool, err error) {
+	m, ok, err := s.Manifest(d)
+	if err != nil || !ok {
+		return "", false, err
+	}
+	path, ok = s.file(m.Weights)
+	return path, ok, nil
 }
 
 // Get returns a block whose hash has been checked. Errors: ipld.ErrNotFound,
@@ -272,7 +283,7 @@ func (s *Store) AllKeysChan(ctx context.Context) (<-chan cid.Cid, error) {
 
 // onItsWay opens a file that is not whole yet; no other process then writes it.
 func (s *Store) onItsWay(b Blob, ending string) (*os.File, error) {
-	f, err := os.OpenFile(s.name(b.SHA256, ending), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(s.name(b.CID, ending), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package weights
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipfs/boxo/bitswap"
@@ -27,6 +29,9 @@ const maxPast = 4096
 // is one leaf, which would leave the line empty between two.
 const outstanding = 16 << 20
 
+// defaultStall is how long to wait for one more block.
+const defaultStall = 30 * time.Second
+
 // Limits bound what a swarm fetches.
 type Limits struct {
 	// MaxSize is the largest weights file accepted, in bytes. 0 means 1 TiB.
@@ -45,13 +50,16 @@ type Swarm struct {
 	store    *Store
 	limits   Limits
 	receive  *rate.Limiter // nil: no limit
+	send     *rate.Limiter // the same
 	exchange *bitswap.Bitswap
+	server   *plainServer  // nil: none
+	plainly  atomic.Uint64 // bytes that came in plain HTTP
 
 	mu      sync.Mutex
-	wanted  map[cid.Cid]int              // by how many requests
-	past    [2]map[cid.Cid]bool          // asked for lately and done with; the older half is dropped when the newer is full
-	flights map[receipt.Digest]chan bool // files being fetched; each holds one token
-	liars   map[peer.ID]chan struct{}    // peers of a request; closed on a false block
+	wanted  map[cid.Cid]int           // by how many requests
+	past    [2]map[cid.Cid]bool       // asked for lately and done with; the older half is dropped when the newer is full
+	flights map[string]chan bool      // files being fetched, by CID; each holds one token
+	liars   map[peer.ID]chan struct{} // peers of a request; closed on a false block
 }
 
 // Join serves a store's blocks to a host's peers until Close.
@@ -60,13 +68,13 @@ func Join(host *p2p.Host, store *Store, limits Limits) *Swarm {
 		limits.MaxSize = 1 << 40
 	}
 	if limits.Stall == 0 {
-		limits.Stall = 30 * time.Second
+		limits.Stall = defaultStall
 	}
 	s := &Swarm{
-		host: host, store: store, limits: limits, receive: limiter(limits.Receive),
-		wanted: map[cid.Cid]int{}, flights: map[receipt.Digest]chan bool{}, liars: map[peer.ID]chan struct{}{},
+		host: host, store: store, limits: limits, receive: limiter(limits.Receive), send: limiter(limits.Send),
+		wanted: map[cid.Cid]int{}, flights: map[string]chan bool{}, liars: map[peer.ID]chan struct{}{},
 	}
-	s.exchange = bitswap.New(context.Background(), bsnet.NewFromIpfsHost(host.Libp2p()), nil, slowed{store, limiter(limits.Send)}, bitswap.WithTracer(s),
+	s.exchange = bitswap.New(context.Background(), bsnet.NewFromIpfsHost(host.Libp2p()), nil, slowed{store, s.send}, bitswap.WithTracer(s),
 		bitswap.MaxOutstandingBytesPerPeer(outstanding), bitswap.WithoutDuplicatedBlockStats())
 	return s
 }
@@ -94,7 +102,14 @@ func (s slowed) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
 }
 
 // Close stops serving and fetching.
-func (s *Swarm) Close() error { return s.exchange.Close() }
+func (s *Swarm) Close() error {
+	var err error
+	if s.server != nil {
+		s.host.Libp2p().RemoveStreamHandler(plainProtocol)
+		err = s.server.server.Close()
+	}
+	return errors.Join(err, s.exchange.Close())
+}
 
 // Received is how many bytes of blocks have come from peers.
 func (s *Swarm) Received() (uint64, error) {
@@ -102,7 +117,7 @@ func (s *Swarm) Received() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return stat.DataReceived, nil
+	return stat.DataReceived + s.plainly.Load(), nil
 }
 
 // MessageReceived notices peers that send what nobody asked for. Bitswap names

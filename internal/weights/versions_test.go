@@ -3,6 +3,7 @@ package weights
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,4 +289,135 @@ func TestCuts(t *testing.T) {
 	if most := mostLeaves(100 + 6*leastCut + 7); uint64(len(sizes)) > most {
 		t.Errorf("%d leaves, though %d are the most", len(sizes), most)
 	}
+}
+
+// A web server's copy with the list of its blocks beside it comes in ranges: what is
+// here is not fetched again, false bytes are not kept and harm nothing, and a list
+// that is not the manifest's is refused.
+func TestAWebCopyComesInRanges(t *testing.T) {
+	path := fineTune(t, 1, "")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, tree, err := DescribeTree(path, card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent atomic.Int64
+	file, list := data, tree
+	mux := http.NewServeMux()
+	mux.HandleFunc("/model.gguf", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") == "" {
+			t.Error("it asks for the whole")
+		}
+		http.ServeContent(counting{w, &sent}, r, "", time.Time{}, bytes.NewReader(file))
+	})
+	mux.HandleFunc("/model.blocks", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(list) })
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	store, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func() (string, error) {
+		return store.Take(t.Context(), m, SourceAt(server.URL+"/model.gguf"), 0, nil)
+	}
+	list = append(bytes.Clone(tree[:len(tree)-1]), tree[len(tree)-1]^1)
+	if _, err := take(); !errors.Is(err, ErrManifest) {
+		t.Errorf("a false list: %v", err)
+	}
+	list = tree
+	file = bytes.Clone(data)
+	file[len(data)*3/4] ^= 1
+	if _, err := take(); !errors.Is(err, ErrMismatch) {
+		t.Errorf("false bytes: %v", err)
+	}
+	first := sent.Swap(0)
+	file = data
+	got, err := take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameFile(t, path, got)
+	if again := sent.Load(); first == 0 || again > int64(len(data))-int64(len(data))/4 {
+		t.Errorf("%d of %d bytes came after %d had", again, len(data), first)
+	}
+}
+
+// counting counts what is written.
+type counting struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c counting) Write(data []byte) (int, error) {
+	c.n.Add(int64(len(data)))
+	return c.ResponseWriter.Write(data)
+}
+
+// Peers that serve plain HTTP are read from there; one that lies there is left, and
+// bitswap brings the rest.
+func TestPlainPeers(t *testing.T) {
+	for _, lies := range []bool{false, true} {
+		provider, taker := newNode(t, Limits{}), newNode(t, Limits{})
+		path := modelFile(t)
+		m, version := publish(t, provider, path)
+		if err := provider.ServePlain("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if lies { // after its blocks were hashed: what it sends by bitswap is right, and noticed to have changed here
+			served := provider.store.name(m.Weights.CID, ".gguf")
+			false1 := bytes.Repeat([]byte{7}, int(m.Weights.Size))
+			honest, err := os.ReadFile(served)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := newNode(t, Limits{})
+			publish(t, other, path)
+			if err := errors.Join(os.Remove(served), os.WriteFile(served, false1, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := taker.Weights(t.Context(), version, []p2p.Peer{provider.host.Peer(), other.host.Peer()}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data, err := os.ReadFile(got); err != nil || !bytes.Equal(data, honest) {
+				t.Errorf("false bytes were kept: %v", err)
+			}
+			continue
+		}
+		got, err := taker.Weights(t.Context(), version, []p2p.Peer{provider.host.Peer()}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameFile(t, path, got)
+		if by := taker.plainly.Load(); by != m.Weights.Size {
+			t.Errorf("%d of %d bytes came in plain HTTP", by, m.Weights.Size)
+		}
+		if _, err := taker.Vocabulary(t.Context(), version, []p2p.Peer{provider.host.Peer()}); err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"..%2f..%2fblocks", "x", "bafy"} {
+			r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/%x/%s", binary.BigEndian.Uint16(provider.server.answer[:]), provider.server.answer[2:], bad))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Body.Close(); r.StatusCode != http.StatusNotFound {
+				t.Errorf("%s: %s", bad, r.Status)
+			}
+		}
+	}
+}
+
+// FuzzTree: a list of blocks is anybody's.
+func FuzzTree(f *testing.F) {
+	b := Blob{Size: 3 << 20, CID: nodeCID([]byte("root")).String()}
+	f.Add([]byte{4, 'r', 'o', 'o', 't'})
+	f.Add([]byte{255, 255, 255, 255, 15})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, _, err := readTree(t.Context(), b, data); !errors.Is(err, ErrManifest) {
+			t.Errorf("%x: %v", data, err)
+		}
+	})
 }

@@ -220,7 +220,7 @@ func TestABrokenFetchGoesOn(t *testing.T) {
 	}
 	partial := bytes.Clone(data[:5*chunkSize+chunkSize/2])
 	partial[2*chunkSize+7] ^= 1
-	if err := os.WriteFile(taker.store.name(m.Weights.SHA256, ".partial"), partial, 0o644); err != nil {
+	if err := os.WriteFile(taker.store.name(m.Weights.CID, ".partial"), partial, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	got, err := taker.Weights(t.Context(), digest, []p2p.Peer{provider.host.Peer()}, nil)
@@ -296,7 +296,8 @@ func TestFalseBytesAreRefused(t *testing.T) {
 	sameFile(t, path, got)
 }
 
-// A manifest may be well formed and still name another file's digest.
+// A manifest may be well formed and still false; one that claims another file's
+// SHA-256 has the file of its blocks, and not the other's name.
 func TestAFalseManifestIsRefused(t *testing.T) {
 	provider := newNode(t, Limits{})
 	m, _ := publish(t, provider, modelFile(t))
@@ -309,14 +310,24 @@ func TestAFalseManifestIsRefused(t *testing.T) {
 		return m.Digest()
 	}
 	sum, size, big := m, m, m
-	sum.Weights.SHA256[0] ^= 1
+	sum.Weights.SHA256 = m.Vocabulary.SHA256
 	size.Weights.Size--
 	big.Weights.Size = 1 << 50
+	liar := newNode(t, Limits{})
+	if _, err := liar.Weights(t.Context(), put(sum), []p2p.Peer{provider.host.Peer()}, nil); err != nil {
+		t.Error(err)
+	}
+	if _, ok := liar.store.file(sum.Weights); !ok {
+		t.Error("the blocks are not under their own name")
+	}
+	if _, ok := liar.store.file(m.Vocabulary); ok {
+		t.Error("a false manifest gives a file another's name")
+	}
 	for _, c := range []struct {
 		name string
 		m    Manifest
 		want error
-	}{{"digest", sum, ErrMismatch}, {"size", size, ErrManifest}, {"huge", big, ErrTooLarge}} {
+	}{{"size", size, ErrManifest}, {"huge", big, ErrTooLarge}} {
 		t.Run(c.name, func(t *testing.T) {
 			taker := newNode(t, Limits{})
 			_, err := taker.Weights(t.Context(), put(c.m), []p2p.Peer{provider.host.Peer()}, nil)

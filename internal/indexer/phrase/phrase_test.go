@@ -16,6 +16,7 @@ import (
 	_ "github.com/koinon/koinon/api/koinon/escrow/v1"
 	_ "github.com/koinon/koinon/api/koinon/model/v1"
 	_ "github.com/koinon/koinon/api/koinon/offering/v1"
+	_ "github.com/koinon/koinon/api/koinon/pin/v1"
 	_ "github.com/koinon/koinon/api/koinon/pool/v1"
 	_ "github.com/koinon/koinon/api/koinon/provider/v1"
 	_ "github.com/koinon/koinon/api/koinon/share/v1"

@@ -70,6 +70,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/offering"
+	"github.com/koinon/koinon/internal/ledger/x/pin"
 	"github.com/koinon/koinon/internal/ledger/x/pool"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 	"github.com/koinon/koinon/internal/ledger/x/share"
@@ -182,6 +183,7 @@ func (app *App) addModules() {
 		pool.NewAppModule(k.Pool),
 		offering.NewAppModule(k.Offering),
 		assembly.NewAppModule(k.Assembly),
+		pin.NewAppModule(k.Pin),
 	)
 	app.basics = module.NewBasicManagerFromManager(app.modules, map[string]module.AppModuleBasic{
 		genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
@@ -197,11 +199,11 @@ func (app *App) orderModules() {
 		minttypes.ModuleName, distributiontypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName,
 		stakingtypes.ModuleName, authz.ModuleName, ibcexported.ModuleName)
 	app.modules.SetOrderEndBlockers(
-		banktypes.ModuleName, challenge.ModuleName, audit.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, offering.ModuleName, assembly.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
+		banktypes.ModuleName, challenge.ModuleName, audit.ModuleName, escrow.ModuleName, curation.ModuleName, provider.ModuleName, offering.ModuleName, assembly.ModuleName, share.ModuleName, pin.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
 		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
-		pool.ModuleName, offering.ModuleName, assembly.ModuleName,
+		pool.ModuleName, offering.ModuleName, assembly.ModuleName, pin.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		ibcexported.ModuleName, transfertypes.ModuleName,
 	}

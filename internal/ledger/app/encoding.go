@@ -37,6 +37,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/offering"
+	"github.com/koinon/koinon/internal/ledger/x/pin"
 	"github.com/koinon/koinon/internal/ledger/x/pool"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 	"github.com/koinon/koinon/internal/ledger/x/share"
@@ -66,7 +67,7 @@ var messageModules = []module.AppModuleBasic{
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
 	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
 	beacon.AppModule{}, model.AppModule{}, share.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{}, challenge.AppModule{},
-	pool.AppModule{}, offering.AppModule{}, assembly.AppModule{},
+	pool.AppModule{}, offering.AppModule{}, assembly.AppModule{}, pin.AppModule{},
 }
 
 // Encoding is how messages, transactions and state are written.

@@ -24,12 +24,14 @@ import (
 	beaconv1 "github.com/koinon/koinon/api/koinon/beacon/v1"
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	pinv1 "github.com/koinon/koinon/api/koinon/pin/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
 	"github.com/koinon/koinon/internal/ledger/x/challenge"
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
+	"github.com/koinon/koinon/internal/ledger/x/pin"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 )
 
@@ -67,6 +69,8 @@ type GenesisConfig struct {
 	Challenge *challengev1.Params
 	// Assembly are those of models' shareholders; nil for the defaults.
 	Assembly *assemblyv1.Params
+	// Pin are those of pins; nil for the defaults.
+	Pin *pinv1.Params
 	// VotingPeriod is governance's; zero for the default.
 	VotingPeriod time.Duration
 }
@@ -111,6 +115,10 @@ func (app *App) NewGenesis(c GenesisConfig) (Genesis, error) {
 		assemblyState := assembly.DefaultGenesis()
 		assemblyState.Params = *c.Assembly
 		genesis[assembly.ModuleName] = app.Codec.MustMarshalJSON(assemblyState)
+	}
+
+	if c.Pin != nil {
+		genesis[pin.ModuleName] = app.Codec.MustMarshalJSON(&pinv1.GenesisState{Params: *c.Pin})
 	}
 
 	mint := minttypes.DefaultGenesisState()

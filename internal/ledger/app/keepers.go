@@ -45,6 +45,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/escrow"
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/offering"
+	"github.com/koinon/koinon/internal/ledger/x/pin"
 	"github.com/koinon/koinon/internal/ledger/x/pool"
 	"github.com/koinon/koinon/internal/ledger/x/provider"
 	"github.com/koinon/koinon/internal/ledger/x/share"
@@ -56,7 +57,7 @@ var storeKeys = []string{
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
 	beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
-	pool.ModuleName, offering.ModuleName, assembly.ModuleName,
+	pool.ModuleName, offering.ModuleName, assembly.ModuleName, pin.ModuleName,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -76,6 +77,7 @@ var accounts = map[string][]string{
 	challenge.ModuleName:           nil,
 	pool.ModuleName:                nil,
 	offering.ModuleName:            nil,
+	pin.ModuleName:                 nil,
 }
 
 // Keepers are the modules' stores.
@@ -107,6 +109,7 @@ type Keepers struct {
 	Pool      *pool.Keeper
 	Offering  *offering.Keeper
 	Assembly  *assembly.Keeper
+	Pin       *pin.Keeper
 }
 
 // Authority is the account that governance acts as.
@@ -146,7 +149,7 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Share = share.NewKeeper(e.Codec, service(keys[share.ModuleName]), addresses, authtypes.NewModuleAddress(share.ModuleName), k.Bank, k.Model)
 	k.Bank.AppendSendRestriction(k.Share.BeforeSend)
 	k.Offering = offering.NewKeeper(e.Codec, service(keys[offering.ModuleName]), addresses, authtypes.NewModuleAddress(offering.ModuleName),
-		k.Bank, k.Distribution, k.Model, k.Share)
+		k.Bank, k.Distribution, k.Model, k.Share, authority)
 	k.Assembly = assembly.NewKeeper(e.Codec, service(keys[assembly.ModuleName]), addresses, k.Share, k.Model, k.Offering, k.Bank,
 		[]string{authtypes.NewModuleAddress(offering.ModuleName).String(), authtypes.NewModuleAddress(pool.ModuleName).String()}, authority)
 	k.Pool = pool.NewKeeper(e.Codec, service(keys[pool.ModuleName]), addresses, authtypes.NewModuleAddress(pool.ModuleName), k.Bank,
@@ -162,6 +165,8 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 	k.Challenge = challenge.NewKeeper(e.Codec, service(keys[challenge.ModuleName]),
 		authtypes.NewModuleAddress(challenge.ModuleName).String(), k.Beacon, k.Model, k.Provider, k.Audit, authority)
 	k.Audit.Hear(k.Challenge)
+	k.Pin = pin.NewKeeper(e.Codec, service(keys[pin.ModuleName]), addresses, authtypes.NewModuleAddress(pin.ModuleName),
+		k.Bank, k.Distribution, k.Beacon, k.Model, authority)
 	return k
 }
 

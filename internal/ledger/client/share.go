@@ -40,3 +40,21 @@ func (c *Client) Vestings(ctx context.Context, model, holder string) ([]sharev1.
 		return r.GetSchedules(), r.GetPagination(), err
 	})
 }
+
+// Bid returns a bid for a model's shares, or ErrNotFound.
+func (c *Client) Bid(ctx context.Context, id uint64) (sharev1.Bid, error) {
+	r, err := sharev1.NewQueryClient(c.conn).Bid(ctx, &sharev1.QueryBidRequest{Id: id})
+	if err != nil {
+		return sharev1.Bid{}, asked(err)
+	}
+	return r.Bid, nil
+}
+
+// Bids returns all bids that are not over.
+func (c *Client) Bids(ctx context.Context) ([]sharev1.Bid, error) {
+	q := sharev1.NewQueryClient(c.conn)
+	return all(func(page *query.PageRequest) ([]sharev1.Bid, *query.PageResponse, error) {
+		r, err := q.Bids(ctx, &sharev1.QueryBidsRequest{Pagination: page})
+		return r.GetBids(), r.GetPagination(), err
+	})
+}

@@ -301,7 +301,7 @@ func (l *Ledger) Check() {
 	if err := l.App.Share.CheckBooks(ctx); err != nil {
 		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}
-	for _, check := range []func(context.Context) error{l.App.Pool.CheckBooks, l.App.Offering.CheckBooks, l.App.Assembly.CheckBooks} {
+	for _, check := range []func(context.Context) error{l.App.Pool.CheckBooks, l.App.Offering.CheckBooks, l.App.Assembly.CheckBooks, l.App.Pin.CheckBooks} {
 		if err := check(ctx); err != nil {
 			l.tb.Fatalf("height %d: %v", l.Height, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/koinon/koinon/internal/mechanism/curve"
 )
@@ -40,6 +41,8 @@ const (
 	// Listing is a version of the model that the ledger lists, of a digest that
 	// the terms name.
 	Listing
+	// Evaluation is a score that the council gave a listed version of the model.
+	Evaluation
 )
 
 // Milestone releases a part of what was raised.
@@ -47,6 +50,54 @@ type Milestone struct {
 	Bps    uint32
 	Proof  Proof
 	Digest string // of a Listing
+	// Benchmark and Score, in millionths, are of an Evaluation, which is to be at
+	// least that.
+	Benchmark string
+	Score     uint64
+}
+
+// proved says whether a milestone names what its proof takes, and nothing else.
+func (m Milestone) proved() bool {
+	return m.Proof >= Closing && m.Proof <= Evaluation && (m.Digest != "") == (m.Proof == Listing) &&
+		(m.Benchmark != "") == (m.Proof == Evaluation) && (m.Score != 0) == (m.Proof == Evaluation) && len(m.Benchmark) <= MaxBenchmark
+}
+
+// MaxBenchmark bounds the name of a benchmark, in bytes.
+const MaxBenchmark = 64
+
+// Council is who evaluates: of so many members, how many must agree.
+type Council struct {
+	Members []string
+	Quorum  int
+}
+
+// MaxMembers bounds a council.
+const MaxMembers = 64
+
+// Validate checks a council; one without members is one that is not there.
+// Refusal: [ErrCouncil].
+func (c Council) Validate() error {
+	if len(c.Members) > MaxMembers || c.Quorum < min(1, len(c.Members)) || c.Quorum > len(c.Members) {
+		return fmt.Errorf("%w: %d of %d members, at most %d are possible", ErrCouncil, c.Quorum, len(c.Members), MaxMembers)
+	}
+	for i, m := range c.Members {
+		if slices.Contains(c.Members[:i], m) {
+			return fmt.Errorf("%w: %s is in it twice", ErrCouncil, m)
+		}
+	}
+	return nil
+}
+
+// Agrees says whether enough members found a score of at least so much. Score is
+// what a member found, false if it did not look.
+func (c Council) Agrees(least uint64, score func(member string) (uint64, bool)) bool {
+	var agree int
+	for _, m := range c.Members {
+		if found, ok := score(m); ok && found >= least {
+			agree++
+		}
+	}
+	return len(c.Members) > 0 && agree >= c.Quorum
 }
 
 // Terms are what buyers agree to; they never change.
@@ -103,6 +154,7 @@ var (
 	ErrNoCurve  = errors.New("shares are sold back on a bonding curve only")
 	ErrReleased = errors.New("the milestone's part has been released already")
 	ErrNothing  = errors.New("nothing is owed")
+	ErrCouncil  = errors.New("this is no council")
 )
 
 // Validate checks terms at the time of opening.
@@ -164,8 +216,8 @@ func (t Terms) validateMilestones() error {
 	}
 	var sum uint64
 	for i, m := range t.Milestones {
-		if m.Bps == 0 || m.Proof < Closing || m.Proof > Listing || (m.Digest != "") != (m.Proof == Listing) {
-			return fmt.Errorf("%w: milestone %d needs a part, a proof, and a digest if the proof is a listing", ErrTerms, i)
+		if m.Bps == 0 || !m.proved() {
+			return fmt.Errorf("%w: milestone %d needs a part, a proof, and a digest if the proof is a listing, a benchmark and a score if it is an evaluation", ErrTerms, i)
 		}
 		sum += uint64(m.Bps)
 	}

@@ -243,3 +243,29 @@ func TestMilestonesRelease(t *testing.T) {
 		t.Errorf("selling back at a fixed price: %v", err)
 	}
 }
+
+// A council agrees when enough of those who are in it found enough; who is not in it
+// does not count, and none is never of one mind.
+func TestACouncilAgrees(t *testing.T) {
+	scores := map[string]uint64{"a": 700_000, "b": 650_000, "stranger": 1_000_000}
+	found := func(member string) (uint64, bool) { s, ok := scores[member]; return s, ok }
+	c := offering.Council{Members: []string{"a", "b", "c"}, Quorum: 2}
+	for _, v := range []struct {
+		least  uint64
+		quorum int
+		want   bool
+	}{{650_000, 2, true}, {650_001, 2, false}, {650_001, 1, true}, {1, 3, false}} {
+		c.Quorum = v.quorum
+		if got := c.Agrees(v.least, found); got != v.want {
+			t.Errorf("%d of three, %d: %v", v.quorum, v.least, got)
+		}
+	}
+	if (offering.Council{}).Agrees(1, found) {
+		t.Error("nobody agrees")
+	}
+	for _, bad := range []offering.Council{{Members: []string{"a", "a"}, Quorum: 1}, {Members: []string{"a"}, Quorum: 2}, {Members: []string{"a"}}, {Quorum: 1}} {
+		if err := bad.Validate(); !errors.Is(err, offering.ErrCouncil) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}

@@ -36,6 +36,7 @@ type Terms struct {
 	Size   uint64 // bytes of the file
 	Price  uint64 // ucredit for a GiB and [Month]
 	Epoch  uint64 // seconds between two challenges
+	Window uint64 // seconds to answer one; at most half of Epoch, so that no time to draw is known with its pieces
 	Epochs uint64 // how many there are
 	Bond   uint64 // ukoin that the holder stakes on this pin
 	// MissBps is the part of the bond, in basis points, that a missed challenge
@@ -50,7 +51,7 @@ func (t Terms) Validate() error {
 		name              string
 		value, least, top uint64
 	}{
-		{"size", t.Size, 1, maxMicro}, {"price", t.Price, 1, maxMicro}, {"epoch", t.Epoch, 60, Month},
+		{"size", t.Size, 1, maxMicro}, {"price", t.Price, 1, maxMicro}, {"epoch", t.Epoch, 2, Month}, {"window", t.Window, 1, t.Epoch / 2},
 		{"epochs", t.Epochs, 1, maxEpochs}, {"bond", t.Bond, 1, maxMicro}, {"miss_bps", uint64(t.MissBps), 1, Whole},
 		{"forgiven", uint64(t.Forgiven), 0, maxEpochs},
 	} {

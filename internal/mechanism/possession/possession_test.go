@@ -15,7 +15,7 @@ import (
 func drawTerms(t *rapid.T) Terms {
 	return Terms{
 		Size: rapid.Uint64Range(1, 1<<42).Draw(t, "size"), Price: rapid.Uint64Range(1, 1<<30).Draw(t, "price"),
-		Epoch: rapid.Uint64Range(60, Month).Draw(t, "epoch"), Epochs: rapid.Uint64Range(1, 60).Draw(t, "epochs"),
+		Epoch: rapid.Uint64Range(60, Month).Draw(t, "epoch"), Window: rapid.Uint64Range(1, 30).Draw(t, "window"), Epochs: rapid.Uint64Range(1, 60).Draw(t, "epochs"),
 		Bond: rapid.Uint64Range(1, 1<<40).Draw(t, "bond"), MissBps: rapid.Uint32Range(1, Whole).Draw(t, "miss_bps"),
 		Forgiven: rapid.Uint32Range(0, 5).Draw(t, "forgiven"),
 	}
@@ -81,7 +81,7 @@ func TestNothingIsMadeOrLost(t *testing.T) {
 
 // The price is what its words say, rounded down once.
 func TestThePriceIsByGiBAndMonth(t *testing.T) {
-	month := Terms{Size: 3 << 30, Price: 20_000, Epoch: 3600, Epochs: 720, Bond: 1, MissBps: 1}
+	month := Terms{Size: 3 << 30, Price: 20_000, Epoch: 3600, Window: 600, Epochs: 720, Bond: 1, MissBps: 1}
 	if got := month.Deposit(); got != 60_000 {
 		t.Errorf("three GiB for a month at $0.02 cost %d ucredit", got)
 	}
@@ -103,12 +103,12 @@ func TestThePriceIsByGiBAndMonth(t *testing.T) {
 }
 
 func TestTermsOutOfRange(t *testing.T) {
-	sound := Terms{Size: 1, Price: 1, Epoch: 60, Epochs: 1, Bond: 1, MissBps: 1}
+	sound := Terms{Size: 1, Price: 1, Epoch: 60, Window: 30, Epochs: 1, Bond: 1, MissBps: 1}
 	if err := sound.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Terms){
-		"size": func(t *Terms) { t.Size = 0 }, "price": func(t *Terms) { t.Price = 1 << 60 }, "epoch": func(t *Terms) { t.Epoch = 59 },
+		"size": func(t *Terms) { t.Size = 0 }, "price": func(t *Terms) { t.Price = 1 << 60 }, "epoch": func(t *Terms) { t.Epoch = 1 }, "window": func(t *Terms) { t.Window = 31 },
 		"epochs": func(t *Terms) { t.Epochs = 0 }, "bond": func(t *Terms) { t.Bond = 0 }, "miss": func(t *Terms) { t.MissBps = Whole + 1 },
 		"whole": func(t *Terms) { t.Size, t.Price, t.Epoch, t.Epochs = maxMicro, maxMicro, Month, maxEpochs },
 	} {

@@ -13,6 +13,7 @@ import (
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
+	pinv1 "github.com/koinon/koinon/api/koinon/pin/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/provider"
@@ -109,4 +110,9 @@ func found(err error) error {
 		return fmt.Errorf("%w: %w", provider.ErrNotFound, err)
 	}
 	return err
+}
+
+// Holds lists the pins that the account holds.
+func (a *Account) Holds(ctx context.Context) ([]pinv1.Hold, error) {
+	return a.client.Holds(ctx, a.Address())
 }

@@ -34,6 +34,8 @@ const (
 	Proof_PROOF_DECISION Proof = 2
 	// PROOF_LISTING: a version of the model that the ledger lists.
 	Proof_PROOF_LISTING Proof = 3
+	// PROOF_EVALUATION: a listed version of the model that the council gave a score.
+	Proof_PROOF_EVALUATION Proof = 4
 )
 
 var Proof_name = map[int32]string{
@@ -41,6 +43,7 @@ var Proof_name = map[int32]string{
 	1: "PROOF_CLOSING",
 	2: "PROOF_DECISION",
 	3: "PROOF_LISTING",
+	4: "PROOF_EVALUATION",
 }
 
 var Proof_value = map[string]int32{
@@ -48,6 +51,7 @@ var Proof_value = map[string]int32{
 	"PROOF_CLOSING":     1,
 	"PROOF_DECISION":    2,
 	"PROOF_LISTING":     3,
+	"PROOF_EVALUATION":  4,
 }
 
 func (x Proof) String() string {
@@ -213,6 +217,10 @@ type Milestone struct {
 	Proof Proof  `protobuf:"varint,3,opt,name=proof,proto3,enum=koinon.offering.v1.Proof" json:"proof,omitempty"`
 	// digest is of a listing's version.
 	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	// benchmark is what an evaluation measures, score the least that releases, in
+	// millionths.
+	Benchmark string `protobuf:"bytes,5,opt,name=benchmark,proto3" json:"benchmark,omitempty"`
+	Score     uint64 `protobuf:"varint,6,opt,name=score,proto3" json:"score,omitempty"`
 }
 
 func (m *Milestone) Reset()         { *m = Milestone{} }
@@ -274,6 +282,20 @@ func (m *Milestone) GetDigest() string {
 		return m.Digest
 	}
 	return ""
+}
+
+func (m *Milestone) GetBenchmark() string {
+	if m != nil {
+		return m.Benchmark
+	}
+	return ""
+}
+
+func (m *Milestone) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
 }
 
 // Terms are what buyers agree to; they never change.
@@ -762,21 +784,156 @@ func (m *Settling) GetAfter() string {
 	return ""
 }
 
+// Council is who evaluates models: governance appoints it.
+type Council struct {
+	// members are accounts; of these, quorum must agree that a score is reached.
+	Members []string `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	Quorum  uint32   `protobuf:"varint,2,opt,name=quorum,proto3" json:"quorum,omitempty"`
+}
+
+func (m *Council) Reset()         { *m = Council{} }
+func (m *Council) String() string { return proto.CompactTextString(m) }
+func (*Council) ProtoMessage()    {}
+func (*Council) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3a887818d4ea0014, []int{8}
+}
+func (m *Council) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Council) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Council.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Council) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Council.Merge(m, src)
+}
+func (m *Council) XXX_Size() int {
+	return m.Size()
+}
+func (m *Council) XXX_DiscardUnknown() {
+	xxx_messageInfo_Council.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Council proto.InternalMessageInfo
+
+func (m *Council) GetMembers() []string {
+	if m != nil {
+		return m.Members
+	}
+	return nil
+}
+
+func (m *Council) GetQuorum() uint32 {
+	if m != nil {
+		return m.Quorum
+	}
+	return 0
+}
+
+// Evaluation is what a member of the council measured and signed.
+type Evaluation struct {
+	ModelDigest string `protobuf:"bytes,1,opt,name=model_digest,json=modelDigest,proto3" json:"model_digest,omitempty"`
+	Benchmark   string `protobuf:"bytes,2,opt,name=benchmark,proto3" json:"benchmark,omitempty"`
+	Member      string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
+	// score is in millionths.
+	Score uint64 `protobuf:"varint,4,opt,name=score,proto3" json:"score,omitempty"`
+	// at is Unix seconds.
+	At int64 `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
+}
+
+func (m *Evaluation) Reset()         { *m = Evaluation{} }
+func (m *Evaluation) String() string { return proto.CompactTextString(m) }
+func (*Evaluation) ProtoMessage()    {}
+func (*Evaluation) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3a887818d4ea0014, []int{9}
+}
+func (m *Evaluation) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Evaluation) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Evaluation.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Evaluation) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Evaluation.Merge(m, src)
+}
+func (m *Evaluation) XXX_Size() int {
+	return m.Size()
+}
+func (m *Evaluation) XXX_DiscardUnknown() {
+	xxx_messageInfo_Evaluation.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Evaluation proto.InternalMessageInfo
+
+func (m *Evaluation) GetModelDigest() string {
+	if m != nil {
+		return m.ModelDigest
+	}
+	return ""
+}
+
+func (m *Evaluation) GetBenchmark() string {
+	if m != nil {
+		return m.Benchmark
+	}
+	return ""
+}
+
+func (m *Evaluation) GetMember() string {
+	if m != nil {
+		return m.Member
+	}
+	return ""
+}
+
+func (m *Evaluation) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
+}
+
+func (m *Evaluation) GetAt() int64 {
+	if m != nil {
+		return m.At
+	}
+	return 0
+}
+
 // GenesisState is the whole state of x/offering.
 type GenesisState struct {
-	Offerings    []Offering `protobuf:"bytes,1,rep,name=offerings,proto3" json:"offerings"`
-	Positions    []Position `protobuf:"bytes,2,rep,name=positions,proto3" json:"positions"`
-	Orders       []Order    `protobuf:"bytes,3,rep,name=orders,proto3" json:"orders"`
-	Settling     []Settling `protobuf:"bytes,4,rep,name=settling,proto3" json:"settling"`
-	NextOffering uint64     `protobuf:"varint,5,opt,name=next_offering,json=nextOffering,proto3" json:"next_offering,omitempty"`
-	NextOrder    uint64     `protobuf:"varint,6,opt,name=next_order,json=nextOrder,proto3" json:"next_order,omitempty"`
+	Offerings    []Offering   `protobuf:"bytes,1,rep,name=offerings,proto3" json:"offerings"`
+	Positions    []Position   `protobuf:"bytes,2,rep,name=positions,proto3" json:"positions"`
+	Orders       []Order      `protobuf:"bytes,3,rep,name=orders,proto3" json:"orders"`
+	Settling     []Settling   `protobuf:"bytes,4,rep,name=settling,proto3" json:"settling"`
+	NextOffering uint64       `protobuf:"varint,5,opt,name=next_offering,json=nextOffering,proto3" json:"next_offering,omitempty"`
+	NextOrder    uint64       `protobuf:"varint,6,opt,name=next_order,json=nextOrder,proto3" json:"next_order,omitempty"`
+	Council      Council      `protobuf:"bytes,7,opt,name=council,proto3" json:"council"`
+	Evaluations  []Evaluation `protobuf:"bytes,8,rep,name=evaluations,proto3" json:"evaluations"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
 func (m *GenesisState) String() string { return proto.CompactTextString(m) }
 func (*GenesisState) ProtoMessage()    {}
 func (*GenesisState) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{8}
+	return fileDescriptor_3a887818d4ea0014, []int{10}
 }
 func (m *GenesisState) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -847,6 +1004,20 @@ func (m *GenesisState) GetNextOrder() uint64 {
 	return 0
 }
 
+func (m *GenesisState) GetCouncil() Council {
+	if m != nil {
+		return m.Council
+	}
+	return Council{}
+}
+
+func (m *GenesisState) GetEvaluations() []Evaluation {
+	if m != nil {
+		return m.Evaluations
+	}
+	return nil
+}
+
 type EventOpened struct {
 	Offering uint64 `protobuf:"varint,1,opt,name=offering,proto3" json:"offering,omitempty"`
 	Model    string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
@@ -857,7 +1028,7 @@ func (m *EventOpened) Reset()         { *m = EventOpened{} }
 func (m *EventOpened) String() string { return proto.CompactTextString(m) }
 func (*EventOpened) ProtoMessage()    {}
 func (*EventOpened) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{9}
+	return fileDescriptor_3a887818d4ea0014, []int{11}
 }
 func (m *EventOpened) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -920,7 +1091,7 @@ func (m *EventCleared) Reset()         { *m = EventCleared{} }
 func (m *EventCleared) String() string { return proto.CompactTextString(m) }
 func (*EventCleared) ProtoMessage()    {}
 func (*EventCleared) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{10}
+	return fileDescriptor_3a887818d4ea0014, []int{12}
 }
 func (m *EventCleared) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -997,7 +1168,7 @@ func (m *EventFilled) Reset()         { *m = EventFilled{} }
 func (m *EventFilled) String() string { return proto.CompactTextString(m) }
 func (*EventFilled) ProtoMessage()    {}
 func (*EventFilled) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{11}
+	return fileDescriptor_3a887818d4ea0014, []int{13}
 }
 func (m *EventFilled) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1078,7 +1249,7 @@ func (m *EventClosed) Reset()         { *m = EventClosed{} }
 func (m *EventClosed) String() string { return proto.CompactTextString(m) }
 func (*EventClosed) ProtoMessage()    {}
 func (*EventClosed) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{12}
+	return fileDescriptor_3a887818d4ea0014, []int{14}
 }
 func (m *EventClosed) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1139,7 +1310,7 @@ func (m *EventReleased) Reset()         { *m = EventReleased{} }
 func (m *EventReleased) String() string { return proto.CompactTextString(m) }
 func (*EventReleased) ProtoMessage()    {}
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{13}
+	return fileDescriptor_3a887818d4ea0014, []int{15}
 }
 func (m *EventReleased) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1208,7 +1379,7 @@ func (m *EventSettled) Reset()         { *m = EventSettled{} }
 func (m *EventSettled) String() string { return proto.CompactTextString(m) }
 func (*EventSettled) ProtoMessage()    {}
 func (*EventSettled) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{14}
+	return fileDescriptor_3a887818d4ea0014, []int{16}
 }
 func (m *EventSettled) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1277,7 +1448,7 @@ func (m *EventUnsettled) Reset()         { *m = EventUnsettled{} }
 func (m *EventUnsettled) String() string { return proto.CompactTextString(m) }
 func (*EventUnsettled) ProtoMessage()    {}
 func (*EventUnsettled) Descriptor() ([]byte, []int) {
-	return fileDescriptor_3a887818d4ea0014, []int{15}
+	return fileDescriptor_3a887818d4ea0014, []int{17}
 }
 func (m *EventUnsettled) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1327,6 +1498,127 @@ func (m *EventUnsettled) GetWhy() string {
 	return ""
 }
 
+// EventEvaluated tells what a member of the council measured, in millionths.
+type EventEvaluated struct {
+	ModelDigest string `protobuf:"bytes,1,opt,name=model_digest,json=modelDigest,proto3" json:"model_digest,omitempty"`
+	Benchmark   string `protobuf:"bytes,2,opt,name=benchmark,proto3" json:"benchmark,omitempty"`
+	Member      string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
+	Score       uint64 `protobuf:"varint,4,opt,name=score,proto3" json:"score,omitempty"`
+}
+
+func (m *EventEvaluated) Reset()         { *m = EventEvaluated{} }
+func (m *EventEvaluated) String() string { return proto.CompactTextString(m) }
+func (*EventEvaluated) ProtoMessage()    {}
+func (*EventEvaluated) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3a887818d4ea0014, []int{18}
+}
+func (m *EventEvaluated) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventEvaluated) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventEvaluated.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventEvaluated) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventEvaluated.Merge(m, src)
+}
+func (m *EventEvaluated) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventEvaluated) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventEvaluated.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventEvaluated proto.InternalMessageInfo
+
+func (m *EventEvaluated) GetModelDigest() string {
+	if m != nil {
+		return m.ModelDigest
+	}
+	return ""
+}
+
+func (m *EventEvaluated) GetBenchmark() string {
+	if m != nil {
+		return m.Benchmark
+	}
+	return ""
+}
+
+func (m *EventEvaluated) GetMember() string {
+	if m != nil {
+		return m.Member
+	}
+	return ""
+}
+
+func (m *EventEvaluated) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
+}
+
+type EventCouncil struct {
+	Members []string `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	Quorum  uint32   `protobuf:"varint,2,opt,name=quorum,proto3" json:"quorum,omitempty"`
+}
+
+func (m *EventCouncil) Reset()         { *m = EventCouncil{} }
+func (m *EventCouncil) String() string { return proto.CompactTextString(m) }
+func (*EventCouncil) ProtoMessage()    {}
+func (*EventCouncil) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3a887818d4ea0014, []int{19}
+}
+func (m *EventCouncil) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCouncil) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCouncil.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCouncil) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCouncil.Merge(m, src)
+}
+func (m *EventCouncil) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCouncil) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCouncil.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCouncil proto.InternalMessageInfo
+
+func (m *EventCouncil) GetMembers() []string {
+	if m != nil {
+		return m.Members
+	}
+	return nil
+}
+
+func (m *EventCouncil) GetQuorum() uint32 {
+	if m != nil {
+		return m.Quorum
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterEnum("koinon.offering.v1.Proof", Proof_name, Proof_value)
 	proto.RegisterEnum("koinon.offering.v1.Status", Status_name, Status_value)
@@ -1338,6 +1630,8 @@ func init() {
 	proto.RegisterType((*Position)(nil), "koinon.offering.v1.Position")
 	proto.RegisterType((*Order)(nil), "koinon.offering.v1.Order")
 	proto.RegisterType((*Settling)(nil), "koinon.offering.v1.Settling")
+	proto.RegisterType((*Council)(nil), "koinon.offering.v1.Council")
+	proto.RegisterType((*Evaluation)(nil), "koinon.offering.v1.Evaluation")
 	proto.RegisterType((*GenesisState)(nil), "koinon.offering.v1.GenesisState")
 	proto.RegisterType((*EventOpened)(nil), "koinon.offering.v1.EventOpened")
 	proto.RegisterType((*EventCleared)(nil), "koinon.offering.v1.EventCleared")
@@ -1346,86 +1640,100 @@ func init() {
 	proto.RegisterType((*EventReleased)(nil), "koinon.offering.v1.EventReleased")
 	proto.RegisterType((*EventSettled)(nil), "koinon.offering.v1.EventSettled")
 	proto.RegisterType((*EventUnsettled)(nil), "koinon.offering.v1.EventUnsettled")
+	proto.RegisterType((*EventEvaluated)(nil), "koinon.offering.v1.EventEvaluated")
+	proto.RegisterType((*EventCouncil)(nil), "koinon.offering.v1.EventCouncil")
 }
 
 func init() { proto.RegisterFile("koinon/offering/v1/offering.proto", fileDescriptor_3a887818d4ea0014) }
 
 var fileDescriptor_3a887818d4ea0014 = []byte{
-	// 1176 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x56, 0xdd, 0x6e, 0xe3, 0x44,
-	0x14, 0xae, 0x63, 0x27, 0x4d, 0x4e, 0xda, 0x92, 0x1d, 0x15, 0xe4, 0x6d, 0xb7, 0x21, 0x98, 0x9b,
-	0x68, 0x2f, 0x1a, 0xb5, 0x68, 0x85, 0xf8, 0x11, 0xa2, 0x4d, 0xd2, 0x55, 0xa4, 0xd2, 0x44, 0x4e,
-	0x2a, 0x10, 0x37, 0x95, 0x13, 0x4f, 0xd2, 0xd1, 0x3a, 0x1e, 0xe3, 0x19, 0x07, 0x2a, 0xf1, 0x10,
-	0x08, 0x1e, 0x60, 0x9f, 0x85, 0xbb, 0xbd, 0x63, 0x2f, 0xb9, 0x42, 0xa8, 0x7d, 0x11, 0x34, 0x3f,
-	0x76, 0x5c, 0x9a, 0x12, 0xe0, 0x2a, 0xf3, 0x1d, 0x9f, 0xbf, 0x39, 0xdf, 0x39, 0x27, 0x03, 0x1f,
-	0xbc, 0xa2, 0x24, 0xa4, 0x61, 0x8b, 0x4e, 0xa7, 0x38, 0x26, 0xe1, 0xac, 0xb5, 0x38, 0xca, 0xce,
-	0x87, 0x51, 0x4c, 0x39, 0x45, 0x48, 0xa9, 0x1c, 0x66, 0xe2, 0xc5, 0xd1, 0xde, 0xee, 0x8c, 0xce,
-	0xa8, 0xfc, 0xdc, 0x12, 0x27, 0xa5, 0xe9, 0x1c, 0x43, 0xe9, 0x9c, 0x84, 0xd8, 0x8b, 0x11, 0x02,
-	0x6b, 0xec, 0x31, 0x6c, 0x1b, 0x0d, 0xa3, 0x69, 0xb9, 0xf2, 0x8c, 0x76, 0xa1, 0xc8, 0x02, 0x1a,
-	0x61, 0xbb, 0x20, 0x85, 0x0a, 0x38, 0x9f, 0xc0, 0xe6, 0x20, 0xa6, 0x7e, 0x32, 0xe1, 0xc8, 0x86,
-	0xcd, 0x05, 0x89, 0x79, 0xe2, 0x05, 0xda, 0x2e, 0x85, 0xc2, 0x94, 0x53, 0xee, 0x05, 0xa9, 0xa9,
-	0x04, 0xce, 0x8f, 0x50, 0xf9, 0x8a, 0x04, 0x98, 0x71, 0x1a, 0x4a, 0xef, 0x9c, 0xf0, 0x40, 0x85,
-	0xac, 0xb8, 0x0a, 0xa0, 0x1a, 0x98, 0xe3, 0x88, 0x49, 0xb3, 0x6d, 0x57, 0x1c, 0x51, 0x0b, 0x8a,
-	0x51, 0x4c, 0xe9, 0xd4, 0x36, 0x1b, 0x46, 0x73, 0xe7, 0xf8, 0xe9, 0xe1, 0xc3, 0xdb, 0x1d, 0x0e,
-	0x84, 0x82, 0xab, 0xf4, 0xd0, 0x7b, 0x50, 0xf2, 0xc9, 0x0c, 0x33, 0x6e, 0x5b, 0xd2, 0xb3, 0x46,
-	0xce, 0x6b, 0x13, 0x8a, 0x23, 0x1c, 0xcf, 0x99, 0x08, 0x3d, 0xa7, 0x3e, 0x0e, 0xd2, 0xd0, 0x12,
-	0x08, 0x3b, 0x1a, 0xe1, 0x10, 0xc7, 0x32, 0x7a, 0xc5, 0xd5, 0x08, 0x35, 0xa0, 0x3a, 0xc6, 0x21,
-	0x9e, 0x92, 0x09, 0xf1, 0xe2, 0x1b, 0x99, 0x46, 0xc5, 0xcd, 0x8b, 0x84, 0xbf, 0x28, 0x26, 0x13,
-	0x2c, 0x03, 0x5a, 0xae, 0x02, 0xe8, 0x18, 0x4a, 0x81, 0x2c, 0xae, 0x5d, 0x6c, 0x18, 0xcd, 0xea,
-	0xf1, 0xde, 0xaa, 0xcc, 0x55, 0xf9, 0x5d, 0xad, 0x89, 0x5e, 0xc0, 0x66, 0xa4, 0x8a, 0x6b, 0x97,
-	0xa4, 0xd1, 0xfe, 0x23, 0xd7, 0x15, 0x2a, 0x6e, 0xaa, 0x8b, 0xf6, 0xa1, 0x12, 0x7b, 0x84, 0xe1,
-	0x2b, 0x51, 0xbb, 0x4d, 0x59, 0xbb, 0xb2, 0x14, 0x9c, 0x46, 0x4c, 0xdc, 0x8b, 0x5d, 0x7b, 0x31,
-	0x66, 0x76, 0x59, 0xa6, 0xa7, 0x11, 0x7a, 0x0a, 0x65, 0x46, 0xa7, 0xfc, 0x6a, 0xe2, 0x45, 0x76,
-	0x45, 0xd1, 0x27, 0x70, 0xdb, 0x8b, 0xd0, 0x1e, 0x94, 0x7d, 0xec, 0xf9, 0x22, 0x29, 0x1b, 0x1a,
-	0x46, 0xd3, 0x74, 0x33, 0x2c, 0x2e, 0x1b, 0x78, 0x11, 0xc3, 0x76, 0x55, 0x7e, 0x50, 0x00, 0xb5,
-	0x01, 0xe6, 0x29, 0xb5, 0xcc, 0xde, 0x6a, 0x98, 0xcd, 0xea, 0xf1, 0xc1, 0xaa, 0xdc, 0xb3, 0x06,
-	0x38, 0xb5, 0xde, 0xfc, 0xf1, 0xfe, 0x86, 0x9b, 0x33, 0x73, 0x7e, 0x2d, 0x40, 0xb9, 0xaf, 0x75,
-	0xd1, 0x0e, 0x14, 0x88, 0xaf, 0xfb, 0xaa, 0x40, 0x7c, 0xf4, 0x02, 0x8a, 0x5c, 0xb0, 0x27, 0xd9,
-	0xa9, 0xae, 0xee, 0x03, 0x49, 0xaf, 0x76, 0xac, 0xb4, 0x45, 0xba, 0x3e, 0x0e, 0xe9, 0x5c, 0xf3,
-	0xa6, 0x80, 0xe0, 0x86, 0x71, 0x8f, 0x27, 0x4c, 0x52, 0xb6, 0xb3, 0x9a, 0x9b, 0xa1, 0xd4, 0x70,
-	0xb5, 0xa6, 0x18, 0x11, 0x46, 0x03, 0x5f, 0xb2, 0x69, 0xb9, 0xf2, 0x2c, 0x26, 0x20, 0xc6, 0x0c,
-	0xc7, 0x0b, 0x2c, 0xf9, 0xb2, 0xdc, 0x14, 0x8a, 0xaa, 0x4b, 0x06, 0x7c, 0xc9, 0x87, 0xe5, 0x6a,
-	0x24, 0xbc, 0x5c, 0xe3, 0xc0, 0xd7, 0x5c, 0xc8, 0xb3, 0xe8, 0xb0, 0x09, 0x0d, 0x79, 0x4c, 0xc6,
-	0x09, 0xc7, 0xbe, 0x26, 0x23, 0x2f, 0x12, 0x56, 0x3e, 0x95, 0x64, 0x98, 0xcd, 0xb2, 0x2b, 0xcf,
-	0x72, 0x3c, 0x39, 0x9d, 0xbc, 0x92, 0x44, 0x88, 0xf1, 0x14, 0xc0, 0x09, 0xa0, 0x3c, 0xa0, 0x8c,
-	0x70, 0x42, 0x43, 0x41, 0x63, 0x7a, 0x1f, 0x5d, 0xc8, 0x0c, 0x0b, 0xeb, 0x71, 0x72, 0x93, 0x35,
-	0xbb, 0x02, 0xb9, 0x5e, 0x31, 0xef, 0xf5, 0xca, 0xf2, 0x36, 0x56, 0xfe, 0x36, 0xce, 0x2f, 0x06,
-	0x14, 0xfb, 0xb1, 0x8f, 0xe3, 0x7f, 0x8c, 0xa5, 0xa8, 0x2c, 0x64, 0x54, 0xda, 0xb0, 0xe9, 0x4d,
-	0x26, 0x34, 0x09, 0xb9, 0x66, 0x25, 0x85, 0x22, 0xce, 0x38, 0xf1, 0x67, 0x98, 0xa7, 0x71, 0x14,
-	0xca, 0xe5, 0x55, 0xbc, 0x97, 0x97, 0x68, 0x46, 0x32, 0x27, 0x5c, 0x57, 0x5f, 0x01, 0xe7, 0x73,
-	0x28, 0x0f, 0x31, 0xe7, 0x81, 0x88, 0xbd, 0xa6, 0x06, 0xde, 0x94, 0x2f, 0x6b, 0x20, 0x81, 0xf3,
-	0x5b, 0x01, 0xb6, 0x5e, 0xe2, 0x10, 0x33, 0xc2, 0x44, 0x07, 0x60, 0xf4, 0x25, 0x54, 0x52, 0x13,
-	0x66, 0x1b, 0xb2, 0xb5, 0x9f, 0xad, 0xea, 0x97, 0xb4, 0x75, 0x75, 0x03, 0x2e, 0x8d, 0x84, 0x87,
-	0x48, 0x93, 0x22, 0xfa, 0xf7, 0x51, 0x0f, 0x29, 0x73, 0xa9, 0x87, 0xcc, 0x08, 0x7d, 0x0c, 0x25,
-	0x2a, 0xea, 0x2c, 0x88, 0x31, 0x1f, 0x6b, 0x7f, 0xc9, 0x84, 0xb6, 0xd5, 0xea, 0xe8, 0x0b, 0x28,
-	0x33, 0x5d, 0x0b, 0xdb, 0x7a, 0x3c, 0x72, 0x5a, 0x2f, 0x6d, 0x9d, 0xd9, 0xa0, 0x0f, 0x61, 0x3b,
-	0xc4, 0x3f, 0xf0, 0xab, 0xac, 0x88, 0x8a, 0x80, 0x2d, 0x21, 0xcc, 0x66, 0xf5, 0x00, 0x40, 0x29,
-	0x89, 0x98, 0x9a, 0x8b, 0x8a, 0xd4, 0x10, 0x02, 0xe7, 0x6b, 0xa8, 0x76, 0x17, 0x38, 0xe4, 0x7d,
-	0xb1, 0x50, 0xfd, 0x75, 0x94, 0xa8, 0xd5, 0x5c, 0x58, 0xbd, 0x9a, 0xcd, 0xfc, 0x6a, 0x76, 0x7e,
-	0x36, 0x60, 0x4b, 0x7a, 0x6e, 0x07, 0xd8, 0x8b, 0xd7, 0xb8, 0xde, 0x87, 0xca, 0x38, 0xb9, 0xb9,
-	0x52, 0x9b, 0x5a, 0x35, 0x63, 0x79, 0x9c, 0xdc, 0x0c, 0xe4, 0xb2, 0x3e, 0x00, 0x60, 0x38, 0x08,
-	0xf4, 0x57, 0xd5, 0xfc, 0x15, 0x21, 0x51, 0x9f, 0xd3, 0xd9, 0xb7, 0x72, 0xb3, 0xbf, 0x9c, 0x89,
-	0xe2, 0xbd, 0x99, 0x78, 0x6d, 0xe8, 0xeb, 0x9e, 0x91, 0x20, 0x58, 0x93, 0x53, 0x6e, 0x12, 0x0a,
-	0x0f, 0x27, 0x81, 0x26, 0xb3, 0x6b, 0x9e, 0x4e, 0xa2, 0x42, 0x22, 0x93, 0xc8, 0x23, 0x59, 0x26,
-	0xe2, 0xbc, 0x72, 0x33, 0xed, 0x41, 0x39, 0xc6, 0x13, 0x4c, 0x16, 0xd8, 0xd7, 0x84, 0x64, 0xd8,
-	0x49, 0x74, 0x82, 0xed, 0x80, 0xb2, 0x35, 0x09, 0x2e, 0x17, 0x65, 0xe1, 0x5f, 0x2f, 0xca, 0x65,
-	0x61, 0xcc, 0x7b, 0x85, 0xf9, 0x0e, 0xb6, 0x65, 0x58, 0x17, 0x07, 0xd8, 0x5b, 0x17, 0xf8, 0x19,
-	0x54, 0xb2, 0x7f, 0x06, 0xfd, 0x1c, 0x58, 0x0a, 0x44, 0x08, 0x6f, 0x9e, 0x2d, 0x10, 0xcb, 0xd5,
-	0x48, 0x6c, 0x1a, 0x4e, 0xf5, 0xff, 0x7e, 0x81, 0x53, 0x27, 0xd2, 0xfd, 0x21, 0xdb, 0x7b, 0x7d,
-	0xeb, 0xfd, 0xb7, 0x8d, 0xa8, 0x33, 0xb0, 0xf2, 0x19, 0x38, 0x23, 0xd8, 0x91, 0x11, 0x2f, 0x43,
-	0xf6, 0xbf, 0x63, 0xd6, 0xc0, 0xfc, 0xfe, 0x3a, 0x7d, 0x69, 0x88, 0xe3, 0xf3, 0x6f, 0xa0, 0x28,
-	0xdf, 0x38, 0xe8, 0x5d, 0x78, 0x32, 0x70, 0xfb, 0xfd, 0xb3, 0xab, 0xcb, 0x8b, 0xe1, 0xa0, 0xdb,
-	0xee, 0x9d, 0xf5, 0xba, 0x9d, 0xda, 0x06, 0x7a, 0x02, 0xdb, 0x4a, 0xdc, 0x3e, 0xef, 0x0f, 0x7b,
-	0x17, 0x2f, 0x6b, 0x06, 0x42, 0xb0, 0xa3, 0x44, 0x9d, 0x6e, 0xbb, 0x37, 0xec, 0xf5, 0x2f, 0x6a,
-	0x85, 0xa5, 0xda, 0x79, 0x6f, 0x38, 0x12, 0x6a, 0xe6, 0xf3, 0x39, 0x94, 0x86, 0x29, 0x6d, 0x68,
-	0x38, 0x3a, 0x19, 0x5d, 0x0e, 0xff, 0xe6, 0xfb, 0x1d, 0xa8, 0x6a, 0x79, 0x7f, 0xd0, 0xbd, 0xa8,
-	0x19, 0x68, 0x17, 0x6a, 0x5a, 0x30, 0xbc, 0x6c, 0xb7, 0xbb, 0xdd, 0x4e, 0xb7, 0xa3, 0x7c, 0x6b,
-	0xe9, 0xd9, 0x49, 0xef, 0xbc, 0xdb, 0xa9, 0x99, 0x39, 0xd1, 0xf9, 0xc9, 0x60, 0xd8, 0xed, 0xd4,
-	0xac, 0xd3, 0xd1, 0x9b, 0xdb, 0xba, 0xf1, 0xf6, 0xb6, 0x6e, 0xfc, 0x79, 0x5b, 0x37, 0x7e, 0xba,
-	0xab, 0x6f, 0xbc, 0xbd, 0xab, 0x6f, 0xfc, 0x7e, 0x57, 0xdf, 0xf8, 0xf6, 0xd3, 0x19, 0xe1, 0xd7,
-	0xc9, 0xf8, 0x70, 0x42, 0xe7, 0x2d, 0xfd, 0xc6, 0xd5, 0x3f, 0x5e, 0x44, 0x5a, 0x0f, 0x5f, 0xbd,
-	0x9f, 0xa5, 0xe7, 0xc5, 0xd1, 0xb8, 0x24, 0x9f, 0xb3, 0x1f, 0xfd, 0x15, 0x00, 0x00, 0xff, 0xff,
-	0x2e, 0xe0, 0xbb, 0x49, 0x1d, 0x0b, 0x00, 0x00,
+	// 1362 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x57, 0xcd, 0x6e, 0xdb, 0x46,
+	0x10, 0x36, 0x45, 0xea, 0x6f, 0x64, 0xbb, 0xca, 0x22, 0x0d, 0x18, 0x27, 0x51, 0x1d, 0xf6, 0x62,
+	0xe4, 0x60, 0x23, 0x2a, 0x82, 0xa2, 0x4d, 0x51, 0xc4, 0x91, 0xe4, 0x40, 0x80, 0x6b, 0x09, 0x94,
+	0xdc, 0x02, 0xbd, 0x18, 0x14, 0xb9, 0x96, 0x88, 0x50, 0x5c, 0x86, 0x5c, 0xaa, 0xf5, 0xa9, 0x0f,
+	0xd0, 0x4b, 0xd1, 0x3e, 0x40, 0x5e, 0xa1, 0xaf, 0xd0, 0x5b, 0x8e, 0x39, 0xf4, 0xd0, 0x53, 0x51,
+	0x24, 0x2f, 0x52, 0xcc, 0xee, 0x92, 0xa2, 0x63, 0xb9, 0x6a, 0x73, 0xe8, 0x49, 0xfb, 0xcd, 0xce,
+	0xef, 0xce, 0xb7, 0xb3, 0x22, 0xdc, 0x7f, 0xce, 0xfc, 0x90, 0x85, 0x07, 0xec, 0xfc, 0x9c, 0xc6,
+	0x7e, 0x38, 0x3d, 0x58, 0x3c, 0xcc, 0xd7, 0xfb, 0x51, 0xcc, 0x38, 0x23, 0x44, 0xaa, 0xec, 0xe7,
+	0xe2, 0xc5, 0xc3, 0x9d, 0x9b, 0x53, 0x36, 0x65, 0x62, 0xfb, 0x00, 0x57, 0x52, 0xd3, 0x6a, 0x43,
+	0xe5, 0xd8, 0x0f, 0xa9, 0x13, 0x13, 0x02, 0xc6, 0xc4, 0x49, 0xa8, 0xa9, 0xed, 0x6a, 0x7b, 0x86,
+	0x2d, 0xd6, 0xe4, 0x26, 0x94, 0x93, 0x80, 0x45, 0xd4, 0x2c, 0x09, 0xa1, 0x04, 0xd6, 0x67, 0x50,
+	0x1d, 0xc6, 0xcc, 0x4b, 0x5d, 0x4e, 0x4c, 0xa8, 0x2e, 0xfc, 0x98, 0xa7, 0x4e, 0xa0, 0xec, 0x32,
+	0x88, 0xa6, 0x9c, 0x71, 0x27, 0xc8, 0x4c, 0x05, 0xb0, 0x7e, 0xd5, 0xa0, 0xfe, 0x95, 0x1f, 0xd0,
+	0x84, 0xb3, 0x50, 0xb8, 0xe7, 0x3e, 0x0f, 0x64, 0xcc, 0xba, 0x2d, 0x01, 0x69, 0x82, 0x3e, 0x89,
+	0x12, 0x61, 0xb7, 0x65, 0xe3, 0x92, 0x1c, 0x40, 0x39, 0x8a, 0x19, 0x3b, 0x37, 0xf5, 0x5d, 0x6d,
+	0x6f, 0xbb, 0x7d, 0x7b, 0xff, 0x6a, 0x79, 0xfb, 0x43, 0x54, 0xb0, 0xa5, 0x1e, 0xb9, 0x05, 0x15,
+	0xcf, 0x9f, 0xd2, 0x84, 0x9b, 0x86, 0xf0, 0xac, 0x10, 0xb9, 0x0b, 0xf5, 0x09, 0x0d, 0xdd, 0xd9,
+	0xdc, 0x89, 0x9f, 0x9b, 0x65, 0xb1, 0xb5, 0x14, 0x88, 0x6a, 0x5d, 0x16, 0x53, 0xb3, 0xa2, 0xaa,
+	0x45, 0x60, 0xbd, 0xd4, 0xa1, 0x3c, 0xa6, 0xf1, 0x3c, 0xc1, 0xfd, 0x39, 0xf3, 0x68, 0x90, 0xa5,
+	0x2b, 0x00, 0xc6, 0x62, 0x11, 0x0d, 0x69, 0x2c, 0x32, 0xae, 0xdb, 0x0a, 0x91, 0x5d, 0x68, 0x4c,
+	0x68, 0x48, 0xcf, 0x7d, 0xd7, 0x77, 0xe2, 0x0b, 0x91, 0x7a, 0xdd, 0x2e, 0x8a, 0xd0, 0x5f, 0x14,
+	0xfb, 0x2e, 0x15, 0x49, 0x1a, 0xb6, 0x04, 0xa4, 0x0d, 0x95, 0x40, 0x74, 0x44, 0x24, 0xd8, 0x68,
+	0xef, 0xac, 0xaa, 0x56, 0xf6, 0xcc, 0x56, 0x9a, 0xe4, 0x11, 0x54, 0x23, 0xd9, 0x11, 0x91, 0x7b,
+	0xa3, 0x7d, 0xe7, 0x9a, 0x23, 0x42, 0x15, 0x3b, 0xd3, 0x25, 0x77, 0xa0, 0x1e, 0x3b, 0x7e, 0x42,
+	0xcf, 0xf0, 0xbc, 0xab, 0xe2, 0xbc, 0x6b, 0x42, 0xf0, 0x34, 0x4a, 0xb0, 0xae, 0x64, 0xe6, 0xc4,
+	0x34, 0x31, 0x6b, 0x22, 0x3d, 0x85, 0xc8, 0x6d, 0xa8, 0x25, 0xec, 0x9c, 0x9f, 0xb9, 0x4e, 0x64,
+	0xd6, 0x65, 0xcf, 0x11, 0x77, 0x9c, 0x88, 0xec, 0x40, 0xcd, 0xa3, 0x8e, 0x87, 0x49, 0x99, 0xb0,
+	0xab, 0xed, 0xe9, 0x76, 0x8e, 0xb1, 0xd8, 0xc0, 0x89, 0x12, 0x6a, 0x36, 0xc4, 0x86, 0x04, 0xa4,
+	0x03, 0x30, 0xcf, 0xe8, 0x90, 0x98, 0x9b, 0xbb, 0xfa, 0x5e, 0xa3, 0x7d, 0x6f, 0x55, 0xee, 0x39,
+	0x69, 0x9e, 0x1a, 0xaf, 0xfe, 0xfc, 0x68, 0xc3, 0x2e, 0x98, 0x59, 0xbf, 0x95, 0xa0, 0x36, 0x50,
+	0xba, 0x64, 0x1b, 0x4a, 0xbe, 0xa7, 0xc8, 0x58, 0xf2, 0x3d, 0xf2, 0x08, 0xca, 0x1c, 0xbb, 0x27,
+	0xba, 0xd3, 0x58, 0xcd, 0x1d, 0xd1, 0x5e, 0xe5, 0x58, 0x6a, 0x63, 0xba, 0x1e, 0x0d, 0xd9, 0x5c,
+	0xf5, 0x4d, 0x02, 0xec, 0x4d, 0xc2, 0x1d, 0x9e, 0x26, 0xa2, 0x65, 0xdb, 0xab, 0x7b, 0x33, 0x12,
+	0x1a, 0xb6, 0xd2, 0xc4, 0x7b, 0x95, 0xb0, 0xc0, 0x13, 0xdd, 0x34, 0x6c, 0xb1, 0xc6, 0x6b, 0x13,
+	0xd3, 0x84, 0xc6, 0x8b, 0x8c, 0x6b, 0x19, 0xc4, 0x53, 0x17, 0x1d, 0xf0, 0x44, 0x3f, 0x0c, 0x5b,
+	0x21, 0xf4, 0x32, 0xa3, 0x81, 0xa7, 0x7a, 0x21, 0xd6, 0xc8, 0x30, 0x97, 0x85, 0x3c, 0xf6, 0x27,
+	0x29, 0xa7, 0x9e, 0x6a, 0x46, 0x51, 0x84, 0x56, 0x1e, 0x13, 0xcd, 0xd0, 0xf7, 0x6a, 0xb6, 0x58,
+	0x0b, 0x96, 0x73, 0xe6, 0x3e, 0x17, 0x8d, 0x40, 0x96, 0x23, 0xb0, 0x02, 0xa8, 0x0d, 0x59, 0xe2,
+	0x73, 0x9f, 0x85, 0xd8, 0xc6, 0xac, 0x1e, 0x75, 0x90, 0x39, 0x46, 0xeb, 0x49, 0x7a, 0x91, 0x93,
+	0x5d, 0x82, 0x02, 0x57, 0xf4, 0x4b, 0x5c, 0x59, 0x56, 0x63, 0x14, 0xab, 0xb1, 0x7e, 0xd1, 0xa0,
+	0x3c, 0x88, 0x3d, 0x1a, 0xff, 0x63, 0x2c, 0xd9, 0xca, 0x52, 0xde, 0x4a, 0x13, 0xaa, 0x8e, 0xeb,
+	0xb2, 0x34, 0xe4, 0xaa, 0x2b, 0x19, 0xc4, 0x38, 0x93, 0xd4, 0x9b, 0x52, 0x9e, 0xc5, 0x91, 0xa8,
+	0x90, 0x57, 0xf9, 0x52, 0x5e, 0x48, 0x46, 0x7f, 0xee, 0xf3, 0xec, 0xa6, 0x0b, 0x60, 0x7d, 0x01,
+	0xb5, 0x11, 0xe5, 0x3c, 0xc0, 0xd8, 0x6b, 0xce, 0xc0, 0x39, 0xe7, 0xcb, 0x33, 0x10, 0xc0, 0x7a,
+	0x0c, 0xd5, 0x0e, 0x4b, 0x43, 0xd7, 0x0f, 0x30, 0xd1, 0x39, 0x9d, 0x4f, 0x68, 0x9c, 0x98, 0xda,
+	0xae, 0x8e, 0x89, 0x2a, 0x88, 0x09, 0xbd, 0x48, 0x59, 0x9c, 0xce, 0xd5, 0x78, 0x53, 0xc8, 0xfa,
+	0x51, 0x03, 0xe8, 0x2d, 0x9c, 0x20, 0x75, 0x44, 0x07, 0xee, 0xc3, 0xa6, 0x18, 0x2e, 0x67, 0x6a,
+	0x8a, 0xc9, 0x81, 0xd3, 0x10, 0xb2, 0xee, 0x8a, 0x51, 0x56, 0x7a, 0x77, 0x94, 0xdd, 0x82, 0x8a,
+	0x0c, 0xa9, 0x4e, 0x4a, 0xa1, 0xe5, 0x88, 0x33, 0x0a, 0x23, 0x0e, 0x0f, 0xda, 0xe1, 0xe2, 0x88,
+	0x74, 0xbb, 0xe4, 0x70, 0xeb, 0x77, 0x1d, 0x36, 0x9f, 0xd1, 0x90, 0x26, 0x7e, 0x82, 0x64, 0xa6,
+	0xe4, 0x09, 0xd4, 0xb3, 0xea, 0x65, 0x49, 0x8d, 0xf6, 0xdd, 0x55, 0xd4, 0xcf, 0x6e, 0xa1, 0xba,
+	0x4b, 0x4b, 0x23, 0xf4, 0x10, 0x29, 0x7e, 0xe1, 0x55, 0xbc, 0xd6, 0x43, 0x46, 0xc2, 0xcc, 0x43,
+	0x6e, 0x44, 0x3e, 0x85, 0x0a, 0x43, 0xca, 0x20, 0xc7, 0xf4, 0xeb, 0x6e, 0xb2, 0x20, 0x95, 0xb2,
+	0x55, 0xea, 0xe4, 0x4b, 0xa8, 0x25, 0xaa, 0xad, 0xa6, 0x71, 0x7d, 0xe4, 0xac, 0xf5, 0xca, 0x3a,
+	0xb7, 0x21, 0x1f, 0xc3, 0x56, 0x48, 0xbf, 0xe7, 0x67, 0x39, 0x1f, 0x24, 0x97, 0x36, 0x51, 0x98,
+	0x8f, 0x9d, 0x7b, 0x00, 0x52, 0x09, 0x63, 0x2a, 0x5a, 0xd5, 0x85, 0x86, 0xa0, 0xf9, 0x63, 0xa8,
+	0xba, 0x92, 0x1c, 0xe2, 0x5e, 0x5f, 0x33, 0xa0, 0x15, 0x7f, 0x54, 0x06, 0x99, 0x05, 0x39, 0x82,
+	0x06, 0xcd, 0xb9, 0x81, 0xe3, 0x18, 0x6b, 0x68, 0xad, 0x72, 0xb0, 0xa4, 0x90, 0xf2, 0x51, 0x34,
+	0xb4, 0xbe, 0x81, 0x46, 0x6f, 0x41, 0x43, 0x3e, 0xc0, 0x07, 0xca, 0x5b, 0x47, 0x71, 0xf9, 0xd4,
+	0x95, 0x56, 0x3f, 0x75, 0x7a, 0xf1, 0xa9, 0xb3, 0x7e, 0xd6, 0x60, 0x53, 0x78, 0xee, 0x04, 0xd4,
+	0x89, 0xd7, 0xb8, 0xbe, 0x03, 0xf5, 0x49, 0x7a, 0x71, 0x26, 0x5f, 0x3e, 0x79, 0xb9, 0x6b, 0x93,
+	0xf4, 0x62, 0x28, 0x1e, 0xbf, 0x7b, 0x00, 0x09, 0x0d, 0x02, 0xb5, 0x2b, 0x87, 0x49, 0x1d, 0x25,
+	0x72, 0x3b, 0x9b, 0xa5, 0x46, 0x61, 0x96, 0x2e, 0x67, 0x4c, 0xf9, 0xd2, 0x8c, 0x79, 0xa9, 0xa9,
+	0x72, 0x8f, 0xfc, 0x20, 0x58, 0x93, 0x53, 0x61, 0xb2, 0x94, 0xae, 0x4e, 0x16, 0x96, 0x4e, 0x67,
+	0x3c, 0x9b, 0x6c, 0x12, 0x61, 0x26, 0x91, 0xe3, 0xe7, 0x99, 0xe0, 0x7a, 0xe5, 0xa4, 0xdf, 0x81,
+	0x5a, 0x4c, 0x5d, 0xea, 0x2f, 0xa8, 0xa7, 0x58, 0x91, 0x63, 0x2b, 0x55, 0x09, 0x76, 0x02, 0x96,
+	0xac, 0x49, 0x70, 0xf9, 0xf0, 0x94, 0xfe, 0xf5, 0xc3, 0xb3, 0x3c, 0x18, 0xfd, 0xd2, 0xc1, 0xbc,
+	0x80, 0x2d, 0x11, 0xd6, 0xa6, 0x01, 0x75, 0xd6, 0x05, 0xbe, 0x0b, 0xf5, 0xfc, 0xa5, 0x55, 0x33,
+	0x6b, 0x29, 0xc0, 0x10, 0xce, 0x3c, 0x1f, 0xc8, 0x86, 0xad, 0x10, 0x0e, 0x14, 0xce, 0xd4, 0x7f,
+	0xaf, 0x12, 0x67, 0x56, 0xa4, 0xf8, 0x21, 0xee, 0xd8, 0x7a, 0xea, 0xfd, 0xb7, 0x17, 0x46, 0x65,
+	0x60, 0x14, 0x33, 0xb0, 0xc6, 0xb0, 0x2d, 0x22, 0x9e, 0x86, 0xc9, 0x7b, 0xc7, 0x6c, 0x82, 0xfe,
+	0xdd, 0x2c, 0xfb, 0xe7, 0x86, 0x4b, 0xeb, 0x07, 0xe5, 0x55, 0xdd, 0x33, 0xea, 0xfd, 0xcf, 0x93,
+	0xda, 0x7a, 0x92, 0x5d, 0xb4, 0xf7, 0x7d, 0x69, 0x1e, 0x84, 0x50, 0x16, 0x7f, 0x95, 0xc9, 0x87,
+	0x70, 0x63, 0x68, 0x0f, 0x06, 0x47, 0x67, 0xa7, 0x27, 0xa3, 0x61, 0xaf, 0xd3, 0x3f, 0xea, 0xf7,
+	0xba, 0xcd, 0x0d, 0x72, 0x03, 0xb6, 0xa4, 0xb8, 0x73, 0x3c, 0x18, 0xf5, 0x4f, 0x9e, 0x35, 0x35,
+	0x42, 0x60, 0x5b, 0x8a, 0xba, 0xbd, 0x4e, 0x7f, 0xd4, 0x1f, 0x9c, 0x34, 0x4b, 0x4b, 0xb5, 0xe3,
+	0xfe, 0x68, 0x8c, 0x6a, 0x3a, 0xb9, 0x09, 0x4d, 0x29, 0xea, 0x7d, 0x7d, 0x78, 0x7c, 0x7a, 0x38,
+	0x46, 0x45, 0xe3, 0xc1, 0x1c, 0x2a, 0xa3, 0x8c, 0x8f, 0x64, 0x34, 0x3e, 0x1c, 0x9f, 0x8e, 0xde,
+	0x89, 0xf8, 0x01, 0x34, 0x94, 0x7c, 0x30, 0xec, 0x9d, 0x34, 0x35, 0x74, 0xa4, 0x04, 0xa3, 0xd3,
+	0x4e, 0xa7, 0xd7, 0xeb, 0xf6, 0xba, 0x32, 0xa2, 0x92, 0x1e, 0x1d, 0xf6, 0x8f, 0x7b, 0xdd, 0xa6,
+	0x5e, 0x10, 0x1d, 0x1f, 0x0e, 0x47, 0xbd, 0x6e, 0xd3, 0x78, 0x3a, 0x7e, 0xf5, 0xa6, 0xa5, 0xbd,
+	0x7e, 0xd3, 0xd2, 0xfe, 0x7a, 0xd3, 0xd2, 0x7e, 0x7a, 0xdb, 0xda, 0x78, 0xfd, 0xb6, 0xb5, 0xf1,
+	0xc7, 0xdb, 0xd6, 0xc6, 0xb7, 0x9f, 0x4f, 0x7d, 0x3e, 0x4b, 0x27, 0xfb, 0x2e, 0x9b, 0x1f, 0xa8,
+	0x2f, 0x28, 0xf5, 0xe3, 0x44, 0xfe, 0xc1, 0xd5, 0x6f, 0xaa, 0xc7, 0xd9, 0x7a, 0xf1, 0x70, 0x52,
+	0x11, 0x1f, 0x4b, 0x9f, 0xfc, 0x1d, 0x00, 0x00, 0xff, 0xff, 0x8c, 0x4d, 0xa3, 0x48, 0x7b, 0x0d,
+	0x00, 0x00,
 }
 
 func (m *Linear) Marshal() (dAtA []byte, err error) {
@@ -1514,6 +1822,18 @@ func (m *Milestone) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Score != 0 {
+		i = encodeVarintOffering(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x30
+	}
+	if len(m.Benchmark) > 0 {
+		i -= len(m.Benchmark)
+		copy(dAtA[i:], m.Benchmark)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.Benchmark)))
+		i--
+		dAtA[i] = 0x2a
+	}
 	if len(m.Digest) > 0 {
 		i -= len(m.Digest)
 		copy(dAtA[i:], m.Digest)
@@ -1881,6 +2201,97 @@ func (m *Settling) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Council) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Council) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Council) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Quorum != 0 {
+		i = encodeVarintOffering(dAtA, i, uint64(m.Quorum))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Members) > 0 {
+		for iNdEx := len(m.Members) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Members[iNdEx])
+			copy(dAtA[i:], m.Members[iNdEx])
+			i = encodeVarintOffering(dAtA, i, uint64(len(m.Members[iNdEx])))
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Evaluation) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Evaluation) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Evaluation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.At != 0 {
+		i = encodeVarintOffering(dAtA, i, uint64(m.At))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Score != 0 {
+		i = encodeVarintOffering(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Benchmark) > 0 {
+		i -= len(m.Benchmark)
+		copy(dAtA[i:], m.Benchmark)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.Benchmark)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.ModelDigest) > 0 {
+		i -= len(m.ModelDigest)
+		copy(dAtA[i:], m.ModelDigest)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.ModelDigest)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *GenesisState) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1901,6 +2312,30 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Evaluations) > 0 {
+		for iNdEx := len(m.Evaluations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Evaluations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintOffering(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x42
+		}
+	}
+	{
+		size, err := m.Council.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintOffering(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x3a
 	if m.NextOrder != 0 {
 		i = encodeVarintOffering(dAtA, i, uint64(m.NextOrder))
 		i--
@@ -2285,6 +2720,92 @@ func (m *EventUnsettled) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventEvaluated) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventEvaluated) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventEvaluated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Score != 0 {
+		i = encodeVarintOffering(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Benchmark) > 0 {
+		i -= len(m.Benchmark)
+		copy(dAtA[i:], m.Benchmark)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.Benchmark)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.ModelDigest) > 0 {
+		i -= len(m.ModelDigest)
+		copy(dAtA[i:], m.ModelDigest)
+		i = encodeVarintOffering(dAtA, i, uint64(len(m.ModelDigest)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventCouncil) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCouncil) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCouncil) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Quorum != 0 {
+		i = encodeVarintOffering(dAtA, i, uint64(m.Quorum))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Members) > 0 {
+		for iNdEx := len(m.Members) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Members[iNdEx])
+			copy(dAtA[i:], m.Members[iNdEx])
+			i = encodeVarintOffering(dAtA, i, uint64(len(m.Members[iNdEx])))
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintOffering(dAtA []byte, offset int, v uint64) int {
 	offset -= sovOffering(v)
 	base := offset
@@ -2345,6 +2866,13 @@ func (m *Milestone) Size() (n int) {
 	l = len(m.Digest)
 	if l > 0 {
 		n += 1 + l + sovOffering(uint64(l))
+	}
+	l = len(m.Benchmark)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	if m.Score != 0 {
+		n += 1 + sovOffering(uint64(m.Score))
 	}
 	return n
 }
@@ -2510,6 +3038,51 @@ func (m *Settling) Size() (n int) {
 	return n
 }
 
+func (m *Council) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Members) > 0 {
+		for _, s := range m.Members {
+			l = len(s)
+			n += 1 + l + sovOffering(uint64(l))
+		}
+	}
+	if m.Quorum != 0 {
+		n += 1 + sovOffering(uint64(m.Quorum))
+	}
+	return n
+}
+
+func (m *Evaluation) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.ModelDigest)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	l = len(m.Benchmark)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	if m.Score != 0 {
+		n += 1 + sovOffering(uint64(m.Score))
+	}
+	if m.At != 0 {
+		n += 1 + sovOffering(uint64(m.At))
+	}
+	return n
+}
+
 func (m *GenesisState) Size() (n int) {
 	if m == nil {
 		return 0
@@ -2545,6 +3118,14 @@ func (m *GenesisState) Size() (n int) {
 	}
 	if m.NextOrder != 0 {
 		n += 1 + sovOffering(uint64(m.NextOrder))
+	}
+	l = m.Council.Size()
+	n += 1 + l + sovOffering(uint64(l))
+	if len(m.Evaluations) > 0 {
+		for _, e := range m.Evaluations {
+			l = e.Size()
+			n += 1 + l + sovOffering(uint64(l))
+		}
 	}
 	return n
 }
@@ -2699,6 +3280,48 @@ func (m *EventUnsettled) Size() (n int) {
 	l = len(m.Why)
 	if l > 0 {
 		n += 1 + l + sovOffering(uint64(l))
+	}
+	return n
+}
+
+func (m *EventEvaluated) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.ModelDigest)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	l = len(m.Benchmark)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovOffering(uint64(l))
+	}
+	if m.Score != 0 {
+		n += 1 + sovOffering(uint64(m.Score))
+	}
+	return n
+}
+
+func (m *EventCouncil) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Members) > 0 {
+		for _, s := range m.Members {
+			l = len(s)
+			n += 1 + l + sovOffering(uint64(l))
+		}
+	}
+	if m.Quorum != 0 {
+		n += 1 + sovOffering(uint64(m.Quorum))
 	}
 	return n
 }
@@ -3016,6 +3639,57 @@ func (m *Milestone) Unmarshal(dAtA []byte) error {
 			}
 			m.Digest = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Benchmark", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Benchmark = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipOffering(dAtA[iNdEx:])
@@ -4157,6 +4831,291 @@ func (m *Settling) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *Council) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOffering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Council: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Council: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Members", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Members = append(m.Members, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Quorum", wireType)
+			}
+			m.Quorum = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Quorum |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOffering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Evaluation) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOffering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Evaluation: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Evaluation: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ModelDigest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ModelDigest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Benchmark", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Benchmark = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
+			}
+			m.At = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.At |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOffering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *GenesisState) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4360,6 +5319,73 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Council", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Council.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evaluations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Evaluations = append(m.Evaluations, Evaluation{})
+			if err := m.Evaluations[len(m.Evaluations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipOffering(dAtA[iNdEx:])
@@ -5333,6 +6359,272 @@ func (m *EventUnsettled) Unmarshal(dAtA []byte) error {
 			}
 			m.Why = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOffering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventEvaluated) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOffering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventEvaluated: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventEvaluated: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ModelDigest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ModelDigest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Benchmark", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Benchmark = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipOffering(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCouncil) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowOffering
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCouncil: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCouncil: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Members", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthOffering
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthOffering
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Members = append(m.Members, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Quorum", wireType)
+			}
+			m.Quorum = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowOffering
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Quorum |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipOffering(dAtA[iNdEx:])

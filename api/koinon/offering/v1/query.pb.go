@@ -327,6 +327,118 @@ func (m *QueryPositionsResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryEvaluationsRequest struct {
+	ModelDigest string             `protobuf:"bytes,1,opt,name=model_digest,json=modelDigest,proto3" json:"model_digest,omitempty"`
+	Pagination  *query.PageRequest `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryEvaluationsRequest) Reset()         { *m = QueryEvaluationsRequest{} }
+func (m *QueryEvaluationsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryEvaluationsRequest) ProtoMessage()    {}
+func (*QueryEvaluationsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_67db206b126af882, []int{6}
+}
+func (m *QueryEvaluationsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEvaluationsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEvaluationsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEvaluationsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEvaluationsRequest.Merge(m, src)
+}
+func (m *QueryEvaluationsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEvaluationsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEvaluationsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEvaluationsRequest proto.InternalMessageInfo
+
+func (m *QueryEvaluationsRequest) GetModelDigest() string {
+	if m != nil {
+		return m.ModelDigest
+	}
+	return ""
+}
+
+func (m *QueryEvaluationsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryEvaluationsResponse struct {
+	Evaluations []Evaluation        `protobuf:"bytes,1,rep,name=evaluations,proto3" json:"evaluations"`
+	Council     Council             `protobuf:"bytes,2,opt,name=council,proto3" json:"council"`
+	Pagination  *query.PageResponse `protobuf:"bytes,3,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryEvaluationsResponse) Reset()         { *m = QueryEvaluationsResponse{} }
+func (m *QueryEvaluationsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryEvaluationsResponse) ProtoMessage()    {}
+func (*QueryEvaluationsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_67db206b126af882, []int{7}
+}
+func (m *QueryEvaluationsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEvaluationsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEvaluationsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEvaluationsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEvaluationsResponse.Merge(m, src)
+}
+func (m *QueryEvaluationsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEvaluationsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEvaluationsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEvaluationsResponse proto.InternalMessageInfo
+
+func (m *QueryEvaluationsResponse) GetEvaluations() []Evaluation {
+	if m != nil {
+		return m.Evaluations
+	}
+	return nil
+}
+
+func (m *QueryEvaluationsResponse) GetCouncil() Council {
+	if m != nil {
+		return m.Council
+	}
+	return Council{}
+}
+
+func (m *QueryEvaluationsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*QueryOfferingRequest)(nil), "koinon.offering.v1.QueryOfferingRequest")
 	proto.RegisterType((*QueryOfferingResponse)(nil), "koinon.offering.v1.QueryOfferingResponse")
@@ -334,44 +446,54 @@ func init() {
 	proto.RegisterType((*QueryOfferingsResponse)(nil), "koinon.offering.v1.QueryOfferingsResponse")
 	proto.RegisterType((*QueryPositionsRequest)(nil), "koinon.offering.v1.QueryPositionsRequest")
 	proto.RegisterType((*QueryPositionsResponse)(nil), "koinon.offering.v1.QueryPositionsResponse")
+	proto.RegisterType((*QueryEvaluationsRequest)(nil), "koinon.offering.v1.QueryEvaluationsRequest")
+	proto.RegisterType((*QueryEvaluationsResponse)(nil), "koinon.offering.v1.QueryEvaluationsResponse")
 }
 
 func init() { proto.RegisterFile("koinon/offering/v1/query.proto", fileDescriptor_67db206b126af882) }
 
 var fileDescriptor_67db206b126af882 = []byte{
-	// 512 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x94, 0xcf, 0x6b, 0x13, 0x41,
-	0x14, 0xc7, 0x33, 0x69, 0x2a, 0xcd, 0x08, 0x1e, 0x86, 0x28, 0x61, 0xa9, 0xdb, 0xba, 0x68, 0xad,
-	0x39, 0xcc, 0xb0, 0xd1, 0x53, 0x05, 0x91, 0x1e, 0xf4, 0x68, 0x5d, 0x04, 0xc1, 0xdb, 0xa6, 0x99,
-	0xae, 0x83, 0xcd, 0xbc, 0x6d, 0x66, 0x13, 0x90, 0xd2, 0x8b, 0x37, 0xf1, 0x22, 0x78, 0xf7, 0xe2,
-	0x7f, 0xe2, 0xa9, 0xc7, 0x82, 0x17, 0x4f, 0x22, 0x89, 0x7f, 0x88, 0x64, 0x7e, 0x6c, 0xda, 0xcd,
-	0xb2, 0xc9, 0xa1, 0xa7, 0x4c, 0x66, 0xde, 0x7b, 0xdf, 0xef, 0x7c, 0xde, 0xdb, 0xc1, 0xfe, 0x07,
-	0x10, 0x12, 0x24, 0x83, 0xa3, 0x23, 0x3e, 0x14, 0x32, 0x61, 0xe3, 0x90, 0x9d, 0x8c, 0xf8, 0xf0,
-	0x23, 0x4d, 0x87, 0x90, 0x01, 0x21, 0xe6, 0x9c, 0xba, 0x73, 0x3a, 0x0e, 0xbd, 0xce, 0x21, 0xa8,
-	0x01, 0x28, 0xd6, 0x8b, 0x15, 0x37, 0xc1, 0x6c, 0x1c, 0xf6, 0x78, 0x16, 0x87, 0x2c, 0x8d, 0x13,
-	0x21, 0xe3, 0x4c, 0x80, 0x34, 0xf9, 0x5e, 0x2b, 0x81, 0x04, 0xf4, 0x92, 0xcd, 0x56, 0x76, 0x77,
-	0x33, 0x01, 0x48, 0x8e, 0x39, 0x8b, 0x53, 0xc1, 0x62, 0x29, 0x21, 0xd3, 0x29, 0xca, 0x9e, 0xde,
-	0x2b, 0xf1, 0x94, 0xeb, 0xeb, 0x90, 0x60, 0x07, 0xb7, 0x5e, 0xcf, 0x84, 0x5f, 0xd9, 0xed, 0x88,
-	0x9f, 0x8c, 0xb8, 0xca, 0xc8, 0x2d, 0x5c, 0x17, 0xfd, 0x36, 0xda, 0x46, 0xbb, 0x8d, 0xa8, 0x2e,
-	0xfa, 0xc1, 0x5b, 0x7c, 0xbb, 0x10, 0xa7, 0x52, 0x90, 0x8a, 0x93, 0x67, 0x78, 0xc3, 0x95, 0xd4,
-	0xe1, 0x37, 0xbb, 0x9b, 0x74, 0xf1, 0xaa, 0xd4, 0xe5, 0xed, 0x37, 0xce, 0xff, 0x6c, 0xd5, 0xa2,
-	0x3c, 0x27, 0x18, 0x15, 0x0a, 0x2b, 0xe7, 0xa0, 0x85, 0xd7, 0x07, 0xd0, 0xe7, 0xc7, 0xba, 0x6a,
-	0x33, 0x32, 0x7f, 0xc8, 0x0b, 0x8c, 0xe7, 0x68, 0xda, 0x75, 0x2d, 0xb8, 0x43, 0x0d, 0x47, 0x3a,
-	0xe3, 0x48, 0x0d, 0x74, 0xcb, 0x91, 0x1e, 0xc4, 0x09, 0xb7, 0x15, 0xa3, 0x4b, 0x99, 0xc1, 0x0f,
-	0x84, 0xef, 0x14, 0x75, 0xed, 0x8d, 0x9e, 0xe3, 0xa6, 0x73, 0xa7, 0xda, 0x68, 0x7b, 0x6d, 0xc5,
-	0x2b, 0xcd, 0x93, 0xc8, 0xcb, 0x12, 0x93, 0x0f, 0x97, 0x9a, 0x34, 0xf2, 0x57, 0x5c, 0x9e, 0x5a,
-	0x38, 0x07, 0xa0, 0x84, 0x6e, 0xac, 0x83, 0xe3, 0x15, 0xa8, 0x37, 0xe6, 0x44, 0xaf, 0x1f, 0xd1,
-	0x25, 0xf5, 0x39, 0xa2, 0xd4, 0x6d, 0x56, 0x21, 0x72, 0x99, 0x0e, 0x51, 0x9e, 0x74, 0x6d, 0x88,
-	0xba, 0x3f, 0xd7, 0xf0, 0xba, 0x76, 0x49, 0xbe, 0x20, 0xbc, 0xe1, 0x7a, 0x42, 0x76, 0xcb, 0xec,
-	0x94, 0x4d, 0xba, 0xf7, 0x68, 0x85, 0x48, 0xa3, 0x1b, 0x74, 0x3e, 0xfd, 0xfa, 0xf7, 0xad, 0x7e,
-	0x9f, 0x04, 0xac, 0xe2, 0xc3, 0x52, 0xec, 0x54, 0xf4, 0xcf, 0xc8, 0x67, 0x84, 0x9b, 0xf9, 0x6c,
-	0x91, 0xe5, 0x22, 0xae, 0xb5, 0x5e, 0x67, 0x95, 0x50, 0x6b, 0xe8, 0x81, 0x36, 0xb4, 0x45, 0xee,
-	0x56, 0x1a, 0x22, 0xdf, 0x11, 0x6e, 0xe6, 0x4d, 0xac, 0xf0, 0x52, 0x1c, 0xb3, 0x0a, 0x2f, 0x0b,
-	0x33, 0x11, 0xec, 0x69, 0x2f, 0x4f, 0x48, 0x77, 0x09, 0x1c, 0xb7, 0x3c, 0x63, 0xf9, 0x34, 0xec,
-	0xbf, 0x39, 0x9f, 0xf8, 0xe8, 0x62, 0xe2, 0xa3, 0xbf, 0x13, 0x1f, 0x7d, 0x9d, 0xfa, 0xb5, 0x8b,
-	0xa9, 0x5f, 0xfb, 0x3d, 0xf5, 0x6b, 0xef, 0xf6, 0x12, 0x91, 0xbd, 0x1f, 0xf5, 0xe8, 0x21, 0x0c,
-	0x5c, 0x5d, 0xfb, 0x33, 0x7b, 0xf2, 0x16, 0x95, 0x9e, 0xba, 0xf5, 0x38, 0xec, 0xdd, 0xd0, 0x4f,
-	0xdc, 0xe3, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff, 0xe6, 0x97, 0x9e, 0x3b, 0x9b, 0x05, 0x00, 0x00,
+	// 631 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x95, 0x41, 0x6b, 0x13, 0x41,
+	0x14, 0xc7, 0x33, 0x69, 0xaa, 0xcd, 0x44, 0x3c, 0x0c, 0x51, 0xc3, 0x5a, 0xb7, 0xed, 0xa2, 0xb5,
+	0x46, 0x99, 0x31, 0x51, 0x3c, 0xb4, 0x20, 0x52, 0xb5, 0x1e, 0xad, 0x41, 0x10, 0xbc, 0xc8, 0x26,
+	0x99, 0xae, 0x83, 0xc9, 0x4e, 0x9a, 0xd9, 0x0d, 0x48, 0xc8, 0x45, 0xbc, 0x88, 0x17, 0xc1, 0xbb,
+	0x08, 0x7e, 0x99, 0x1e, 0x0b, 0x5e, 0x3c, 0x89, 0x24, 0x0a, 0x7e, 0x0c, 0xc9, 0xec, 0x4c, 0x76,
+	0xbb, 0x59, 0x37, 0xa1, 0xe4, 0x94, 0xc9, 0x9b, 0xf7, 0x7f, 0xef, 0x3f, 0xbf, 0x9d, 0xb7, 0x0b,
+	0xcd, 0x37, 0x9c, 0xb9, 0xdc, 0x25, 0xfc, 0xe0, 0x80, 0x76, 0x99, 0xeb, 0x90, 0x5e, 0x85, 0x1c,
+	0xfa, 0xb4, 0xfb, 0x16, 0x77, 0xba, 0xdc, 0xe3, 0x08, 0x05, 0xfb, 0x58, 0xef, 0xe3, 0x5e, 0xc5,
+	0x28, 0x37, 0xb8, 0x68, 0x73, 0x41, 0xea, 0xb6, 0xa0, 0x41, 0x32, 0xe9, 0x55, 0xea, 0xd4, 0xb3,
+	0x2b, 0xa4, 0x63, 0x3b, 0xcc, 0xb5, 0x3d, 0xc6, 0xdd, 0x40, 0x6f, 0x14, 0x1d, 0xee, 0x70, 0xb9,
+	0x24, 0xe3, 0x95, 0x8a, 0xae, 0x3a, 0x9c, 0x3b, 0x2d, 0x4a, 0xec, 0x0e, 0x23, 0xb6, 0xeb, 0x72,
+	0x4f, 0x4a, 0x84, 0xda, 0xdd, 0x48, 0xf0, 0x34, 0xe9, 0x2f, 0x53, 0xac, 0x4d, 0x58, 0x7c, 0x36,
+	0x6e, 0xfc, 0x54, 0x85, 0x6b, 0xf4, 0xd0, 0xa7, 0xc2, 0x43, 0xe7, 0x61, 0x96, 0x35, 0x4b, 0x60,
+	0x1d, 0x6c, 0xe5, 0x6a, 0x59, 0xd6, 0xb4, 0x5e, 0xc0, 0x0b, 0xb1, 0x3c, 0xd1, 0xe1, 0xae, 0xa0,
+	0xe8, 0x3e, 0x5c, 0xd1, 0x25, 0x65, 0x7a, 0xa1, 0xba, 0x8a, 0xa7, 0x8f, 0x8a, 0xb5, 0x6e, 0x37,
+	0x77, 0xf4, 0x73, 0x2d, 0x53, 0x9b, 0x68, 0x2c, 0x3f, 0x56, 0x58, 0x68, 0x07, 0x45, 0xb8, 0xdc,
+	0xe6, 0x4d, 0xda, 0x92, 0x55, 0xf3, 0xb5, 0xe0, 0x0f, 0xda, 0x83, 0x30, 0x44, 0x53, 0xca, 0xca,
+	0x86, 0x9b, 0x38, 0xe0, 0x88, 0xc7, 0x1c, 0x71, 0x00, 0x5d, 0x71, 0xc4, 0xfb, 0xb6, 0x43, 0x55,
+	0xc5, 0x5a, 0x44, 0x69, 0x7d, 0x03, 0xf0, 0x62, 0xbc, 0xaf, 0x3a, 0xd1, 0x03, 0x98, 0xd7, 0xee,
+	0x44, 0x09, 0xac, 0x2f, 0xcd, 0x79, 0xa4, 0x50, 0x84, 0x9e, 0x24, 0x98, 0xbc, 0x3e, 0xd3, 0x64,
+	0xd0, 0xfe, 0x84, 0xcb, 0xbe, 0x82, 0xb3, 0xcf, 0x05, 0x93, 0x0f, 0x56, 0xc3, 0x31, 0x62, 0xd4,
+	0x73, 0x21, 0xd1, 0xc5, 0x23, 0x8a, 0x74, 0x0f, 0x11, 0x75, 0x74, 0x30, 0x0d, 0x91, 0x56, 0x6a,
+	0x44, 0x13, 0xd1, 0xe2, 0x10, 0xbd, 0x07, 0xf0, 0x92, 0x74, 0xf9, 0xb8, 0x67, 0xb7, 0x7c, 0xfb,
+	0x04, 0xa5, 0x0d, 0x78, 0x4e, 0xde, 0x9a, 0x57, 0x4d, 0xe6, 0x50, 0xe1, 0xa9, 0x9b, 0x54, 0x90,
+	0xb1, 0x47, 0x32, 0xb4, 0x30, 0x58, 0x7f, 0x01, 0x2c, 0x4d, 0xdb, 0x50, 0xb8, 0xf6, 0x60, 0x81,
+	0x86, 0x61, 0x05, 0xcc, 0x4c, 0x02, 0x16, 0xaa, 0x15, 0xb2, 0xa8, 0x10, 0xed, 0xc0, 0xb3, 0x0d,
+	0xee, 0xbb, 0x0d, 0xd6, 0x52, 0x4e, 0x2f, 0x27, 0xd5, 0x78, 0x18, 0xa4, 0xa8, 0x02, 0x5a, 0x11,
+	0x23, 0xbe, 0x74, 0x6a, 0xe2, 0xd5, 0x3f, 0x39, 0xb8, 0x2c, 0x8f, 0x8a, 0x3e, 0x02, 0xb8, 0xa2,
+	0xa7, 0x00, 0x6d, 0x25, 0x79, 0x49, 0x7a, 0xb7, 0x18, 0x37, 0xe6, 0xc8, 0x0c, 0xfa, 0x5a, 0xe5,
+	0x77, 0xdf, 0x7f, 0x7f, 0xce, 0x5e, 0x45, 0x16, 0x49, 0x79, 0x95, 0x09, 0xd2, 0x67, 0xcd, 0x01,
+	0xfa, 0x00, 0x60, 0x7e, 0x32, 0xcd, 0x68, 0x76, 0x13, 0x7d, 0x4d, 0x8c, 0xf2, 0x3c, 0xa9, 0xca,
+	0xd0, 0x35, 0x69, 0x68, 0x0d, 0x5d, 0x49, 0x35, 0x84, 0xbe, 0x00, 0x98, 0x9f, 0x8c, 0x4d, 0x8a,
+	0x97, 0xf8, 0x60, 0xa7, 0x78, 0x99, 0x9a, 0x42, 0x6b, 0x5b, 0x7a, 0xb9, 0x8b, 0xaa, 0x33, 0xe0,
+	0xe8, 0xe5, 0x80, 0x84, 0xf3, 0xf7, 0x15, 0xc0, 0x42, 0xe4, 0xaa, 0xa2, 0x9b, 0xff, 0xed, 0x3b,
+	0x3d, 0x57, 0xc6, 0xad, 0xf9, 0x92, 0x95, 0xcd, 0x7b, 0xd2, 0xe6, 0x6d, 0x84, 0x93, 0x6c, 0x46,
+	0xae, 0x37, 0xe9, 0x47, 0x87, 0x75, 0xb0, 0xfb, 0xfc, 0x68, 0x68, 0x82, 0xe3, 0xa1, 0x09, 0x7e,
+	0x0d, 0x4d, 0xf0, 0x69, 0x64, 0x66, 0x8e, 0x47, 0x66, 0xe6, 0xc7, 0xc8, 0xcc, 0xbc, 0xdc, 0x76,
+	0x98, 0xf7, 0xda, 0xaf, 0xe3, 0x06, 0x6f, 0xeb, 0x9a, 0xea, 0x67, 0xfc, 0x1d, 0x9c, 0xee, 0xb2,
+	0xa3, 0xd7, 0xbd, 0x4a, 0xfd, 0x8c, 0xfc, 0xee, 0xdd, 0xf9, 0x17, 0x00, 0x00, 0xff, 0xff, 0x0d,
+	0x91, 0x3a, 0xbd, 0xb0, 0x07, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -392,6 +514,8 @@ type QueryClient interface {
 	Offerings(ctx context.Context, in *QueryOfferingsRequest, opts ...grpc.CallOption) (*QueryOfferingsResponse, error)
 	// Positions lists the buyers of an offering.
 	Positions(ctx context.Context, in *QueryPositionsRequest, opts ...grpc.CallOption) (*QueryPositionsResponse, error)
+	// Evaluations lists what the council measured of a version, and the council.
+	Evaluations(ctx context.Context, in *QueryEvaluationsRequest, opts ...grpc.CallOption) (*QueryEvaluationsResponse, error)
 }
 
 type queryClient struct {
@@ -429,6 +553,15 @@ func (c *queryClient) Positions(ctx context.Context, in *QueryPositionsRequest, 
 	return out, nil
 }
 
+func (c *queryClient) Evaluations(ctx context.Context, in *QueryEvaluationsRequest, opts ...grpc.CallOption) (*QueryEvaluationsResponse, error) {
+	out := new(QueryEvaluationsResponse)
+	err := c.cc.Invoke(ctx, "/koinon.offering.v1.Query/Evaluations", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	// Offering returns one offering.
@@ -437,6 +570,8 @@ type QueryServer interface {
 	Offerings(context.Context, *QueryOfferingsRequest) (*QueryOfferingsResponse, error)
 	// Positions lists the buyers of an offering.
 	Positions(context.Context, *QueryPositionsRequest) (*QueryPositionsResponse, error)
+	// Evaluations lists what the council measured of a version, and the council.
+	Evaluations(context.Context, *QueryEvaluationsRequest) (*QueryEvaluationsResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -451,6 +586,9 @@ func (*UnimplementedQueryServer) Offerings(ctx context.Context, req *QueryOfferi
 }
 func (*UnimplementedQueryServer) Positions(ctx context.Context, req *QueryPositionsRequest) (*QueryPositionsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Positions not implemented")
+}
+func (*UnimplementedQueryServer) Evaluations(ctx context.Context, req *QueryEvaluationsRequest) (*QueryEvaluationsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Evaluations not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -511,6 +649,24 @@ func _Query_Positions_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Evaluations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryEvaluationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Evaluations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.offering.v1.Query/Evaluations",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Evaluations(ctx, req.(*QueryEvaluationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "koinon.offering.v1.Query",
@@ -527,6 +683,10 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Positions",
 			Handler:    _Query_Positions_Handler,
+		},
+		{
+			MethodName: "Evaluations",
+			Handler:    _Query_Evaluations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -774,6 +934,107 @@ func (m *QueryPositionsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) 
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryEvaluationsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEvaluationsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEvaluationsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.ModelDigest) > 0 {
+		i -= len(m.ModelDigest)
+		copy(dAtA[i:], m.ModelDigest)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.ModelDigest)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEvaluationsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEvaluationsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEvaluationsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	{
+		size, err := m.Council.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if len(m.Evaluations) > 0 {
+		for iNdEx := len(m.Evaluations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Evaluations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -872,6 +1133,44 @@ func (m *QueryPositionsResponse) Size() (n int) {
 			n += 1 + l + sovQuery(uint64(l))
 		}
 	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEvaluationsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.ModelDigest)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEvaluationsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Evaluations) > 0 {
+		for _, e := range m.Evaluations {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	l = m.Council.Size()
+	n += 1 + l + sovQuery(uint64(l))
 	if m.Pagination != nil {
 		l = m.Pagination.Size()
 		n += 1 + l + sovQuery(uint64(l))
@@ -1444,6 +1743,277 @@ func (m *QueryPositionsResponse) Unmarshal(dAtA []byte) error {
 			}
 			iNdEx = postIndex
 		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEvaluationsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEvaluationsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEvaluationsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ModelDigest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ModelDigest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEvaluationsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEvaluationsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEvaluationsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evaluations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Evaluations = append(m.Evaluations, Evaluation{})
+			if err := m.Evaluations[len(m.Evaluations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Council", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Council.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
 			}

@@ -342,6 +342,8 @@ type MsgRelease struct {
 	Offering uint64 `protobuf:"varint,2,opt,name=offering,proto3" json:"offering,omitempty"`
 	// milestone counts from 0.
 	Milestone uint32 `protobuf:"varint,3,opt,name=milestone,proto3" json:"milestone,omitempty"`
+	// digest is of the version that an evaluation's milestone is reached with.
+	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 }
 
 func (m *MsgRelease) Reset()         { *m = MsgRelease{} }
@@ -396,6 +398,13 @@ func (m *MsgRelease) GetMilestone() uint32 {
 		return m.Milestone
 	}
 	return 0
+}
+
+func (m *MsgRelease) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
 }
 
 type MsgReleaseResponse struct {
@@ -546,6 +555,200 @@ func (m *MsgSettleResponse) GetAmount() uint64 {
 	return 0
 }
 
+type MsgEvaluate struct {
+	Member      string `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	ModelDigest string `protobuf:"bytes,2,opt,name=model_digest,json=modelDigest,proto3" json:"model_digest,omitempty"`
+	// benchmark is its name, up to 64 bytes.
+	Benchmark string `protobuf:"bytes,3,opt,name=benchmark,proto3" json:"benchmark,omitempty"`
+	// score is in millionths.
+	Score uint64 `protobuf:"varint,4,opt,name=score,proto3" json:"score,omitempty"`
+}
+
+func (m *MsgEvaluate) Reset()         { *m = MsgEvaluate{} }
+func (m *MsgEvaluate) String() string { return proto.CompactTextString(m) }
+func (*MsgEvaluate) ProtoMessage()    {}
+func (*MsgEvaluate) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5e9babf16f5f89b6, []int{10}
+}
+func (m *MsgEvaluate) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgEvaluate) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgEvaluate.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgEvaluate) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgEvaluate.Merge(m, src)
+}
+func (m *MsgEvaluate) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgEvaluate) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgEvaluate.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgEvaluate proto.InternalMessageInfo
+
+func (m *MsgEvaluate) GetMember() string {
+	if m != nil {
+		return m.Member
+	}
+	return ""
+}
+
+func (m *MsgEvaluate) GetModelDigest() string {
+	if m != nil {
+		return m.ModelDigest
+	}
+	return ""
+}
+
+func (m *MsgEvaluate) GetBenchmark() string {
+	if m != nil {
+		return m.Benchmark
+	}
+	return ""
+}
+
+func (m *MsgEvaluate) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
+}
+
+type MsgEvaluateResponse struct {
+}
+
+func (m *MsgEvaluateResponse) Reset()         { *m = MsgEvaluateResponse{} }
+func (m *MsgEvaluateResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgEvaluateResponse) ProtoMessage()    {}
+func (*MsgEvaluateResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5e9babf16f5f89b6, []int{11}
+}
+func (m *MsgEvaluateResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgEvaluateResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgEvaluateResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgEvaluateResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgEvaluateResponse.Merge(m, src)
+}
+func (m *MsgEvaluateResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgEvaluateResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgEvaluateResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgEvaluateResponse proto.InternalMessageInfo
+
+type MsgSetCouncil struct {
+	Authority string  `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	Council   Council `protobuf:"bytes,2,opt,name=council,proto3" json:"council"`
+}
+
+func (m *MsgSetCouncil) Reset()         { *m = MsgSetCouncil{} }
+func (m *MsgSetCouncil) String() string { return proto.CompactTextString(m) }
+func (*MsgSetCouncil) ProtoMessage()    {}
+func (*MsgSetCouncil) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5e9babf16f5f89b6, []int{12}
+}
+func (m *MsgSetCouncil) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetCouncil) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetCouncil.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetCouncil) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetCouncil.Merge(m, src)
+}
+func (m *MsgSetCouncil) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetCouncil) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetCouncil.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetCouncil proto.InternalMessageInfo
+
+func (m *MsgSetCouncil) GetAuthority() string {
+	if m != nil {
+		return m.Authority
+	}
+	return ""
+}
+
+func (m *MsgSetCouncil) GetCouncil() Council {
+	if m != nil {
+		return m.Council
+	}
+	return Council{}
+}
+
+type MsgSetCouncilResponse struct {
+}
+
+func (m *MsgSetCouncilResponse) Reset()         { *m = MsgSetCouncilResponse{} }
+func (m *MsgSetCouncilResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetCouncilResponse) ProtoMessage()    {}
+func (*MsgSetCouncilResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5e9babf16f5f89b6, []int{13}
+}
+func (m *MsgSetCouncilResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetCouncilResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetCouncilResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetCouncilResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetCouncilResponse.Merge(m, src)
+}
+func (m *MsgSetCouncilResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetCouncilResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetCouncilResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetCouncilResponse proto.InternalMessageInfo
+
 func init() {
 	proto.RegisterType((*MsgOpen)(nil), "koinon.offering.v1.MsgOpen")
 	proto.RegisterType((*MsgOpenResponse)(nil), "koinon.offering.v1.MsgOpenResponse")
@@ -557,50 +760,65 @@ func init() {
 	proto.RegisterType((*MsgReleaseResponse)(nil), "koinon.offering.v1.MsgReleaseResponse")
 	proto.RegisterType((*MsgSettle)(nil), "koinon.offering.v1.MsgSettle")
 	proto.RegisterType((*MsgSettleResponse)(nil), "koinon.offering.v1.MsgSettleResponse")
+	proto.RegisterType((*MsgEvaluate)(nil), "koinon.offering.v1.MsgEvaluate")
+	proto.RegisterType((*MsgEvaluateResponse)(nil), "koinon.offering.v1.MsgEvaluateResponse")
+	proto.RegisterType((*MsgSetCouncil)(nil), "koinon.offering.v1.MsgSetCouncil")
+	proto.RegisterType((*MsgSetCouncilResponse)(nil), "koinon.offering.v1.MsgSetCouncilResponse")
 }
 
 func init() { proto.RegisterFile("koinon/offering/v1/tx.proto", fileDescriptor_5e9babf16f5f89b6) }
 
 var fileDescriptor_5e9babf16f5f89b6 = []byte{
-	// 593 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x94, 0x3d, 0x6f, 0xd3, 0x40,
-	0x18, 0xc7, 0xe3, 0xbc, 0xb8, 0xe4, 0xa9, 0x78, 0xe9, 0x29, 0x2a, 0xa9, 0x0b, 0xa6, 0x18, 0x81,
-	0xaa, 0x8a, 0xda, 0xa4, 0x88, 0x25, 0x4c, 0x04, 0x21, 0x75, 0x09, 0x08, 0xb7, 0x13, 0x0b, 0xca,
-	0xcb, 0xd5, 0xb5, 0xb0, 0x7d, 0x91, 0xef, 0x1c, 0x91, 0x09, 0x84, 0xc4, 0xc2, 0x80, 0x10, 0x9f,
-	0xa4, 0x03, 0x1f, 0xa2, 0x63, 0xc5, 0xc4, 0x84, 0x50, 0x32, 0xf4, 0x6b, 0xa0, 0x7b, 0xb1, 0x93,
-	0xa8, 0x75, 0xc8, 0xc0, 0x14, 0x3f, 0xf7, 0xff, 0xe7, 0x7f, 0xbf, 0x7b, 0xfc, 0xf8, 0x60, 0xf3,
-	0x1d, 0xf1, 0x23, 0x12, 0x39, 0xe4, 0xe8, 0x08, 0xc7, 0x7e, 0xe4, 0x39, 0xc3, 0x86, 0xc3, 0xde,
-	0xdb, 0x83, 0x98, 0x30, 0x82, 0x90, 0x14, 0xed, 0x54, 0xb4, 0x87, 0x0d, 0xe3, 0x66, 0x8f, 0xd0,
-	0x90, 0x50, 0x27, 0xa4, 0xc2, 0x1b, 0x52, 0x4f, 0x9a, 0x8d, 0x0d, 0x29, 0xbc, 0x15, 0x95, 0x23,
-	0x0b, 0x25, 0xd5, 0x3c, 0xe2, 0x11, 0xb9, 0xce, 0x9f, 0xd4, 0xea, 0xdd, 0x4b, 0xb6, 0xce, 0x76,
-	0x12, 0x16, 0xeb, 0x03, 0xac, 0xb4, 0xa9, 0xf7, 0x6a, 0x80, 0x23, 0xf4, 0x08, 0x74, 0x32, 0xc0,
-	0x11, 0x8e, 0xeb, 0xda, 0x96, 0xb6, 0x5d, 0x6d, 0xd5, 0x7f, 0xfe, 0xd8, 0xad, 0xa9, 0x5d, 0x9e,
-	0xf5, 0xfb, 0x31, 0xa6, 0xf4, 0x80, 0xf1, 0xbf, 0xba, 0xca, 0x87, 0x9e, 0x40, 0x85, 0xe1, 0x38,
-	0xa4, 0xf5, 0xe2, 0x96, 0xb6, 0xbd, 0xba, 0xb7, 0x61, 0x5f, 0x3c, 0x8d, 0x7d, 0xc8, 0x0d, 0xad,
-	0xf2, 0xe9, 0xef, 0x3b, 0x05, 0x57, 0xba, 0x9b, 0xab, 0x9f, 0xce, 0x4f, 0x76, 0x54, 0x86, 0xb5,
-	0x0b, 0xd7, 0x15, 0x80, 0x8b, 0xe9, 0x80, 0x44, 0x14, 0x23, 0x03, 0xae, 0xa4, 0x09, 0x02, 0xa5,
-	0xec, 0x66, 0xb5, 0xf5, 0x55, 0x03, 0xbd, 0x4d, 0xbd, 0x56, 0x32, 0x42, 0x36, 0x54, 0xba, 0xc9,
-	0x68, 0x09, 0x5c, 0x69, 0x9b, 0x8b, 0x2d, 0xce, 0xc7, 0xa2, 0x75, 0xd0, 0xbb, 0x49, 0xdf, 0xc3,
-	0xac, 0x5e, 0x12, 0x8a, 0xaa, 0x50, 0x0d, 0x2a, 0x81, 0x1f, 0xfa, 0xac, 0x5e, 0x16, 0xcb, 0xb2,
-	0x68, 0x02, 0x3f, 0x80, 0x4c, 0xb5, 0x6e, 0xc0, 0x35, 0xc9, 0x93, 0xe2, 0x5b, 0xdf, 0x35, 0xd1,
-	0xd3, 0x03, 0x1c, 0x04, 0xbc, 0xa7, 0x14, 0x07, 0xc1, 0x32, 0x3d, 0x95, 0xbe, 0x7f, 0x51, 0xd2,
-	0xe3, 0x4e, 0x8c, 0x69, 0x4a, 0x29, 0xab, 0x1c, 0x4a, 0xd9, 0x66, 0x19, 0x6b, 0xad, 0x89, 0x36,
-	0x73, 0xa6, 0x8c, 0xf3, 0xb3, 0x06, 0xd0, 0xa6, 0x9e, 0x8b, 0x03, 0xdc, 0xa1, 0x58, 0xa2, 0x46,
-	0xfd, 0xe5, 0x50, 0xb9, 0x6f, 0x21, 0xea, 0x2d, 0xa8, 0x86, 0x7e, 0x80, 0x29, 0x23, 0x11, 0x16,
-	0xb4, 0x57, 0xdd, 0xe9, 0x42, 0x86, 0xc6, 0x63, 0xac, 0x87, 0x80, 0xa6, 0x18, 0xd9, 0x10, 0xac,
-	0x83, 0xde, 0x09, 0x49, 0x12, 0x31, 0x35, 0x02, 0xaa, 0xb2, 0x7a, 0x50, 0x15, 0x07, 0x61, 0x2c,
-	0xc0, 0xff, 0x73, 0x04, 0xe6, 0x5e, 0xea, 0x73, 0x58, 0xcb, 0x36, 0x99, 0x25, 0x52, 0xdd, 0xd7,
-	0xe6, 0xba, 0x3f, 0x25, 0x2d, 0xce, 0x92, 0xee, 0x7d, 0x29, 0x41, 0xa9, 0x4d, 0x3d, 0xb4, 0x0f,
-	0x65, 0xf1, 0x7d, 0x6d, 0x5e, 0xf6, 0x79, 0xa8, 0xd9, 0x37, 0xee, 0x2d, 0x10, 0x33, 0x82, 0x17,
-	0x50, 0xe2, 0x83, 0x6f, 0xe4, 0x78, 0x5b, 0xc9, 0xc8, 0xb0, 0xf2, 0xb5, 0x2c, 0x66, 0x1f, 0xca,
-	0x62, 0x38, 0xf3, 0x80, 0xb8, 0x98, 0x0b, 0x34, 0x3b, 0x42, 0xe8, 0x35, 0xac, 0xa4, 0xe3, 0x63,
-	0xe6, 0xf8, 0x95, 0x6e, 0x3c, 0x58, 0xac, 0x67, 0x91, 0x2f, 0x41, 0x57, 0x2f, 0xf7, 0x76, 0x2e,
-	0x01, 0x97, 0x8d, 0xfb, 0x0b, 0xe5, 0x34, 0xcf, 0xa8, 0x7c, 0x3c, 0x3f, 0xd9, 0xd1, 0x5a, 0x87,
-	0xa7, 0x63, 0x53, 0x3b, 0x1b, 0x9b, 0xda, 0x9f, 0xb1, 0xa9, 0x7d, 0x9b, 0x98, 0x85, 0xb3, 0x89,
-	0x59, 0xf8, 0x35, 0x31, 0x0b, 0x6f, 0x9a, 0x9e, 0xcf, 0x8e, 0x93, 0xae, 0xdd, 0x23, 0xa1, 0xa3,
-	0xee, 0x4b, 0xf5, 0xd3, 0x19, 0xf8, 0xce, 0xc5, 0x1b, 0xf4, 0x69, 0xfa, 0x3c, 0x6c, 0x74, 0x75,
-	0x71, 0x89, 0x3e, 0xfe, 0x1b, 0x00, 0x00, 0xff, 0xff, 0x73, 0x3d, 0xb4, 0x3f, 0xe4, 0x05, 0x00,
-	0x00,
+	// 775 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x95, 0xcd, 0x4e, 0xdb, 0x4a,
+	0x14, 0xc7, 0xe3, 0x90, 0x04, 0x72, 0x72, 0xe1, 0x5e, 0x7c, 0xf9, 0x08, 0xe6, 0xde, 0x00, 0xae,
+	0xda, 0x52, 0x54, 0x92, 0x42, 0xd5, 0x2e, 0xc2, 0xaa, 0xa1, 0x48, 0x6c, 0xd2, 0xaa, 0x86, 0x15,
+	0x1b, 0xe4, 0x38, 0x83, 0x63, 0x61, 0x7b, 0x22, 0xcf, 0x38, 0x6a, 0x56, 0xad, 0xfa, 0x00, 0x55,
+	0x55, 0x75, 0xdb, 0x55, 0x5f, 0x80, 0x45, 0x97, 0x7d, 0x00, 0x96, 0xa8, 0xab, 0xae, 0xaa, 0x0a,
+	0x16, 0xbc, 0x46, 0x35, 0x1f, 0x76, 0x12, 0x81, 0x93, 0x2c, 0xba, 0x4a, 0xce, 0x9c, 0xbf, 0xff,
+	0xf3, 0x9b, 0x33, 0xc7, 0xc7, 0xb0, 0x7c, 0x8a, 0x1d, 0x1f, 0xfb, 0x15, 0x7c, 0x72, 0x82, 0x02,
+	0xc7, 0xb7, 0x2b, 0x9d, 0xad, 0x0a, 0x7d, 0x5d, 0x6e, 0x07, 0x98, 0x62, 0x55, 0x15, 0xc9, 0x72,
+	0x94, 0x2c, 0x77, 0xb6, 0xb4, 0x45, 0x0b, 0x13, 0x0f, 0x93, 0x8a, 0x47, 0xb8, 0xd6, 0x23, 0xb6,
+	0x10, 0x6b, 0x4b, 0x22, 0x71, 0xcc, 0xa3, 0x8a, 0x08, 0x64, 0x6a, 0xce, 0xc6, 0x36, 0x16, 0xeb,
+	0xec, 0x9f, 0x5c, 0x5d, 0xbb, 0x65, 0xeb, 0x78, 0x27, 0x2e, 0xd1, 0xdf, 0xc0, 0x64, 0x9d, 0xd8,
+	0x2f, 0xdb, 0xc8, 0x57, 0x1f, 0x41, 0x0e, 0xb7, 0x91, 0x8f, 0x82, 0xa2, 0xb2, 0xaa, 0xac, 0xe7,
+	0x6b, 0xc5, 0xef, 0x5f, 0x37, 0xe7, 0xe4, 0x2e, 0xcf, 0x9a, 0xcd, 0x00, 0x11, 0x72, 0x40, 0xd9,
+	0xa3, 0x86, 0xd4, 0xa9, 0x4f, 0x20, 0x4b, 0x51, 0xe0, 0x91, 0x62, 0x7a, 0x55, 0x59, 0x2f, 0x6c,
+	0x2f, 0x95, 0x6f, 0x9e, 0xa6, 0x7c, 0xc8, 0x04, 0xb5, 0xcc, 0xf9, 0xcf, 0x95, 0x94, 0x21, 0xd4,
+	0xd5, 0xc2, 0xbb, 0xeb, 0xb3, 0x0d, 0xe9, 0xa1, 0x6f, 0xc2, 0xdf, 0x12, 0xc0, 0x40, 0xa4, 0x8d,
+	0x7d, 0x82, 0x54, 0x0d, 0xa6, 0x22, 0x07, 0x8e, 0x92, 0x31, 0xe2, 0x58, 0x7f, 0xaf, 0x40, 0xae,
+	0x4e, 0xec, 0x5a, 0xd8, 0x55, 0xcb, 0x90, 0x6d, 0x84, 0xdd, 0x31, 0x70, 0x85, 0x6c, 0xc0, 0x36,
+	0x3d, 0x68, 0xab, 0x2e, 0x40, 0xae, 0x11, 0x36, 0x6d, 0x44, 0x8b, 0x13, 0x3c, 0x23, 0x23, 0x75,
+	0x0e, 0xb2, 0xae, 0xe3, 0x39, 0xb4, 0x98, 0xe1, 0xcb, 0x22, 0xa8, 0x02, 0x3b, 0x80, 0x70, 0xd5,
+	0xff, 0x81, 0x19, 0xc1, 0x13, 0xe1, 0xeb, 0x1f, 0x15, 0x5e, 0xd3, 0x03, 0xe4, 0xba, 0xac, 0xa6,
+	0x04, 0xb9, 0xee, 0x38, 0x35, 0x15, 0xba, 0x51, 0x94, 0xa4, 0x65, 0x06, 0x88, 0x44, 0x94, 0x22,
+	0x4a, 0xa0, 0x14, 0x65, 0x16, 0xb6, 0xfa, 0x2c, 0x2f, 0x33, 0x63, 0x8a, 0x39, 0x3f, 0x2b, 0x00,
+	0x75, 0x62, 0x1b, 0xc8, 0x45, 0x26, 0x41, 0x02, 0xd5, 0x6f, 0x8e, 0x87, 0xca, 0x74, 0x43, 0x51,
+	0xff, 0x83, 0xbc, 0xe7, 0xb8, 0x88, 0x50, 0xec, 0x23, 0x4e, 0x3b, 0x6d, 0xf4, 0x16, 0xd8, 0x41,
+	0x9a, 0x8e, 0x8d, 0x88, 0x20, 0xce, 0x1b, 0x32, 0x8a, 0x91, 0x99, 0xbd, 0xfe, 0x10, 0xd4, 0x1e,
+	0x5e, 0xdc, 0x1c, 0x0b, 0x90, 0x33, 0x3d, 0x1c, 0xfa, 0x54, 0xb6, 0x86, 0x8c, 0x74, 0x0b, 0xf2,
+	0xfc, 0x80, 0x94, 0xba, 0xe8, 0x4f, 0xb6, 0xc6, 0xc0, 0x65, 0xef, 0xc2, 0x6c, 0xbc, 0x49, 0x3f,
+	0x91, 0xbc, 0x15, 0x65, 0xe0, 0x56, 0x7a, 0xa4, 0xe9, 0x01, 0xd2, 0x2f, 0x0a, 0x14, 0xea, 0xc4,
+	0xde, 0xeb, 0x98, 0x6e, 0x68, 0x52, 0x5e, 0x78, 0x0f, 0x79, 0x8d, 0x71, 0x0a, 0x2f, 0x74, 0xea,
+	0x1a, 0xfc, 0xe5, 0xe1, 0x26, 0x72, 0x8f, 0x65, 0x11, 0xd3, 0xbc, 0x88, 0x05, 0xbe, 0xf6, 0x9c,
+	0x2f, 0xb1, 0xfa, 0x37, 0x90, 0x6f, 0xb5, 0x3c, 0x33, 0x38, 0xe5, 0xf5, 0xcf, 0x1b, 0xbd, 0x05,
+	0xd6, 0x30, 0xc4, 0xc2, 0x01, 0x8a, 0x1a, 0x86, 0x07, 0xb2, 0xfa, 0x62, 0x0f, 0x7d, 0x1e, 0xfe,
+	0xed, 0x83, 0x8c, 0x9b, 0xe6, 0x93, 0x02, 0xd3, 0xa2, 0x04, 0xbb, 0x38, 0xf4, 0x2d, 0xc7, 0x55,
+	0x9f, 0x42, 0xde, 0x0c, 0x69, 0x0b, 0x07, 0x0e, 0xed, 0x8e, 0x3c, 0x41, 0x4f, 0xaa, 0xee, 0xc0,
+	0xa4, 0x25, 0x2c, 0xe4, 0xf8, 0x58, 0xbe, 0x6d, 0x7c, 0xc8, 0x5d, 0xe4, 0x00, 0x89, 0x9e, 0xa8,
+	0xce, 0x30, 0xd4, 0x9e, 0x99, 0xbe, 0x08, 0xf3, 0x03, 0x54, 0x11, 0xef, 0xf6, 0xb7, 0x0c, 0x4c,
+	0xd4, 0x89, 0xad, 0xee, 0x43, 0x86, 0x0f, 0xb9, 0x5b, 0x37, 0x91, 0x03, 0x48, 0xbb, 0x33, 0x24,
+	0x19, 0x5f, 0xf7, 0x1e, 0x4c, 0xb0, 0xe9, 0xa3, 0x25, 0x68, 0x6b, 0x61, 0x57, 0xd3, 0x93, 0x73,
+	0xb1, 0xcd, 0x3e, 0x64, 0xf8, 0x84, 0x48, 0x02, 0x62, 0xc9, 0x44, 0xa0, 0xfe, 0xf7, 0x58, 0x7d,
+	0x05, 0x93, 0xd1, 0x3b, 0x5c, 0x4a, 0xd0, 0xcb, 0xbc, 0x76, 0x6f, 0x78, 0x3e, 0xb6, 0x7c, 0x01,
+	0x39, 0xf9, 0x26, 0xfd, 0x9f, 0x48, 0xc0, 0xd2, 0xda, 0xdd, 0xa1, 0xe9, 0xd8, 0xef, 0x10, 0xa6,
+	0xe2, 0x76, 0x5f, 0x49, 0x78, 0x24, 0x12, 0x68, 0xf7, 0x47, 0x08, 0x62, 0xd7, 0x23, 0x80, 0xbe,
+	0x3e, 0x5c, 0x4b, 0x46, 0x91, 0x12, 0xed, 0xc1, 0x48, 0x49, 0xe4, 0xad, 0x65, 0xdf, 0x5e, 0x9f,
+	0x6d, 0x28, 0xb5, 0xc3, 0xf3, 0xcb, 0x92, 0x72, 0x71, 0x59, 0x52, 0x7e, 0x5d, 0x96, 0x94, 0x0f,
+	0x57, 0xa5, 0xd4, 0xc5, 0x55, 0x29, 0xf5, 0xe3, 0xaa, 0x94, 0x3a, 0xaa, 0xda, 0x0e, 0x6d, 0x85,
+	0x8d, 0xb2, 0x85, 0xbd, 0x8a, 0xfc, 0xcc, 0xca, 0x1f, 0xb3, 0xed, 0x54, 0x6e, 0x7e, 0x78, 0x77,
+	0xa2, 0xff, 0x9d, 0xad, 0x46, 0x8e, 0x7f, 0x7b, 0x1f, 0xff, 0x0e, 0x00, 0x00, 0xff, 0xff, 0x2f,
+	0x65, 0x58, 0x81, 0x1b, 0x08, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -628,6 +846,11 @@ type MsgClient interface {
 	// Settle gives a buyer what a closed offering owes: shares, or a refund. The
 	// ledger does so by itself; this is for whom it could not reach.
 	Settle(ctx context.Context, in *MsgSettle, opts ...grpc.CallOption) (*MsgSettleResponse, error)
+	// Evaluate records what a member of the council measured; a later one of the
+	// same member replaces it.
+	Evaluate(ctx context.Context, in *MsgEvaluate, opts ...grpc.CallOption) (*MsgEvaluateResponse, error)
+	// SetCouncil is for governance.
+	SetCouncil(ctx context.Context, in *MsgSetCouncil, opts ...grpc.CallOption) (*MsgSetCouncilResponse, error)
 }
 
 type msgClient struct {
@@ -683,6 +906,24 @@ func (c *msgClient) Settle(ctx context.Context, in *MsgSettle, opts ...grpc.Call
 	return out, nil
 }
 
+func (c *msgClient) Evaluate(ctx context.Context, in *MsgEvaluate, opts ...grpc.CallOption) (*MsgEvaluateResponse, error) {
+	out := new(MsgEvaluateResponse)
+	err := c.cc.Invoke(ctx, "/koinon.offering.v1.Msg/Evaluate", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SetCouncil(ctx context.Context, in *MsgSetCouncil, opts ...grpc.CallOption) (*MsgSetCouncilResponse, error) {
+	out := new(MsgSetCouncilResponse)
+	err := c.cc.Invoke(ctx, "/koinon.offering.v1.Msg/SetCouncil", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MsgServer is the server API for Msg service.
 type MsgServer interface {
 	// Open offers shares that the opener has; they leave its account.
@@ -698,6 +939,11 @@ type MsgServer interface {
 	// Settle gives a buyer what a closed offering owes: shares, or a refund. The
 	// ledger does so by itself; this is for whom it could not reach.
 	Settle(context.Context, *MsgSettle) (*MsgSettleResponse, error)
+	// Evaluate records what a member of the council measured; a later one of the
+	// same member replaces it.
+	Evaluate(context.Context, *MsgEvaluate) (*MsgEvaluateResponse, error)
+	// SetCouncil is for governance.
+	SetCouncil(context.Context, *MsgSetCouncil) (*MsgSetCouncilResponse, error)
 }
 
 // UnimplementedMsgServer can be embedded to have forward compatible implementations.
@@ -718,6 +964,12 @@ func (*UnimplementedMsgServer) Release(ctx context.Context, req *MsgRelease) (*M
 }
 func (*UnimplementedMsgServer) Settle(ctx context.Context, req *MsgSettle) (*MsgSettleResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Settle not implemented")
+}
+func (*UnimplementedMsgServer) Evaluate(ctx context.Context, req *MsgEvaluate) (*MsgEvaluateResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Evaluate not implemented")
+}
+func (*UnimplementedMsgServer) SetCouncil(ctx context.Context, req *MsgSetCouncil) (*MsgSetCouncilResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetCouncil not implemented")
 }
 
 func RegisterMsgServer(s grpc1.Server, srv MsgServer) {
@@ -814,6 +1066,42 @@ func _Msg_Settle_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_Evaluate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgEvaluate)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Evaluate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.offering.v1.Msg/Evaluate",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Evaluate(ctx, req.(*MsgEvaluate))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SetCouncil_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetCouncil)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetCouncil(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.offering.v1.Msg/SetCouncil",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetCouncil(ctx, req.(*MsgSetCouncil))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Msg_serviceDesc = _Msg_serviceDesc
 var _Msg_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "koinon.offering.v1.Msg",
@@ -838,6 +1126,14 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Settle",
 			Handler:    _Msg_Settle_Handler,
+		},
+		{
+			MethodName: "Evaluate",
+			Handler:    _Msg_Evaluate_Handler,
+		},
+		{
+			MethodName: "SetCouncil",
+			Handler:    _Msg_SetCouncil_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -1068,6 +1364,13 @@ func (m *MsgRelease) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x22
+	}
 	if m.Milestone != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.Milestone))
 		i--
@@ -1181,6 +1484,141 @@ func (m *MsgSettleResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x8
 	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgEvaluate) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgEvaluate) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgEvaluate) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Score != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Benchmark) > 0 {
+		i -= len(m.Benchmark)
+		copy(dAtA[i:], m.Benchmark)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Benchmark)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.ModelDigest) > 0 {
+		i -= len(m.ModelDigest)
+		copy(dAtA[i:], m.ModelDigest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.ModelDigest)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Member) > 0 {
+		i -= len(m.Member)
+		copy(dAtA[i:], m.Member)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Member)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgEvaluateResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgEvaluateResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgEvaluateResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetCouncil) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetCouncil) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetCouncil) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Council.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if len(m.Authority) > 0 {
+		i -= len(m.Authority)
+		copy(dAtA[i:], m.Authority)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Authority)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetCouncilResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetCouncilResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetCouncilResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
 	return len(dAtA) - i, nil
 }
 
@@ -1300,6 +1738,10 @@ func (m *MsgRelease) Size() (n int) {
 	if m.Milestone != 0 {
 		n += 1 + sovTx(uint64(m.Milestone))
 	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
 	return n
 }
 
@@ -1343,6 +1785,63 @@ func (m *MsgSettleResponse) Size() (n int) {
 	if m.Amount != 0 {
 		n += 1 + sovTx(uint64(m.Amount))
 	}
+	return n
+}
+
+func (m *MsgEvaluate) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Member)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.ModelDigest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Benchmark)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Score != 0 {
+		n += 1 + sovTx(uint64(m.Score))
+	}
+	return n
+}
+
+func (m *MsgEvaluateResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetCouncil) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Authority)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = m.Council.Size()
+	n += 1 + l + sovTx(uint64(l))
+	return n
+}
+
+func (m *MsgSetCouncilResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
 	return n
 }
 
@@ -2013,6 +2512,38 @@ func (m *MsgRelease) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2271,6 +2802,386 @@ func (m *MsgSettleResponse) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgEvaluate) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgEvaluate: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgEvaluate: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Member", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Member = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ModelDigest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ModelDigest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Benchmark", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Benchmark = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgEvaluateResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgEvaluateResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgEvaluateResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetCouncil) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetCouncil: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetCouncil: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Authority", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Authority = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Council", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Council.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetCouncilResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetCouncilResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetCouncilResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])

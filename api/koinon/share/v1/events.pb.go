@@ -544,6 +544,381 @@ func (m *EventDelegated) GetTo() string {
 	return ""
 }
 
+// EventBid tells of an offer for all shares of a model, for ucredit a million.
+type EventBid struct {
+	Model    string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Bid      uint64 `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Bidder   string `protobuf:"bytes,3,opt,name=bidder,proto3" json:"bidder,omitempty"`
+	Price    uint64 `protobuf:"varint,4,opt,name=price,proto3" json:"price,omitempty"`
+	Least    uint64 `protobuf:"varint,5,opt,name=least,proto3" json:"least,omitempty"`
+	Deadline int64  `protobuf:"varint,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
+}
+
+func (m *EventBid) Reset()         { *m = EventBid{} }
+func (m *EventBid) String() string { return proto.CompactTextString(m) }
+func (*EventBid) ProtoMessage()    {}
+func (*EventBid) Descriptor() ([]byte, []int) {
+	return fileDescriptor_01eb205177d45fc6, []int{8}
+}
+func (m *EventBid) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventBid) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventBid.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventBid) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventBid.Merge(m, src)
+}
+func (m *EventBid) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventBid) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventBid.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventBid proto.InternalMessageInfo
+
+func (m *EventBid) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *EventBid) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *EventBid) GetBidder() string {
+	if m != nil {
+		return m.Bidder
+	}
+	return ""
+}
+
+func (m *EventBid) GetPrice() uint64 {
+	if m != nil {
+		return m.Price
+	}
+	return 0
+}
+
+func (m *EventBid) GetLeast() uint64 {
+	if m != nil {
+		return m.Least
+	}
+	return 0
+}
+
+func (m *EventBid) GetDeadline() int64 {
+	if m != nil {
+		return m.Deadline
+	}
+	return 0
+}
+
+type EventTendered struct {
+	Model  string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Bid    uint64 `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	Shares uint64 `protobuf:"varint,4,opt,name=shares,proto3" json:"shares,omitempty"`
+}
+
+func (m *EventTendered) Reset()         { *m = EventTendered{} }
+func (m *EventTendered) String() string { return proto.CompactTextString(m) }
+func (*EventTendered) ProtoMessage()    {}
+func (*EventTendered) Descriptor() ([]byte, []int) {
+	return fileDescriptor_01eb205177d45fc6, []int{9}
+}
+func (m *EventTendered) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventTendered) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventTendered.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventTendered) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventTendered.Merge(m, src)
+}
+func (m *EventTendered) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventTendered) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventTendered.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventTendered proto.InternalMessageInfo
+
+func (m *EventTendered) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *EventTendered) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *EventTendered) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *EventTendered) GetShares() uint64 {
+	if m != nil {
+		return m.Shares
+	}
+	return 0
+}
+
+type EventTakenBack struct {
+	Model  string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Bid    uint64 `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	Shares uint64 `protobuf:"varint,4,opt,name=shares,proto3" json:"shares,omitempty"`
+}
+
+func (m *EventTakenBack) Reset()         { *m = EventTakenBack{} }
+func (m *EventTakenBack) String() string { return proto.CompactTextString(m) }
+func (*EventTakenBack) ProtoMessage()    {}
+func (*EventTakenBack) Descriptor() ([]byte, []int) {
+	return fileDescriptor_01eb205177d45fc6, []int{10}
+}
+func (m *EventTakenBack) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventTakenBack) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventTakenBack.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventTakenBack) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventTakenBack.Merge(m, src)
+}
+func (m *EventTakenBack) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventTakenBack) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventTakenBack.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventTakenBack proto.InternalMessageInfo
+
+func (m *EventTakenBack) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *EventTakenBack) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *EventTakenBack) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *EventTakenBack) GetShares() uint64 {
+	if m != nil {
+		return m.Shares
+	}
+	return 0
+}
+
+// EventBought tells what a bid paid a holder, in ucredit.
+type EventBought struct {
+	Model  string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Bid    uint64 `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	Shares uint64 `protobuf:"varint,4,opt,name=shares,proto3" json:"shares,omitempty"`
+	Amount uint64 `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
+}
+
+func (m *EventBought) Reset()         { *m = EventBought{} }
+func (m *EventBought) String() string { return proto.CompactTextString(m) }
+func (*EventBought) ProtoMessage()    {}
+func (*EventBought) Descriptor() ([]byte, []int) {
+	return fileDescriptor_01eb205177d45fc6, []int{11}
+}
+func (m *EventBought) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventBought) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventBought.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventBought) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventBought.Merge(m, src)
+}
+func (m *EventBought) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventBought) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventBought.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventBought proto.InternalMessageInfo
+
+func (m *EventBought) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *EventBought) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *EventBought) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *EventBought) GetShares() uint64 {
+	if m != nil {
+		return m.Shares
+	}
+	return 0
+}
+
+func (m *EventBought) GetAmount() uint64 {
+	if m != nil {
+		return m.Amount
+	}
+	return 0
+}
+
+// EventBidClosed tells how a bid ended, and what went back to the bidder.
+type EventBidClosed struct {
+	Model  string    `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Bid    uint64    `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Status BidStatus `protobuf:"varint,3,opt,name=status,proto3,enum=koinon.share.v1.BidStatus" json:"status,omitempty"`
+	Bought uint64    `protobuf:"varint,4,opt,name=bought,proto3" json:"bought,omitempty"`
+	Refund uint64    `protobuf:"varint,5,opt,name=refund,proto3" json:"refund,omitempty"`
+}
+
+func (m *EventBidClosed) Reset()         { *m = EventBidClosed{} }
+func (m *EventBidClosed) String() string { return proto.CompactTextString(m) }
+func (*EventBidClosed) ProtoMessage()    {}
+func (*EventBidClosed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_01eb205177d45fc6, []int{12}
+}
+func (m *EventBidClosed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventBidClosed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventBidClosed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventBidClosed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventBidClosed.Merge(m, src)
+}
+func (m *EventBidClosed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventBidClosed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventBidClosed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventBidClosed proto.InternalMessageInfo
+
+func (m *EventBidClosed) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *EventBidClosed) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *EventBidClosed) GetStatus() BidStatus {
+	if m != nil {
+		return m.Status
+	}
+	return BidStatus_BID_STATUS_UNSPECIFIED
+}
+
+func (m *EventBidClosed) GetBought() uint64 {
+	if m != nil {
+		return m.Bought
+	}
+	return 0
+}
+
+func (m *EventBidClosed) GetRefund() uint64 {
+	if m != nil {
+		return m.Refund
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterType((*EventIssued)(nil), "koinon.share.v1.EventIssued")
 	proto.RegisterType((*EventRoyalty)(nil), "koinon.share.v1.EventRoyalty")
@@ -553,39 +928,54 @@ func init() {
 	proto.RegisterType((*EventReleased)(nil), "koinon.share.v1.EventReleased")
 	proto.RegisterType((*EventLocked)(nil), "koinon.share.v1.EventLocked")
 	proto.RegisterType((*EventDelegated)(nil), "koinon.share.v1.EventDelegated")
+	proto.RegisterType((*EventBid)(nil), "koinon.share.v1.EventBid")
+	proto.RegisterType((*EventTendered)(nil), "koinon.share.v1.EventTendered")
+	proto.RegisterType((*EventTakenBack)(nil), "koinon.share.v1.EventTakenBack")
+	proto.RegisterType((*EventBought)(nil), "koinon.share.v1.EventBought")
+	proto.RegisterType((*EventBidClosed)(nil), "koinon.share.v1.EventBidClosed")
 }
 
 func init() { proto.RegisterFile("koinon/share/v1/events.proto", fileDescriptor_01eb205177d45fc6) }
 
 var fileDescriptor_01eb205177d45fc6 = []byte{
-	// 418 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x53, 0x41, 0xcf, 0xd2, 0x40,
-	0x10, 0x65, 0x5b, 0x3e, 0x22, 0x2b, 0x22, 0x69, 0x0c, 0x69, 0x50, 0x1b, 0xd2, 0x13, 0xa7, 0x36,
-	0xa8, 0x37, 0x4f, 0x8a, 0x1e, 0x4c, 0x0c, 0x87, 0x8d, 0x7a, 0xf0, 0x56, 0xd8, 0x09, 0x6c, 0xd8,
-	0xee, 0x36, 0xdd, 0x6d, 0x13, 0xfe, 0x85, 0x77, 0xff, 0x90, 0x47, 0x8e, 0x1e, 0x0d, 0xfc, 0x11,
-	0xd3, 0xed, 0xc2, 0x57, 0x48, 0x38, 0xc0, 0x89, 0x7d, 0x33, 0xf3, 0xde, 0x63, 0x66, 0x3a, 0xf8,
-	0xd5, 0x46, 0x32, 0x21, 0x45, 0xac, 0xd6, 0x49, 0x0e, 0x71, 0x39, 0x8d, 0xa1, 0x04, 0xa1, 0x55,
-	0x94, 0xe5, 0x52, 0x4b, 0xef, 0x79, 0x9d, 0x8d, 0x4c, 0x36, 0x2a, 0xa7, 0xa3, 0x97, 0x97, 0xe5,
-	0x75, 0xc6, 0x54, 0x87, 0x29, 0x7e, 0xfa, 0xb9, 0x62, 0x7f, 0x51, 0xaa, 0x00, 0xea, 0xbd, 0xc0,
-	0x0f, 0xa9, 0xa4, 0xc0, 0x7d, 0x34, 0x46, 0x93, 0x2e, 0xa9, 0x41, 0x15, 0xa5, 0x20, 0x64, 0xea,
-	0x3b, 0x75, 0xd4, 0x00, 0x6f, 0x88, 0x3b, 0xaa, 0xc8, 0x32, 0xbe, 0xf5, 0xdd, 0x31, 0x9a, 0xb4,
-	0x89, 0x45, 0xde, 0x08, 0x3f, 0xc9, 0x41, 0x41, 0x5e, 0x02, 0xf5, 0xdb, 0x26, 0x73, 0xc2, 0xe1,
-	0x37, 0xdc, 0x33, 0x76, 0x44, 0x6e, 0x13, 0xae, 0xb7, 0x57, 0xfc, 0x86, 0xb8, 0x93, 0xa4, 0xb2,
-	0x10, 0xda, 0x18, 0xb6, 0x89, 0x45, 0x55, 0x7c, 0x2d, 0x39, 0x85, 0xdc, 0x38, 0x76, 0x89, 0x45,
-	0x27, 0xd5, 0x19, 0x4f, 0x58, 0x7a, 0xb5, 0x8b, 0x47, 0xb6, 0xd3, 0x64, 0x37, 0xdc, 0xdc, 0xa6,
-	0x5b, 0xf8, 0x1b, 0xe1, 0x41, 0x2d, 0x2b, 0x85, 0xce, 0xd9, 0xa2, 0xd0, 0x37, 0x4b, 0x7f, 0xc0,
-	0xbd, 0xe5, 0x91, 0xcc, 0xa4, 0x30, 0x06, 0xfd, 0x37, 0xaf, 0xa3, 0x8b, 0x15, 0x45, 0xb3, 0x46,
-	0x11, 0x39, 0xa3, 0x98, 0x29, 0x57, 0x65, 0xca, 0xce, 0xd2, 0xa2, 0xb0, 0xb0, 0x8b, 0xfb, 0x01,
-	0xea, 0xf6, 0xff, 0xd5, 0xc7, 0x0e, 0xa3, 0xb6, 0x5d, 0x87, 0xd1, 0x6b, 0x26, 0xde, 0x00, 0xbb,
-	0x20, 0xa8, 0xff, 0x30, 0x46, 0x13, 0x97, 0x54, 0xcf, 0xf0, 0x3b, 0x7e, 0x56, 0x2f, 0x10, 0x38,
-	0x24, 0xea, 0x9e, 0x59, 0x5b, 0x23, 0xf7, 0xac, 0x1b, 0x66, 0xbb, 0xf9, 0x2a, 0x97, 0x9b, 0x7b,
-	0x44, 0xb9, 0xe1, 0x1d, 0x45, 0xf9, 0x49, 0xa5, 0x10, 0x9a, 0x71, 0xd3, 0x94, 0x4b, 0x6a, 0x10,
-	0xce, 0x71, 0xdf, 0x58, 0x7d, 0x02, 0x0e, 0xab, 0xe4, 0xae, 0xd9, 0x69, 0x69, 0x3f, 0x40, 0x47,
-	0xcb, 0x8f, 0xf3, 0x3f, 0xfb, 0x00, 0xed, 0xf6, 0x01, 0xfa, 0xb7, 0x0f, 0xd0, 0xaf, 0x43, 0xd0,
-	0xda, 0x1d, 0x82, 0xd6, 0xdf, 0x43, 0xd0, 0xfa, 0xf9, 0x6e, 0xc5, 0xf4, 0xba, 0x58, 0x44, 0x4b,
-	0x99, 0xc6, 0xf6, 0x06, 0xed, 0x4f, 0x92, 0xb1, 0xf8, 0xe2, 0x2a, 0xdf, 0x9b, 0x47, 0x39, 0x5d,
-	0x74, 0xcc, 0x61, 0xbe, 0xfd, 0x1f, 0x00, 0x00, 0xff, 0xff, 0x09, 0xa5, 0xf6, 0x9f, 0xe6, 0x03,
-	0x00, 0x00,
+	// 584 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x55, 0x3f, 0x8f, 0xd3, 0x3e,
+	0x18, 0xbe, 0x34, 0xbd, 0xea, 0xce, 0xbf, 0xfb, 0x95, 0xaa, 0x42, 0xa7, 0x50, 0x20, 0xaa, 0x32,
+	0x75, 0x4a, 0xd5, 0x83, 0x8d, 0x89, 0x14, 0x06, 0x24, 0x74, 0x43, 0x28, 0x0c, 0x6c, 0x4e, 0xfd,
+	0xd2, 0x5a, 0x75, 0xec, 0x2a, 0x76, 0x2a, 0x75, 0xe0, 0x3b, 0x20, 0x56, 0xf8, 0x40, 0x8c, 0x37,
+	0x32, 0xa2, 0xf6, 0x8b, 0x20, 0xff, 0x69, 0x49, 0x0b, 0x1d, 0x5a, 0xe9, 0xa6, 0xf8, 0xb1, 0xdf,
+	0xf7, 0x79, 0xfc, 0xfe, 0x8b, 0xd1, 0x93, 0x99, 0xa0, 0x5c, 0xf0, 0xbe, 0x9c, 0xe2, 0x02, 0xfa,
+	0x8b, 0x41, 0x1f, 0x16, 0xc0, 0x95, 0x8c, 0xe7, 0x85, 0x50, 0xa2, 0xfd, 0xc0, 0x9e, 0xc6, 0xe6,
+	0x34, 0x5e, 0x0c, 0x3a, 0x8f, 0xf6, 0xcd, 0x33, 0x4a, 0xac, 0x6d, 0xe7, 0xf1, 0xfe, 0x91, 0x75,
+	0x32, 0x87, 0x51, 0x8e, 0xfe, 0x7b, 0xad, 0x89, 0xdf, 0x48, 0x59, 0x02, 0x69, 0x3f, 0x44, 0xe7,
+	0xb9, 0x20, 0xc0, 0x02, 0xaf, 0xeb, 0xf5, 0x2e, 0x53, 0x0b, 0xf4, 0x2e, 0x01, 0x2e, 0xf2, 0xa0,
+	0x66, 0x77, 0x0d, 0x68, 0x5f, 0xa3, 0x86, 0x2c, 0xe7, 0x73, 0xb6, 0x0c, 0xfc, 0xae, 0xd7, 0xab,
+	0xa7, 0x0e, 0xb5, 0x3b, 0xe8, 0xa2, 0x00, 0x09, 0xc5, 0x02, 0x48, 0x50, 0x37, 0x27, 0x5b, 0x1c,
+	0x8d, 0xd0, 0x95, 0x91, 0x4b, 0xc5, 0x12, 0x33, 0xb5, 0x3c, 0xa0, 0x77, 0x8d, 0x1a, 0x38, 0x17,
+	0x25, 0x57, 0x46, 0xb0, 0x9e, 0x3a, 0xa4, 0xf7, 0xa7, 0x82, 0x11, 0x28, 0x8c, 0xe2, 0x65, 0xea,
+	0xd0, 0x96, 0x75, 0xc8, 0x30, 0xcd, 0x0f, 0x46, 0xf1, 0xc7, 0xbb, 0x56, 0xf5, 0xae, 0xa8, 0xf9,
+	0x55, 0xb5, 0xe8, 0x9b, 0x87, 0x5a, 0x96, 0x56, 0x70, 0x55, 0xd0, 0xac, 0x54, 0x47, 0x53, 0xbf,
+	0x44, 0x57, 0xe3, 0x8d, 0x33, 0x15, 0xdc, 0x08, 0x34, 0x6f, 0x9e, 0xc6, 0x7b, 0xd5, 0x8b, 0x87,
+	0x15, 0xa3, 0x74, 0xc7, 0xc5, 0x64, 0x59, 0x9b, 0x49, 0x97, 0x4b, 0x87, 0xa2, 0xd2, 0x15, 0xee,
+	0x03, 0xc8, 0xe3, 0xef, 0xd5, 0x44, 0x35, 0x4a, 0x5c, 0xb8, 0x35, 0x4a, 0x0e, 0x89, 0xb4, 0x5b,
+	0xc8, 0x07, 0x4e, 0x82, 0xf3, 0xae, 0xd7, 0xf3, 0x53, 0xbd, 0x8c, 0xde, 0xa3, 0xff, 0x6d, 0x01,
+	0x81, 0x01, 0x96, 0xa7, 0xe4, 0xda, 0x09, 0xf9, 0x3b, 0xd1, 0x50, 0x17, 0xcd, 0x5b, 0x31, 0x9e,
+	0x9d, 0x42, 0xca, 0x8c, 0xdf, 0x86, 0x94, 0x6d, 0x59, 0x4a, 0xae, 0x28, 0x33, 0x41, 0xf9, 0xa9,
+	0x05, 0xd1, 0x2d, 0x6a, 0x1a, 0xa9, 0x57, 0xc0, 0x60, 0x82, 0x4f, 0xca, 0x9d, 0x12, 0xae, 0x01,
+	0x6b, 0x4a, 0x44, 0x5f, 0x3d, 0x74, 0x61, 0x08, 0x13, 0x7a, 0x88, 0xaa, 0x85, 0xfc, 0x8c, 0x12,
+	0xd7, 0xcc, 0x7a, 0xa9, 0xc9, 0x33, 0x4a, 0x2a, 0x9d, 0x6c, 0x91, 0xf6, 0x9f, 0x17, 0x74, 0x0c,
+	0xae, 0x0e, 0x16, 0xe8, 0x5d, 0x9d, 0x6d, 0x65, 0x0a, 0x51, 0x4f, 0x2d, 0xd0, 0x73, 0x46, 0x00,
+	0x13, 0x46, 0x39, 0x04, 0x0d, 0x13, 0xe1, 0x16, 0x47, 0x13, 0x57, 0xa6, 0x11, 0x70, 0x02, 0x05,
+	0x1c, 0x75, 0xb1, 0x7f, 0x8d, 0xd8, 0xc1, 0x36, 0x9c, 0xba, 0x6c, 0x8e, 0xf0, 0x0c, 0x78, 0x82,
+	0xc7, 0xb3, 0x7b, 0x53, 0xfa, 0xec, 0x5a, 0x24, 0x11, 0xe5, 0x64, 0xaa, 0xee, 0x4b, 0xa6, 0xf2,
+	0x37, 0x38, 0xdf, 0xf9, 0x1b, 0x7c, 0xf7, 0x5c, 0xa4, 0x09, 0x25, 0x43, 0x26, 0xe4, 0x11, 0x39,
+	0xbd, 0x41, 0x0d, 0xa9, 0xb0, 0x2a, 0xa5, 0x9b, 0xff, 0xce, 0x5f, 0xf3, 0x9f, 0x50, 0xf2, 0xce,
+	0x58, 0xa4, 0xce, 0xd2, 0x34, 0x88, 0x09, 0x74, 0x73, 0x3d, 0x8b, 0xf4, 0x7e, 0x01, 0x9f, 0x4a,
+	0x37, 0x94, 0xf5, 0xd4, 0xa1, 0xe4, 0xf6, 0xc7, 0x2a, 0xf4, 0xee, 0x56, 0xa1, 0xf7, 0x6b, 0x15,
+	0x7a, 0x5f, 0xd6, 0xe1, 0xd9, 0xdd, 0x3a, 0x3c, 0xfb, 0xb9, 0x0e, 0xcf, 0x3e, 0x3e, 0x9f, 0x50,
+	0x35, 0x2d, 0xb3, 0x78, 0x2c, 0xf2, 0xbe, 0x7b, 0x09, 0xdc, 0x07, 0xcf, 0x69, 0x7f, 0xef, 0x6d,
+	0x78, 0x61, 0x16, 0x8b, 0x41, 0xd6, 0x30, 0xcf, 0xc3, 0xb3, 0xdf, 0x01, 0x00, 0x00, 0xff, 0xff,
+	0xed, 0x0f, 0x53, 0x36, 0x87, 0x06, 0x00, 0x00,
 }
 
 func (m *EventIssued) Marshal() (dAtA []byte, err error) {
@@ -951,6 +1341,259 @@ func (m *EventDelegated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventBid) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventBid) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventBid) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Deadline != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Deadline))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Least != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Least))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Price != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Price))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Bidder) > 0 {
+		i -= len(m.Bidder)
+		copy(dAtA[i:], m.Bidder)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Bidder)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Bid != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventTendered) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventTendered) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventTendered) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Shares != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Shares))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Bid != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventTakenBack) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventTakenBack) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventTakenBack) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Shares != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Shares))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Bid != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventBought) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventBought) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventBought) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Amount != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Shares != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Shares))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Bid != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventBidClosed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventBidClosed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventBidClosed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Refund != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Refund))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Bought != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bought))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Status != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Bid != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintEvents(dAtA []byte, offset int, v uint64) int {
 	offset -= sovEvents(v)
 	base := offset
@@ -1134,6 +1777,132 @@ func (m *EventDelegated) Size() (n int) {
 	l = len(m.To)
 	if l > 0 {
 		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventBid) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovEvents(uint64(m.Bid))
+	}
+	l = len(m.Bidder)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Price != 0 {
+		n += 1 + sovEvents(uint64(m.Price))
+	}
+	if m.Least != 0 {
+		n += 1 + sovEvents(uint64(m.Least))
+	}
+	if m.Deadline != 0 {
+		n += 1 + sovEvents(uint64(m.Deadline))
+	}
+	return n
+}
+
+func (m *EventTendered) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovEvents(uint64(m.Bid))
+	}
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Shares != 0 {
+		n += 1 + sovEvents(uint64(m.Shares))
+	}
+	return n
+}
+
+func (m *EventTakenBack) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovEvents(uint64(m.Bid))
+	}
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Shares != 0 {
+		n += 1 + sovEvents(uint64(m.Shares))
+	}
+	return n
+}
+
+func (m *EventBought) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovEvents(uint64(m.Bid))
+	}
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Shares != 0 {
+		n += 1 + sovEvents(uint64(m.Shares))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovEvents(uint64(m.Amount))
+	}
+	return n
+}
+
+func (m *EventBidClosed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovEvents(uint64(m.Bid))
+	}
+	if m.Status != 0 {
+		n += 1 + sovEvents(uint64(m.Status))
+	}
+	if m.Bought != 0 {
+		n += 1 + sovEvents(uint64(m.Bought))
+	}
+	if m.Refund != 0 {
+		n += 1 + sovEvents(uint64(m.Refund))
 	}
 	return n
 }
@@ -2295,6 +3064,829 @@ func (m *EventDelegated) Unmarshal(dAtA []byte) error {
 			}
 			m.To = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventBid) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventBid: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventBid: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bidder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Bidder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Price", wireType)
+			}
+			m.Price = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Price |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Least", wireType)
+			}
+			m.Least = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Least |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deadline", wireType)
+			}
+			m.Deadline = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deadline |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventTendered) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventTendered: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventTendered: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shares", wireType)
+			}
+			m.Shares = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Shares |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventTakenBack) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventTakenBack: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventTakenBack: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shares", wireType)
+			}
+			m.Shares = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Shares |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventBought) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventBought: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventBought: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shares", wireType)
+			}
+			m.Shares = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Shares |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventBidClosed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventBidClosed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventBidClosed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= BidStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bought", wireType)
+			}
+			m.Bought = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bought |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refund", wireType)
+			}
+			m.Refund = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Refund |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

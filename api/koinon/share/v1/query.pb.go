@@ -559,7 +559,7 @@ type QueryPowerRequest struct {
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	// voter is empty for all shares together.
 	Voter string `protobuf:"bytes,2,opt,name=voter,proto3" json:"voter,omitempty"`
-	// at is Unix seconds; zero for now.
+	// at is Unix seconds, within the last 60 days; zero for now.
 	At int64 `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
 }
 
@@ -661,6 +661,294 @@ func (m *QueryPowerResponse) GetShares() uint64 {
 	return 0
 }
 
+type QueryBidRequest struct {
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *QueryBidRequest) Reset()         { *m = QueryBidRequest{} }
+func (m *QueryBidRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryBidRequest) ProtoMessage()    {}
+func (*QueryBidRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_420ceba84edf4b7e, []int{12}
+}
+func (m *QueryBidRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryBidRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryBidRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryBidRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryBidRequest.Merge(m, src)
+}
+func (m *QueryBidRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryBidRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryBidRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryBidRequest proto.InternalMessageInfo
+
+func (m *QueryBidRequest) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+type QueryBidResponse struct {
+	Bid Bid `protobuf:"bytes,1,opt,name=bid,proto3" json:"bid"`
+}
+
+func (m *QueryBidResponse) Reset()         { *m = QueryBidResponse{} }
+func (m *QueryBidResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryBidResponse) ProtoMessage()    {}
+func (*QueryBidResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_420ceba84edf4b7e, []int{13}
+}
+func (m *QueryBidResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryBidResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryBidResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryBidResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryBidResponse.Merge(m, src)
+}
+func (m *QueryBidResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryBidResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryBidResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryBidResponse proto.InternalMessageInfo
+
+func (m *QueryBidResponse) GetBid() Bid {
+	if m != nil {
+		return m.Bid
+	}
+	return Bid{}
+}
+
+type QueryBidsRequest struct {
+	Pagination *query.PageRequest `protobuf:"bytes,1,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryBidsRequest) Reset()         { *m = QueryBidsRequest{} }
+func (m *QueryBidsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryBidsRequest) ProtoMessage()    {}
+func (*QueryBidsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_420ceba84edf4b7e, []int{14}
+}
+func (m *QueryBidsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryBidsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryBidsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryBidsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryBidsRequest.Merge(m, src)
+}
+func (m *QueryBidsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryBidsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryBidsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryBidsRequest proto.InternalMessageInfo
+
+func (m *QueryBidsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryBidsResponse struct {
+	Bids       []Bid               `protobuf:"bytes,1,rep,name=bids,proto3" json:"bids"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryBidsResponse) Reset()         { *m = QueryBidsResponse{} }
+func (m *QueryBidsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryBidsResponse) ProtoMessage()    {}
+func (*QueryBidsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_420ceba84edf4b7e, []int{15}
+}
+func (m *QueryBidsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryBidsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryBidsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryBidsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryBidsResponse.Merge(m, src)
+}
+func (m *QueryBidsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryBidsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryBidsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryBidsResponse proto.InternalMessageInfo
+
+func (m *QueryBidsResponse) GetBids() []Bid {
+	if m != nil {
+		return m.Bids
+	}
+	return nil
+}
+
+func (m *QueryBidsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryTendersRequest struct {
+	Bid        uint64             `protobuf:"varint,1,opt,name=bid,proto3" json:"bid,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryTendersRequest) Reset()         { *m = QueryTendersRequest{} }
+func (m *QueryTendersRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryTendersRequest) ProtoMessage()    {}
+func (*QueryTendersRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_420ceba84edf4b7e, []int{16}
+}
+func (m *QueryTendersRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryTendersRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryTendersRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryTendersRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryTendersRequest.Merge(m, src)
+}
+func (m *QueryTendersRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryTendersRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryTendersRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryTendersRequest proto.InternalMessageInfo
+
+func (m *QueryTendersRequest) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *QueryTendersRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryTendersResponse struct {
+	Tenders    []Tender            `protobuf:"bytes,1,rep,name=tenders,proto3" json:"tenders"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryTendersResponse) Reset()         { *m = QueryTendersResponse{} }
+func (m *QueryTendersResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryTendersResponse) ProtoMessage()    {}
+func (*QueryTendersResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_420ceba84edf4b7e, []int{17}
+}
+func (m *QueryTendersResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryTendersResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryTendersResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryTendersResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryTendersResponse.Merge(m, src)
+}
+func (m *QueryTendersResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryTendersResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryTendersResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryTendersResponse proto.InternalMessageInfo
+
+func (m *QueryTendersResponse) GetTenders() []Tender {
+	if m != nil {
+		return m.Tenders
+	}
+	return nil
+}
+
+func (m *QueryTendersResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*Held)(nil), "koinon.share.v1.Held")
 	proto.RegisterType((*QueryIssueRequest)(nil), "koinon.share.v1.QueryIssueRequest")
@@ -674,58 +962,78 @@ func init() {
 	proto.RegisterType((*QueryVestingsResponse)(nil), "koinon.share.v1.QueryVestingsResponse")
 	proto.RegisterType((*QueryPowerRequest)(nil), "koinon.share.v1.QueryPowerRequest")
 	proto.RegisterType((*QueryPowerResponse)(nil), "koinon.share.v1.QueryPowerResponse")
+	proto.RegisterType((*QueryBidRequest)(nil), "koinon.share.v1.QueryBidRequest")
+	proto.RegisterType((*QueryBidResponse)(nil), "koinon.share.v1.QueryBidResponse")
+	proto.RegisterType((*QueryBidsRequest)(nil), "koinon.share.v1.QueryBidsRequest")
+	proto.RegisterType((*QueryBidsResponse)(nil), "koinon.share.v1.QueryBidsResponse")
+	proto.RegisterType((*QueryTendersRequest)(nil), "koinon.share.v1.QueryTendersRequest")
+	proto.RegisterType((*QueryTendersResponse)(nil), "koinon.share.v1.QueryTendersResponse")
 }
 
 func init() { proto.RegisterFile("koinon/share/v1/query.proto", fileDescriptor_420ceba84edf4b7e) }
 
 var fileDescriptor_420ceba84edf4b7e = []byte{
-	// 728 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x55, 0x4d, 0x6f, 0xd3, 0x40,
-	0x10, 0x8d, 0xf3, 0xd5, 0x66, 0x2a, 0x81, 0x58, 0xd2, 0xe0, 0xa6, 0x95, 0x1b, 0xdc, 0x52, 0x0a,
-	0x42, 0xb6, 0x12, 0x40, 0x42, 0x42, 0x5c, 0x7a, 0x28, 0xe5, 0x02, 0xc5, 0x48, 0x08, 0x71, 0xc2,
-	0x69, 0x16, 0xc7, 0xc2, 0xf5, 0xba, 0x5e, 0xc7, 0x50, 0x89, 0x13, 0x67, 0x0e, 0x48, 0x48, 0x5c,
-	0xf9, 0x3b, 0x3d, 0x56, 0xe2, 0x02, 0x17, 0x84, 0x5a, 0x7e, 0x08, 0xf2, 0xee, 0xb8, 0xf9, 0x70,
-	0xe3, 0x48, 0x15, 0xa7, 0xec, 0x7a, 0xdf, 0xee, 0x7b, 0x33, 0x6f, 0x66, 0x02, 0xcb, 0xef, 0x98,
-	0xeb, 0x33, 0xdf, 0xe4, 0x7d, 0x3b, 0xa4, 0x66, 0xdc, 0x36, 0x0f, 0x06, 0x34, 0x3c, 0x34, 0x82,
-	0x90, 0x45, 0x8c, 0x5c, 0x96, 0x87, 0x86, 0x38, 0x34, 0xe2, 0x76, 0xf3, 0xf6, 0x1e, 0xe3, 0xfb,
-	0x8c, 0x9b, 0x5d, 0x9b, 0x53, 0x89, 0x34, 0xe3, 0x76, 0x97, 0x46, 0x76, 0xdb, 0x0c, 0x6c, 0xc7,
-	0xf5, 0xed, 0xc8, 0x65, 0xbe, 0xbc, 0xdc, 0xac, 0x3b, 0xcc, 0x61, 0x62, 0x69, 0x26, 0x2b, 0xfc,
-	0xba, 0xe2, 0x30, 0xe6, 0x78, 0xd4, 0xb4, 0x03, 0xd7, 0xb4, 0x7d, 0x9f, 0x45, 0xe2, 0x0a, 0xc7,
-	0xd3, 0x8c, 0x1a, 0xc9, 0x2c, 0x0e, 0xf5, 0x18, 0xca, 0x3b, 0xd4, 0xeb, 0x91, 0x07, 0x30, 0xd7,
-	0x67, 0x5e, 0xcf, 0xf5, 0x1d, 0x55, 0x69, 0x29, 0x9b, 0x0b, 0x1d, 0xd5, 0x98, 0xd0, 0x69, 0xec,
-	0xc8, 0xf3, 0xad, 0xf2, 0xd1, 0xef, 0xd5, 0x82, 0x95, 0xc2, 0x49, 0x03, 0xaa, 0x02, 0xc2, 0xd5,
-	0x62, 0x4b, 0xd9, 0x2c, 0x5b, 0xb8, 0x23, 0x2b, 0x50, 0x0b, 0xd9, 0xa1, 0xed, 0x45, 0x2e, 0xe5,
-	0x6a, 0x49, 0x1c, 0x0d, 0x3f, 0xe8, 0xb7, 0xe0, 0xca, 0xf3, 0x24, 0xd4, 0x27, 0x9c, 0x0f, 0xa8,
-	0x45, 0x0f, 0x06, 0x94, 0x47, 0xa4, 0x0e, 0x95, 0x7d, 0xd6, 0xa3, 0x9e, 0x90, 0x50, 0xb3, 0xe4,
-	0x46, 0x7f, 0x03, 0x64, 0x14, 0xca, 0x03, 0xe6, 0x73, 0x4a, 0x3a, 0x50, 0x71, 0x93, 0x0f, 0x28,
-	0xb7, 0x91, 0x91, 0x2b, 0xe0, 0x28, 0x56, 0x42, 0x85, 0xd4, 0x41, 0x10, 0x78, 0x87, 0x67, 0x52,
-	0xc5, 0x4e, 0xe7, 0x70, 0x55, 0x30, 0x24, 0x11, 0xd2, 0x90, 0xe7, 0xca, 0x21, 0xdb, 0x00, 0x43,
-	0x5b, 0xc4, 0x43, 0x0b, 0x9d, 0x0d, 0x43, 0x7a, 0x68, 0x24, 0x1e, 0x1a, 0xd2, 0x6d, 0xf4, 0xd0,
-	0xd8, 0xb5, 0x9d, 0x34, 0x40, 0x6b, 0xe4, 0xa6, 0xfe, 0x4d, 0x81, 0xfa, 0x38, 0x2b, 0x46, 0x76,
-	0x5f, 0x5a, 0x41, 0x43, 0xae, 0x2a, 0xad, 0xd2, 0xe6, 0x42, 0x67, 0x31, 0x6b, 0x05, 0xf5, 0x7a,
-	0xa3, 0x3e, 0xd0, 0x90, 0x93, 0xc7, 0xe7, 0xe8, 0xba, 0x39, 0x53, 0x97, 0xe4, 0x1c, 0x13, 0xb6,
-	0x85, 0xf9, 0x96, 0xba, 0xf2, 0x93, 0xd1, 0x80, 0xaa, 0xe4, 0x17, 0x84, 0x35, 0x0b, 0x77, 0xfa,
-	0xf6, 0x58, 0x46, 0xcf, 0x42, 0x33, 0xa1, 0xdc, 0xa7, 0x5e, 0x0f, 0x3d, 0xcb, 0x8d, 0x4b, 0x00,
-	0xf5, 0xcf, 0x69, 0x92, 0x5e, 0x52, 0x1e, 0xb9, 0xbe, 0xc3, 0x2f, 0x24, 0x67, 0xc2, 0xb3, 0xd2,
-	0x85, 0x3d, 0x7b, 0x05, 0xf3, 0x2f, 0xf6, 0xfa, 0xb4, 0x37, 0xf0, 0x68, 0xd2, 0x31, 0xb1, 0x14,
-	0x35, 0xb5, 0x63, 0x50, 0x74, 0xea, 0x14, 0xc2, 0x09, 0x81, 0xf2, 0xdb, 0x90, 0x52, 0x2c, 0x42,
-	0xb1, 0xd6, 0xbf, 0x2b, 0xb0, 0x38, 0x11, 0x28, 0xe6, 0xec, 0x11, 0xd4, 0x38, 0x72, 0xa6, 0x05,
-	0xb1, 0x94, 0x61, 0x4a, 0x55, 0x21, 0xd5, 0xf0, 0xc6, 0xff, 0x2b, 0x8b, 0x67, 0xd8, 0xb1, 0xbb,
-	0xec, 0xfd, 0xac, 0xaa, 0xa8, 0x43, 0x25, 0x66, 0xd1, 0x99, 0x0b, 0x72, 0x43, 0x2e, 0x41, 0xd1,
-	0x8e, 0x44, 0xf2, 0x4b, 0x56, 0xd1, 0x8e, 0xf4, 0x3b, 0x58, 0x67, 0xf8, 0x20, 0x86, 0x3b, 0x1c,
-	0x27, 0xca, 0xe8, 0x38, 0xe9, 0xfc, 0x2a, 0x43, 0x45, 0xc0, 0x49, 0x00, 0x15, 0xd1, 0xdb, 0x44,
-	0xcf, 0xa4, 0x21, 0x33, 0x52, 0x9a, 0x6b, 0xb9, 0x18, 0xc9, 0xa9, 0x6b, 0x9f, 0x7e, 0xfc, 0xfd,
-	0x5a, 0x54, 0x49, 0xc3, 0x9c, 0x1c, 0x95, 0x72, 0x6e, 0x7c, 0x80, 0x39, 0x6c, 0x52, 0xb2, 0x7e,
-	0xfe, 0x7b, 0xe3, 0x93, 0xa3, 0x79, 0x63, 0x06, 0x0a, 0x79, 0x5b, 0x82, 0xb7, 0x49, 0xd4, 0x0c,
-	0x6f, 0xda, 0xd4, 0x11, 0x54, 0xe5, 0x25, 0xb2, 0x96, 0xf7, 0x64, 0xca, 0xbb, 0x9e, 0x0f, 0x42,
-	0xda, 0x55, 0x41, 0xbb, 0x44, 0xae, 0x4d, 0xa1, 0x25, 0x1f, 0x61, 0x3e, 0x2d, 0x43, 0x32, 0x25,
-	0x94, 0x89, 0x7e, 0x6c, 0x6e, 0xcc, 0x82, 0x21, 0xf7, 0x75, 0xc1, 0xbd, 0x4c, 0x96, 0x32, 0xdc,
-	0x71, 0xca, 0x18, 0x40, 0x45, 0x94, 0xc4, 0x34, 0x7f, 0x47, 0x0b, 0x70, 0x9a, 0xbf, 0x63, 0x35,
-	0x95, 0xe3, 0x6f, 0x90, 0xe0, 0xb6, 0x9e, 0x1e, 0x9d, 0x68, 0xca, 0xf1, 0x89, 0xa6, 0xfc, 0x39,
-	0xd1, 0x94, 0x2f, 0xa7, 0x5a, 0xe1, 0xf8, 0x54, 0x2b, 0xfc, 0x3c, 0xd5, 0x0a, 0xaf, 0xef, 0x39,
-	0x6e, 0xd4, 0x1f, 0x74, 0x8d, 0x3d, 0xb6, 0x9f, 0xde, 0xc5, 0x9f, 0xe4, 0xbf, 0x76, 0xe2, 0xb5,
-	0x87, 0x62, 0x11, 0xb7, 0xbb, 0x55, 0xf1, 0xdf, 0x7a, 0xf7, 0x5f, 0x00, 0x00, 0x00, 0xff, 0xff,
-	0x6b, 0x15, 0x94, 0x79, 0x08, 0x08, 0x00, 0x00,
+	// 947 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0xcf, 0x6f, 0x1b, 0x45,
+	0x14, 0xce, 0xfa, 0x47, 0xdc, 0xbc, 0x48, 0x6d, 0x19, 0x9c, 0xc4, 0x71, 0x83, 0xeb, 0x4c, 0xda,
+	0x12, 0xa0, 0xda, 0x95, 0x0d, 0x08, 0x24, 0x84, 0x84, 0x7c, 0x28, 0xe5, 0x02, 0xc5, 0x20, 0x84,
+	0x7a, 0x62, 0x9d, 0x1d, 0xd6, 0x23, 0x36, 0x3b, 0x5b, 0xcf, 0xda, 0x10, 0x41, 0x2f, 0x70, 0xed,
+	0x01, 0x09, 0x09, 0x71, 0xe3, 0x2f, 0xe1, 0xde, 0x63, 0x25, 0x2e, 0x9c, 0x10, 0x4a, 0xf8, 0x43,
+	0xaa, 0x9d, 0x79, 0xe3, 0xb5, 0x77, 0xbd, 0x1b, 0x29, 0xf2, 0xc9, 0xbb, 0x3b, 0xdf, 0xbc, 0xef,
+	0x7b, 0xef, 0x7b, 0xf3, 0xc6, 0x70, 0xeb, 0x3b, 0xc1, 0x43, 0x11, 0x3a, 0x72, 0xec, 0x4e, 0x98,
+	0x33, 0xeb, 0x39, 0x4f, 0xa6, 0x6c, 0x72, 0x66, 0x47, 0x13, 0x11, 0x0b, 0x72, 0x43, 0x2f, 0xda,
+	0x6a, 0xd1, 0x9e, 0xf5, 0xda, 0x6f, 0x9e, 0x08, 0x79, 0x2a, 0xa4, 0x33, 0x72, 0x25, 0xd3, 0x48,
+	0x67, 0xd6, 0x1b, 0xb1, 0xd8, 0xed, 0x39, 0x91, 0xeb, 0xf3, 0xd0, 0x8d, 0xb9, 0x08, 0xf5, 0xe6,
+	0x76, 0xd3, 0x17, 0xbe, 0x50, 0x8f, 0x4e, 0xf2, 0x84, 0x5f, 0x0f, 0x7c, 0x21, 0xfc, 0x80, 0x39,
+	0x6e, 0xc4, 0x1d, 0x37, 0x0c, 0x45, 0xac, 0xb6, 0x48, 0x5c, 0xdd, 0xcf, 0xaa, 0x19, 0x71, 0x0f,
+	0x97, 0x72, 0x42, 0xb5, 0x28, 0xb5, 0x48, 0x67, 0x50, 0x7b, 0xc8, 0x02, 0x8f, 0xbc, 0x0f, 0x8d,
+	0xb1, 0x08, 0x3c, 0x1e, 0xfa, 0x2d, 0xab, 0x6b, 0x1d, 0x6f, 0xf7, 0x5b, 0x76, 0x26, 0x05, 0xfb,
+	0xa1, 0x5e, 0x1f, 0xd4, 0x9e, 0xff, 0x7b, 0x7b, 0x63, 0x68, 0xe0, 0x64, 0x17, 0x36, 0x15, 0x44,
+	0xb6, 0x2a, 0x5d, 0xeb, 0xb8, 0x36, 0xc4, 0x37, 0x72, 0x00, 0x5b, 0x13, 0x71, 0xe6, 0x06, 0x31,
+	0x67, 0xb2, 0x55, 0x55, 0x4b, 0xe9, 0x07, 0xfa, 0x06, 0xbc, 0xf2, 0x79, 0x52, 0x85, 0x4f, 0xa4,
+	0x9c, 0xb2, 0x21, 0x7b, 0x32, 0x65, 0x32, 0x26, 0x4d, 0xa8, 0x9f, 0x0a, 0x8f, 0x05, 0x4a, 0xc2,
+	0xd6, 0x50, 0xbf, 0xd0, 0x6f, 0x80, 0x2c, 0x42, 0x65, 0x24, 0x42, 0xc9, 0x48, 0x1f, 0xea, 0x3c,
+	0xf9, 0x80, 0x72, 0x77, 0x73, 0x72, 0x15, 0x1c, 0xc5, 0x6a, 0xa8, 0x92, 0x3a, 0x8d, 0xa2, 0xe0,
+	0x6c, 0x2e, 0x55, 0xbd, 0x51, 0x09, 0xaf, 0x2a, 0x86, 0x24, 0x43, 0x36, 0x91, 0xa5, 0x72, 0xc8,
+	0x03, 0x80, 0xd4, 0x31, 0x15, 0x68, 0xbb, 0x7f, 0xcf, 0xd6, 0xf6, 0xda, 0x89, 0xbd, 0xb6, 0x6e,
+	0x04, 0xb4, 0xd7, 0x7e, 0xe4, 0xfa, 0x26, 0xc1, 0xe1, 0xc2, 0x4e, 0xfa, 0xbb, 0x05, 0xcd, 0x65,
+	0x56, 0xcc, 0xec, 0x5d, 0x6d, 0x05, 0x9b, 0xc8, 0x96, 0xd5, 0xad, 0x1e, 0x6f, 0xf7, 0x77, 0xf2,
+	0x56, 0xb0, 0xc0, 0x5b, 0xf4, 0x81, 0x4d, 0x24, 0xf9, 0x78, 0x85, 0xae, 0xd7, 0x2f, 0xd5, 0xa5,
+	0x39, 0x97, 0x84, 0x0d, 0xb0, 0xde, 0x5a, 0x57, 0x79, 0x31, 0x76, 0x61, 0x53, 0xf3, 0x2b, 0xc2,
+	0xad, 0x21, 0xbe, 0xd1, 0x07, 0x4b, 0x15, 0x9d, 0xa7, 0xe6, 0x40, 0x6d, 0xcc, 0x02, 0x0f, 0x3d,
+	0x2b, 0xcd, 0x4b, 0x01, 0xe9, 0x33, 0x53, 0xa4, 0xaf, 0x98, 0x8c, 0x79, 0xe8, 0xcb, 0x2b, 0xc9,
+	0xc9, 0x78, 0x56, 0xbd, 0xb2, 0x67, 0x5f, 0xc3, 0xb5, 0x2f, 0x4e, 0xc6, 0xcc, 0x9b, 0x06, 0x2c,
+	0x39, 0x31, 0x33, 0x2d, 0xaa, 0xf0, 0xc4, 0xa0, 0x68, 0xe3, 0x14, 0xc2, 0x09, 0x81, 0xda, 0xb7,
+	0x13, 0xc6, 0xb0, 0x09, 0xd5, 0x33, 0xfd, 0xd3, 0x82, 0x9d, 0x4c, 0xa2, 0x58, 0xb3, 0x0f, 0x61,
+	0x4b, 0x22, 0xa7, 0x69, 0x88, 0xfd, 0x1c, 0x93, 0x51, 0x85, 0x54, 0xe9, 0x8e, 0xf5, 0xb5, 0xc5,
+	0x67, 0x78, 0x62, 0x1f, 0x89, 0xef, 0x2f, 0xeb, 0x8a, 0x26, 0xd4, 0x67, 0x22, 0x9e, 0xbb, 0xa0,
+	0x5f, 0xc8, 0x75, 0xa8, 0xb8, 0xb1, 0x2a, 0x7e, 0x75, 0x58, 0x71, 0x63, 0x7a, 0x1f, 0xfb, 0x0c,
+	0x03, 0x62, 0xba, 0xe9, 0x38, 0xb1, 0x16, 0xc7, 0x09, 0x3d, 0x84, 0x1b, 0x0a, 0x3d, 0xe0, 0x9e,
+	0x21, 0xbf, 0x0e, 0x15, 0xee, 0x21, 0xac, 0xc2, 0x3d, 0xfa, 0x11, 0xdc, 0x4c, 0x21, 0x18, 0xee,
+	0x3e, 0x54, 0x47, 0xdc, 0x34, 0x5c, 0x33, 0x57, 0xb7, 0x01, 0x37, 0xfd, 0x96, 0xc0, 0xe8, 0xe3,
+	0x34, 0xc2, 0xbc, 0xd3, 0x96, 0x7b, 0xc7, 0xba, 0x72, 0xef, 0x3c, 0xb3, 0xb0, 0x80, 0x3a, 0x38,
+	0xea, 0xb3, 0xa1, 0x36, 0xe2, 0x9e, 0x31, 0xb6, 0x4c, 0xa0, 0xc2, 0xad, 0xcf, 0x4e, 0x81, 0x27,
+	0xf4, 0x4b, 0x16, 0x2e, 0xce, 0xbc, 0x9b, 0x69, 0xbd, 0x6a, 0xaa, 0x26, 0x6b, 0x9b, 0x77, 0x7f,
+	0x98, 0xa3, 0x3c, 0x67, 0xc4, 0x12, 0xbc, 0x07, 0x8d, 0x58, 0x7f, 0xc2, 0x2a, 0xec, 0xe5, 0xaa,
+	0xa0, 0xb7, 0x98, 0x73, 0x84, 0xe8, 0xb5, 0xd5, 0xa2, 0xff, 0x57, 0x03, 0xea, 0x4a, 0x1a, 0x89,
+	0xa0, 0xae, 0xee, 0x0d, 0x42, 0x73, 0x1a, 0x72, 0xd7, 0x55, 0xfb, 0xa8, 0x14, 0xa3, 0x79, 0x68,
+	0xe7, 0xe7, 0xbf, 0xff, 0xff, 0xad, 0xd2, 0x22, 0xbb, 0x4e, 0xf6, 0x1a, 0xd6, 0x77, 0xd2, 0x0f,
+	0xd0, 0xc0, 0x0b, 0x80, 0xdc, 0x59, 0x1d, 0x6f, 0xf9, 0x56, 0x6a, 0xdf, 0xbd, 0x04, 0x85, 0xbc,
+	0x5d, 0xc5, 0xdb, 0x26, 0xad, 0x1c, 0xaf, 0xb9, 0x30, 0x62, 0xd8, 0xd4, 0x9b, 0xc8, 0x51, 0x59,
+	0x48, 0xc3, 0x7b, 0xa7, 0x1c, 0x84, 0xb4, 0xb7, 0x15, 0xed, 0x3e, 0xd9, 0x2b, 0xa0, 0x25, 0x3f,
+	0xc1, 0x35, 0x33, 0xe2, 0x48, 0x41, 0x2a, 0x99, 0x59, 0xdf, 0xbe, 0x77, 0x19, 0x0c, 0xb9, 0x0f,
+	0x15, 0xf7, 0x2d, 0xb2, 0x9f, 0xe3, 0x9e, 0x19, 0xc6, 0x08, 0xea, 0x6a, 0xdc, 0x14, 0xf9, 0xbb,
+	0x38, 0xdc, 0x8a, 0xfc, 0x5d, 0x9a, 0x57, 0x25, 0xfe, 0x46, 0x8a, 0x28, 0x84, 0xea, 0x80, 0x7b,
+	0xa4, 0xbb, 0x3a, 0x56, 0x3a, 0xcd, 0xda, 0x87, 0x25, 0x08, 0xe4, 0xa2, 0x8a, 0xeb, 0x80, 0xb4,
+	0x9d, 0x15, 0xff, 0xf6, 0xa4, 0xf3, 0x23, 0xf7, 0x9e, 0x92, 0x00, 0x6a, 0xc9, 0x80, 0x21, 0xc5,
+	0xe1, 0xe6, 0x75, 0xa5, 0x65, 0x10, 0xa4, 0x7c, 0x4d, 0x51, 0xee, 0x91, 0x9d, 0x95, 0x94, 0xe4,
+	0x17, 0x0b, 0x1a, 0x78, 0x9e, 0x8b, 0xda, 0x77, 0x79, 0xc0, 0x14, 0xb5, 0x6f, 0x66, 0x28, 0xd0,
+	0xb7, 0x14, 0xef, 0x5d, 0x72, 0x54, 0x90, 0xea, 0x88, 0x7b, 0x4f, 0x1d, 0x1c, 0x04, 0x83, 0x4f,
+	0x9f, 0x9f, 0x77, 0xac, 0x17, 0xe7, 0x1d, 0xeb, 0xbf, 0xf3, 0x8e, 0xf5, 0xeb, 0x45, 0x67, 0xe3,
+	0xc5, 0x45, 0x67, 0xe3, 0x9f, 0x8b, 0xce, 0xc6, 0xe3, 0x77, 0x7c, 0x1e, 0x8f, 0xa7, 0x23, 0xfb,
+	0x44, 0x9c, 0x9a, 0x40, 0xf8, 0x93, 0xfc, 0x8d, 0xce, 0x84, 0xfe, 0x40, 0x3d, 0xcc, 0x7a, 0xa3,
+	0x4d, 0xf5, 0xdf, 0xf8, 0xed, 0x97, 0x01, 0x00, 0x00, 0xff, 0xff, 0x59, 0xd5, 0xf7, 0xf6, 0xe3,
+	0x0b, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -750,6 +1058,12 @@ type QueryClient interface {
 	Vestings(ctx context.Context, in *QueryVestingsRequest, opts ...grpc.CallOption) (*QueryVestingsResponse, error)
 	// Power returns how many shares somebody votes for, at the end of a second.
 	Power(ctx context.Context, in *QueryPowerRequest, opts ...grpc.CallOption) (*QueryPowerResponse, error)
+	// Bid returns a bid for a model's shares.
+	Bid(ctx context.Context, in *QueryBidRequest, opts ...grpc.CallOption) (*QueryBidResponse, error)
+	// Bids lists all bids.
+	Bids(ctx context.Context, in *QueryBidsRequest, opts ...grpc.CallOption) (*QueryBidsResponse, error)
+	// Tenders lists what was tendered to a bid and waits.
+	Tenders(ctx context.Context, in *QueryTendersRequest, opts ...grpc.CallOption) (*QueryTendersResponse, error)
 }
 
 type queryClient struct {
@@ -805,6 +1119,33 @@ func (c *queryClient) Power(ctx context.Context, in *QueryPowerRequest, opts ...
 	return out, nil
 }
 
+func (c *queryClient) Bid(ctx context.Context, in *QueryBidRequest, opts ...grpc.CallOption) (*QueryBidResponse, error) {
+	out := new(QueryBidResponse)
+	err := c.cc.Invoke(ctx, "/koinon.share.v1.Query/Bid", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Bids(ctx context.Context, in *QueryBidsRequest, opts ...grpc.CallOption) (*QueryBidsResponse, error) {
+	out := new(QueryBidsResponse)
+	err := c.cc.Invoke(ctx, "/koinon.share.v1.Query/Bids", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Tenders(ctx context.Context, in *QueryTendersRequest, opts ...grpc.CallOption) (*QueryTendersResponse, error) {
+	out := new(QueryTendersResponse)
+	err := c.cc.Invoke(ctx, "/koinon.share.v1.Query/Tenders", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	// Issue returns a model's shares.
@@ -817,6 +1158,12 @@ type QueryServer interface {
 	Vestings(context.Context, *QueryVestingsRequest) (*QueryVestingsResponse, error)
 	// Power returns how many shares somebody votes for, at the end of a second.
 	Power(context.Context, *QueryPowerRequest) (*QueryPowerResponse, error)
+	// Bid returns a bid for a model's shares.
+	Bid(context.Context, *QueryBidRequest) (*QueryBidResponse, error)
+	// Bids lists all bids.
+	Bids(context.Context, *QueryBidsRequest) (*QueryBidsResponse, error)
+	// Tenders lists what was tendered to a bid and waits.
+	Tenders(context.Context, *QueryTendersRequest) (*QueryTendersResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -837,6 +1184,15 @@ func (*UnimplementedQueryServer) Vestings(ctx context.Context, req *QueryVesting
 }
 func (*UnimplementedQueryServer) Power(ctx context.Context, req *QueryPowerRequest) (*QueryPowerResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Power not implemented")
+}
+func (*UnimplementedQueryServer) Bid(ctx context.Context, req *QueryBidRequest) (*QueryBidResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Bid not implemented")
+}
+func (*UnimplementedQueryServer) Bids(ctx context.Context, req *QueryBidsRequest) (*QueryBidsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Bids not implemented")
+}
+func (*UnimplementedQueryServer) Tenders(ctx context.Context, req *QueryTendersRequest) (*QueryTendersResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Tenders not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -933,6 +1289,60 @@ func _Query_Power_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Bid_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryBidRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Bid(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.share.v1.Query/Bid",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Bid(ctx, req.(*QueryBidRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Bids_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryBidsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Bids(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.share.v1.Query/Bids",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Bids(ctx, req.(*QueryBidsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Tenders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryTendersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Tenders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.share.v1.Query/Tenders",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Tenders(ctx, req.(*QueryTendersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "koinon.share.v1.Query",
@@ -957,6 +1367,18 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Power",
 			Handler:    _Query_Power_Handler,
+		},
+		{
+			MethodName: "Bid",
+			Handler:    _Query_Bid_Handler,
+		},
+		{
+			MethodName: "Bids",
+			Handler:    _Query_Bids_Handler,
+		},
+		{
+			MethodName: "Tenders",
+			Handler:    _Query_Tenders_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -1441,6 +1863,240 @@ func (m *QueryPowerResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryBidRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryBidRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryBidRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Id != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryBidResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryBidResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryBidResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Bid.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryBidsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryBidsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryBidsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryBidsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryBidsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryBidsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Bids) > 0 {
+		for iNdEx := len(m.Bids) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Bids[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryTendersRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryTendersRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryTendersRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Bid != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryTendersResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryTendersResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryTendersResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Tenders) > 0 {
+		for iNdEx := len(m.Tenders) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Tenders[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -1642,6 +2298,96 @@ func (m *QueryPowerResponse) Size() (n int) {
 	_ = l
 	if m.Shares != 0 {
 		n += 1 + sovQuery(uint64(m.Shares))
+	}
+	return n
+}
+
+func (m *QueryBidRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovQuery(uint64(m.Id))
+	}
+	return n
+}
+
+func (m *QueryBidResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Bid.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryBidsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryBidsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Bids) > 0 {
+		for _, e := range m.Bids {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryTendersRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Bid != 0 {
+		n += 1 + sovQuery(uint64(m.Bid))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryTendersResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Tenders) > 0 {
+		for _, e := range m.Tenders {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
 	}
 	return n
 }
@@ -2945,6 +3691,589 @@ func (m *QueryPowerResponse) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryBidRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryBidRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryBidRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryBidResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryBidResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryBidResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Bid.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryBidsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryBidsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryBidsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryBidsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryBidsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryBidsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bids", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Bids = append(m.Bids, Bid{})
+			if err := m.Bids[len(m.Bids)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryTendersRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryTendersRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryTendersRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryTendersResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryTendersResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryTendersResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tenders", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tenders = append(m.Tenders, Tender{})
+			if err := m.Tenders[len(m.Tenders)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])

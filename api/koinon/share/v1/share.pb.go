@@ -266,7 +266,7 @@ type Holding struct {
 	Seen Amount `protobuf:"bytes,3,opt,name=seen,proto3" json:"seen"`
 	// owed is what was earned until then and not claimed.
 	Owed Amount `protobuf:"bytes,4,opt,name=owed,proto3" json:"owed"`
-	// kept are the holder's shares that vest or are locked; the module's account
+	// kept are the holder's shares that vest, are locked or tendered; the module's account
 	// has them. All others are on the holder's own account.
 	Kept uint64 `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
 	// delegate votes in the holder's place; empty for the holder itself.

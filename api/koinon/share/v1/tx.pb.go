@@ -749,6 +749,329 @@ func (m *MsgDelegateResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgDelegateResponse proto.InternalMessageInfo
 
+type MsgBid struct {
+	Bidder string `protobuf:"bytes,1,opt,name=bidder,proto3" json:"bidder,omitempty"`
+	Model  string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// price is ucredit for a million shares.
+	Price uint64 `protobuf:"varint,3,opt,name=price,proto3" json:"price,omitempty"`
+	// least must be tendered, or nothing is bought.
+	Least uint64 `protobuf:"varint,4,opt,name=least,proto3" json:"least,omitempty"`
+	// deadline is Unix seconds.
+	Deadline int64 `protobuf:"varint,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+}
+
+func (m *MsgBid) Reset()         { *m = MsgBid{} }
+func (m *MsgBid) String() string { return proto.CompactTextString(m) }
+func (*MsgBid) ProtoMessage()    {}
+func (*MsgBid) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3590c3070cbe91e2, []int{14}
+}
+func (m *MsgBid) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgBid) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgBid.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgBid) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgBid.Merge(m, src)
+}
+func (m *MsgBid) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgBid) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgBid.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgBid proto.InternalMessageInfo
+
+func (m *MsgBid) GetBidder() string {
+	if m != nil {
+		return m.Bidder
+	}
+	return ""
+}
+
+func (m *MsgBid) GetModel() string {
+	if m != nil {
+		return m.Model
+	}
+	return ""
+}
+
+func (m *MsgBid) GetPrice() uint64 {
+	if m != nil {
+		return m.Price
+	}
+	return 0
+}
+
+func (m *MsgBid) GetLeast() uint64 {
+	if m != nil {
+		return m.Least
+	}
+	return 0
+}
+
+func (m *MsgBid) GetDeadline() int64 {
+	if m != nil {
+		return m.Deadline
+	}
+	return 0
+}
+
+type MsgBidResponse struct {
+	Bid     uint64 `protobuf:"varint,1,opt,name=bid,proto3" json:"bid,omitempty"`
+	Deposit uint64 `protobuf:"varint,2,opt,name=deposit,proto3" json:"deposit,omitempty"`
+}
+
+func (m *MsgBidResponse) Reset()         { *m = MsgBidResponse{} }
+func (m *MsgBidResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgBidResponse) ProtoMessage()    {}
+func (*MsgBidResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3590c3070cbe91e2, []int{15}
+}
+func (m *MsgBidResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgBidResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgBidResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgBidResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgBidResponse.Merge(m, src)
+}
+func (m *MsgBidResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgBidResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgBidResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgBidResponse proto.InternalMessageInfo
+
+func (m *MsgBidResponse) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *MsgBidResponse) GetDeposit() uint64 {
+	if m != nil {
+		return m.Deposit
+	}
+	return 0
+}
+
+type MsgTender struct {
+	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	Bid    uint64 `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Shares uint64 `protobuf:"varint,3,opt,name=shares,proto3" json:"shares,omitempty"`
+}
+
+func (m *MsgTender) Reset()         { *m = MsgTender{} }
+func (m *MsgTender) String() string { return proto.CompactTextString(m) }
+func (*MsgTender) ProtoMessage()    {}
+func (*MsgTender) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3590c3070cbe91e2, []int{16}
+}
+func (m *MsgTender) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTender) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTender.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTender) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTender.Merge(m, src)
+}
+func (m *MsgTender) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTender) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTender.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTender proto.InternalMessageInfo
+
+func (m *MsgTender) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *MsgTender) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *MsgTender) GetShares() uint64 {
+	if m != nil {
+		return m.Shares
+	}
+	return 0
+}
+
+type MsgTenderResponse struct {
+}
+
+func (m *MsgTenderResponse) Reset()         { *m = MsgTenderResponse{} }
+func (m *MsgTenderResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgTenderResponse) ProtoMessage()    {}
+func (*MsgTenderResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3590c3070cbe91e2, []int{17}
+}
+func (m *MsgTenderResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTenderResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTenderResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTenderResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTenderResponse.Merge(m, src)
+}
+func (m *MsgTenderResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTenderResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTenderResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTenderResponse proto.InternalMessageInfo
+
+type MsgTakeBack struct {
+	Holder string `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	Bid    uint64 `protobuf:"varint,2,opt,name=bid,proto3" json:"bid,omitempty"`
+	Shares uint64 `protobuf:"varint,3,opt,name=shares,proto3" json:"shares,omitempty"`
+}
+
+func (m *MsgTakeBack) Reset()         { *m = MsgTakeBack{} }
+func (m *MsgTakeBack) String() string { return proto.CompactTextString(m) }
+func (*MsgTakeBack) ProtoMessage()    {}
+func (*MsgTakeBack) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3590c3070cbe91e2, []int{18}
+}
+func (m *MsgTakeBack) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTakeBack) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTakeBack.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTakeBack) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTakeBack.Merge(m, src)
+}
+func (m *MsgTakeBack) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTakeBack) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTakeBack.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTakeBack proto.InternalMessageInfo
+
+func (m *MsgTakeBack) GetHolder() string {
+	if m != nil {
+		return m.Holder
+	}
+	return ""
+}
+
+func (m *MsgTakeBack) GetBid() uint64 {
+	if m != nil {
+		return m.Bid
+	}
+	return 0
+}
+
+func (m *MsgTakeBack) GetShares() uint64 {
+	if m != nil {
+		return m.Shares
+	}
+	return 0
+}
+
+type MsgTakeBackResponse struct {
+}
+
+func (m *MsgTakeBackResponse) Reset()         { *m = MsgTakeBackResponse{} }
+func (m *MsgTakeBackResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgTakeBackResponse) ProtoMessage()    {}
+func (*MsgTakeBackResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3590c3070cbe91e2, []int{19}
+}
+func (m *MsgTakeBackResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgTakeBackResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgTakeBackResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgTakeBackResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgTakeBackResponse.Merge(m, src)
+}
+func (m *MsgTakeBackResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgTakeBackResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgTakeBackResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgTakeBackResponse proto.InternalMessageInfo
+
 func init() {
 	proto.RegisterType((*MsgIssue)(nil), "koinon.share.v1.MsgIssue")
 	proto.RegisterType((*MsgIssueResponse)(nil), "koinon.share.v1.MsgIssueResponse")
@@ -764,55 +1087,72 @@ func init() {
 	proto.RegisterType((*MsgUnlockResponse)(nil), "koinon.share.v1.MsgUnlockResponse")
 	proto.RegisterType((*MsgDelegate)(nil), "koinon.share.v1.MsgDelegate")
 	proto.RegisterType((*MsgDelegateResponse)(nil), "koinon.share.v1.MsgDelegateResponse")
+	proto.RegisterType((*MsgBid)(nil), "koinon.share.v1.MsgBid")
+	proto.RegisterType((*MsgBidResponse)(nil), "koinon.share.v1.MsgBidResponse")
+	proto.RegisterType((*MsgTender)(nil), "koinon.share.v1.MsgTender")
+	proto.RegisterType((*MsgTenderResponse)(nil), "koinon.share.v1.MsgTenderResponse")
+	proto.RegisterType((*MsgTakeBack)(nil), "koinon.share.v1.MsgTakeBack")
+	proto.RegisterType((*MsgTakeBackResponse)(nil), "koinon.share.v1.MsgTakeBackResponse")
 }
 
 func init() { proto.RegisterFile("koinon/share/v1/tx.proto", fileDescriptor_3590c3070cbe91e2) }
 
 var fileDescriptor_3590c3070cbe91e2 = []byte{
-	// 688 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x55, 0x31, 0x6f, 0xd3, 0x40,
-	0x18, 0x8d, 0x63, 0x27, 0x6d, 0xbe, 0x48, 0x94, 0x9a, 0x02, 0xae, 0x8b, 0x42, 0x6a, 0x18, 0xa2,
-	0x52, 0x6c, 0x5a, 0x98, 0xc2, 0xd4, 0x94, 0x4a, 0x20, 0x70, 0x07, 0x23, 0x18, 0x58, 0x8a, 0x1b,
-	0x1f, 0x57, 0xab, 0xb6, 0xaf, 0xf8, 0x9c, 0xc0, 0x88, 0xd8, 0x90, 0x18, 0xd8, 0xf9, 0x13, 0x1d,
-	0xf8, 0x11, 0x1d, 0x2b, 0x26, 0x16, 0x10, 0x6a, 0x87, 0xfe, 0x0d, 0xe4, 0xbb, 0xb3, 0xeb, 0xb4,
-	0x4e, 0xe9, 0x90, 0x29, 0xfe, 0xfc, 0x9e, 0xbf, 0xf7, 0xbe, 0x77, 0x77, 0x39, 0xd0, 0x76, 0x89,
-	0x1f, 0x91, 0xc8, 0xa2, 0x3b, 0x6e, 0x8c, 0xac, 0xe1, 0x8a, 0x95, 0x7c, 0x34, 0xf7, 0x62, 0x92,
-	0x10, 0x75, 0x86, 0x23, 0x26, 0x43, 0xcc, 0xe1, 0x8a, 0x7e, 0xb3, 0x4f, 0x68, 0x48, 0xa8, 0x15,
-	0x52, 0x9c, 0x12, 0x43, 0x8a, 0x39, 0x53, 0x9f, 0xe7, 0xc0, 0x16, 0xab, 0x2c, 0x5e, 0x08, 0x68,
-	0x0e, 0x13, 0x4c, 0xf8, 0xfb, 0xf4, 0x49, 0xbc, 0x5d, 0x38, 0x2b, 0xca, 0x35, 0x18, 0x68, 0xfc,
-	0x96, 0x60, 0xda, 0xa6, 0xf8, 0x19, 0xa5, 0x03, 0xa4, 0x9a, 0x50, 0x23, 0x1f, 0x22, 0x14, 0x6b,
-	0x52, 0x5b, 0xea, 0x34, 0x7a, 0xda, 0xcf, 0x1f, 0xf7, 0xe7, 0x84, 0xc0, 0x9a, 0xe7, 0xc5, 0x88,
-	0xd2, 0x97, 0x49, 0xec, 0x47, 0xd8, 0xe1, 0x34, 0x75, 0x0e, 0x6a, 0x21, 0xf1, 0x50, 0xa0, 0x55,
-	0x53, 0xbe, 0xc3, 0x0b, 0x75, 0x1d, 0x9a, 0x6e, 0x10, 0x90, 0xbe, 0x9b, 0xf8, 0x24, 0xa2, 0x9a,
-	0xdc, 0x96, 0x3b, 0xcd, 0xd5, 0x05, 0xf3, 0xcc, 0x80, 0xe6, 0x5a, 0xce, 0xe9, 0x29, 0x07, 0x7f,
-	0x6e, 0x57, 0x9c, 0xe2, 0x57, 0x6a, 0x17, 0xa6, 0x63, 0x44, 0x51, 0x3c, 0x44, 0x54, 0x53, 0x58,
-	0x07, 0xed, 0x5c, 0x07, 0x87, 0x13, 0xc4, 0xe7, 0x39, 0xbf, 0x0b, 0x9f, 0x4f, 0xf6, 0x97, 0xb8,
-	0x45, 0xa3, 0x03, 0x57, 0xb3, 0xf1, 0x1c, 0x44, 0xf7, 0x48, 0x44, 0x51, 0x6a, 0xdb, 0x43, 0x11,
-	0x09, 0xf9, 0x98, 0x0e, 0x2f, 0x8c, 0x2d, 0x16, 0xc4, 0x7a, 0xe0, 0xfa, 0xa1, 0xfa, 0x00, 0xea,
-	0x3b, 0x24, 0xf0, 0x2e, 0x91, 0x84, 0xe0, 0x95, 0x47, 0xd1, 0x6d, 0xa6, 0x4e, 0x04, 0xc5, 0x58,
-	0x62, 0x56, 0x98, 0x40, 0x6e, 0xe5, 0x06, 0xd4, 0xdd, 0x90, 0x0c, 0xa2, 0x84, 0x09, 0x29, 0x8e,
-	0xa8, 0x8c, 0xef, 0x12, 0x4c, 0xd9, 0x14, 0xbf, 0x46, 0x34, 0x51, 0x97, 0x41, 0x79, 0x17, 0x67,
-	0x6e, 0x2f, 0xb0, 0xc2, 0x58, 0x63, 0xd6, 0x64, 0x0d, 0xe0, 0x34, 0x5d, 0x4d, 0x6e, 0x4b, 0x97,
-	0x5b, 0x92, 0xc2, 0x47, 0xdd, 0x46, 0x3a, 0x0b, 0xd3, 0x30, 0x16, 0x61, 0x46, 0x98, 0xcb, 0x07,
-	0xb9, 0x02, 0x55, 0xdf, 0x13, 0x43, 0x54, 0x7d, 0xcf, 0x78, 0x0f, 0x60, 0x53, 0xec, 0xa0, 0x00,
-	0xb9, 0x14, 0x4d, 0x2a, 0x4f, 0xa1, 0x22, 0x67, 0x2a, 0xa3, 0xf9, 0x2e, 0x83, 0x7a, 0x2a, 0x59,
-	0x4c, 0x98, 0xcd, 0x47, 0xb3, 0x84, 0x79, 0x65, 0x7c, 0xe5, 0x09, 0xbf, 0x20, 0xfd, 0xdd, 0x89,
-	0xd9, 0x3b, 0xd5, 0x92, 0x8b, 0x5a, 0x29, 0x7b, 0x10, 0x25, 0x7e, 0xa0, 0x29, 0x6d, 0xa9, 0x23,
-	0x3b, 0xbc, 0x18, 0x35, 0x3f, 0xcb, 0x22, 0x4d, 0xdd, 0x64, 0xce, 0x8d, 0xb7, 0xd0, 0xb0, 0x29,
-	0x7e, 0x15, 0x05, 0x13, 0xb4, 0x38, 0x2a, 0x7a, 0x0f, 0x66, 0x73, 0x85, 0xff, 0x06, 0x16, 0x43,
-	0xd3, 0xa6, 0xf8, 0x09, 0x0a, 0x10, 0x76, 0x93, 0x89, 0x2e, 0x69, 0x42, 0x58, 0x5e, 0x0d, 0xa7,
-	0x9a, 0x90, 0x51, 0x83, 0xd7, 0xe1, 0x5a, 0x41, 0x33, 0xb3, 0xb8, 0xfa, 0x45, 0x01, 0xd9, 0xa6,
-	0x58, 0xdd, 0x80, 0x1a, 0xff, 0xe3, 0x9a, 0x3f, 0xb7, 0x95, 0xb3, 0x43, 0xaf, 0x2f, 0x8e, 0x85,
-	0xf2, 0x89, 0x37, 0xa0, 0xc6, 0x8f, 0x7d, 0x69, 0x1b, 0x06, 0x95, 0xb7, 0x19, 0x3d, 0xcb, 0x3d,
-	0x50, 0xd8, 0x79, 0xd5, 0xca, 0xa8, 0x29, 0xa2, 0xb7, 0xc7, 0x21, 0x79, 0x8f, 0xe7, 0x30, 0x95,
-	0x9d, 0x99, 0x85, 0x32, 0xb2, 0x00, 0xf5, 0x3b, 0x17, 0x80, 0x45, 0x43, 0x6c, 0x7b, 0x97, 0x1a,
-	0x4a, 0x91, 0x72, 0x43, 0xc5, 0x4d, 0xa8, 0x3e, 0x85, 0xba, 0xd8, 0x81, 0x7a, 0x19, 0x97, 0x63,
-	0xba, 0x31, 0x1e, 0xcb, 0x3b, 0x6d, 0xc2, 0x74, 0xbe, 0x79, 0x6e, 0x95, 0xf1, 0x33, 0x54, 0xbf,
-	0x7b, 0x11, 0x9a, 0xf5, 0xd3, 0x6b, 0x9f, 0x4e, 0xf6, 0x97, 0xa4, 0xde, 0xe6, 0xc1, 0x51, 0x4b,
-	0x3a, 0x3c, 0x6a, 0x49, 0x7f, 0x8f, 0x5a, 0xd2, 0xb7, 0xe3, 0x56, 0xe5, 0xf0, 0xb8, 0x55, 0xf9,
-	0x75, 0xdc, 0xaa, 0xbc, 0x79, 0x84, 0xfd, 0x64, 0x67, 0xb0, 0x6d, 0xf6, 0x49, 0x68, 0x89, 0x2b,
-	0x50, 0xfc, 0xb8, 0x7b, 0xbe, 0x75, 0xe6, 0x52, 0x7c, 0xcc, 0x1e, 0x86, 0x2b, 0xdb, 0x75, 0x76,
-	0x2f, 0x3e, 0xfc, 0x17, 0x00, 0x00, 0xff, 0xff, 0x11, 0x20, 0x0c, 0x72, 0xab, 0x07, 0x00, 0x00,
+	// 864 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0x3f, 0x6f, 0xfb, 0x54,
+	0x14, 0x8d, 0x63, 0x3b, 0x4d, 0x6e, 0xa4, 0xdf, 0x1f, 0x37, 0x50, 0xd7, 0x45, 0x69, 0x6a, 0x18,
+	0xa2, 0x52, 0x12, 0x5a, 0x98, 0x02, 0x12, 0x6a, 0x4a, 0x25, 0x10, 0xa4, 0x83, 0x29, 0x0c, 0x2c,
+	0xc5, 0x89, 0x1f, 0xae, 0x55, 0xdb, 0x2f, 0xf8, 0x39, 0x81, 0x11, 0x31, 0x33, 0xb0, 0x33, 0xb3,
+	0x77, 0xe0, 0x43, 0x74, 0xac, 0x98, 0x58, 0x40, 0xa8, 0x45, 0xea, 0xd7, 0x40, 0xef, 0x8f, 0x5f,
+	0x9c, 0xd4, 0x29, 0xfd, 0x55, 0x99, 0x9a, 0xeb, 0x73, 0xfc, 0xce, 0xb9, 0xe7, 0xda, 0xb7, 0x06,
+	0xf3, 0x02, 0x07, 0x31, 0x8e, 0xbb, 0xe4, 0xdc, 0x4d, 0x50, 0x77, 0xba, 0xdf, 0x4d, 0x7f, 0xe8,
+	0x8c, 0x13, 0x9c, 0x62, 0xe3, 0x39, 0x47, 0x3a, 0x0c, 0xe9, 0x4c, 0xf7, 0xad, 0x8d, 0x11, 0x26,
+	0x11, 0x26, 0xdd, 0x88, 0xf8, 0x94, 0x18, 0x11, 0x9f, 0x33, 0xad, 0x4d, 0x0e, 0x9c, 0xb1, 0xaa,
+	0xcb, 0x0b, 0x01, 0x35, 0x7c, 0xec, 0x63, 0x7e, 0x9d, 0xfe, 0x12, 0x57, 0xb7, 0x16, 0x45, 0xb9,
+	0x06, 0x03, 0xed, 0xbf, 0x14, 0xa8, 0x0e, 0x88, 0xff, 0x29, 0x21, 0x13, 0x64, 0x74, 0x40, 0xc7,
+	0xdf, 0xc7, 0x28, 0x31, 0x95, 0x96, 0xd2, 0xae, 0xf5, 0xcd, 0x3f, 0x7e, 0x7f, 0xa7, 0x21, 0x04,
+	0x0e, 0x3d, 0x2f, 0x41, 0x84, 0x7c, 0x91, 0x26, 0x41, 0xec, 0x3b, 0x9c, 0x66, 0x34, 0x40, 0x8f,
+	0xb0, 0x87, 0x42, 0xb3, 0x4c, 0xf9, 0x0e, 0x2f, 0x8c, 0x23, 0xa8, 0xbb, 0x61, 0x88, 0x47, 0x6e,
+	0x1a, 0xe0, 0x98, 0x98, 0x6a, 0x4b, 0x6d, 0xd7, 0x0f, 0xb6, 0x3a, 0x0b, 0x0d, 0x76, 0x0e, 0x25,
+	0xa7, 0xaf, 0x5d, 0xfd, 0xbd, 0x5d, 0x72, 0xf2, 0x77, 0x19, 0x3d, 0xa8, 0x26, 0x88, 0xa0, 0x64,
+	0x8a, 0x88, 0xa9, 0xb1, 0x13, 0xcc, 0x7b, 0x27, 0x38, 0x9c, 0x20, 0x6e, 0x97, 0xfc, 0x1e, 0xfc,
+	0x74, 0x77, 0xb9, 0xcb, 0x2d, 0xda, 0x6d, 0x78, 0x91, 0xb5, 0xe7, 0x20, 0x32, 0xc6, 0x31, 0x41,
+	0xd4, 0xb6, 0x87, 0x62, 0x1c, 0xf1, 0x36, 0x1d, 0x5e, 0xd8, 0x67, 0x2c, 0x88, 0xa3, 0xd0, 0x0d,
+	0x22, 0xe3, 0x5d, 0xa8, 0x9c, 0xe3, 0xd0, 0x7b, 0x44, 0x12, 0x82, 0x57, 0x1c, 0x45, 0xaf, 0x4e,
+	0x9d, 0x08, 0x8a, 0xbd, 0xcb, 0xac, 0x30, 0x01, 0x69, 0xe5, 0x75, 0xa8, 0xb8, 0x11, 0x9e, 0xc4,
+	0x29, 0x13, 0xd2, 0x1c, 0x51, 0xd9, 0xbf, 0x2a, 0xb0, 0x36, 0x20, 0xfe, 0x57, 0x88, 0xa4, 0xc6,
+	0x1e, 0x68, 0xdf, 0x26, 0x99, 0xdb, 0x07, 0xac, 0x30, 0xd6, 0x92, 0x99, 0x1c, 0x02, 0xcc, 0xd2,
+	0x35, 0xd5, 0x96, 0xf2, 0xb8, 0x91, 0xe4, 0x6e, 0xea, 0xd5, 0x68, 0x2f, 0x4c, 0xc3, 0xde, 0x81,
+	0xe7, 0xc2, 0x9c, 0x6c, 0xe4, 0x19, 0x94, 0x03, 0x4f, 0x34, 0x51, 0x0e, 0x3c, 0xfb, 0x3b, 0x80,
+	0x01, 0xf1, 0x1d, 0x14, 0x22, 0x97, 0xa0, 0x55, 0xe5, 0x29, 0x54, 0xd4, 0x4c, 0x65, 0x3e, 0xdf,
+	0x3d, 0x30, 0x66, 0x92, 0xf9, 0x84, 0x59, 0x7f, 0x24, 0x4b, 0x98, 0x57, 0xf6, 0xcf, 0x3c, 0xe1,
+	0xcf, 0xf1, 0xe8, 0x62, 0x65, 0xf6, 0x66, 0x5a, 0x6a, 0x5e, 0x8b, 0xb2, 0x27, 0x71, 0x1a, 0x84,
+	0xa6, 0xd6, 0x52, 0xda, 0xaa, 0xc3, 0x8b, 0x79, 0xf3, 0x2f, 0x59, 0xa4, 0xd4, 0x4d, 0xe6, 0xdc,
+	0xfe, 0x06, 0x6a, 0x03, 0xe2, 0x7f, 0x19, 0x87, 0x2b, 0xb4, 0x38, 0x2f, 0xfa, 0x36, 0xbc, 0x94,
+	0x0a, 0xff, 0x1b, 0x58, 0x02, 0xf5, 0x01, 0xf1, 0x3f, 0x46, 0x21, 0xf2, 0xdd, 0x74, 0xa5, 0x23,
+	0x4d, 0x31, 0xcb, 0xab, 0xe6, 0x94, 0x53, 0x3c, 0x6f, 0xf0, 0x35, 0x58, 0xcf, 0x69, 0xca, 0x64,
+	0x7e, 0x53, 0xa0, 0x32, 0x20, 0x7e, 0x3f, 0xf0, 0xa8, 0x8d, 0x61, 0xe0, 0x3d, 0xca, 0x06, 0xe7,
+	0x2d, 0xb1, 0xd1, 0x00, 0x7d, 0x9c, 0x04, 0x23, 0x24, 0x26, 0xc7, 0x0b, 0x7a, 0x95, 0x3e, 0x4d,
+	0x29, 0x1b, 0x9c, 0xe6, 0xf0, 0xc2, 0xb0, 0xa0, 0xea, 0x21, 0xd7, 0x0b, 0x83, 0x18, 0x99, 0x3a,
+	0x9b, 0xa8, 0xac, 0x85, 0x7d, 0x2e, 0x65, 0x7f, 0x08, 0xcf, 0xb8, 0x4d, 0x19, 0xee, 0x0b, 0x50,
+	0x87, 0xf2, 0x3d, 0xa1, 0x3f, 0x0d, 0x13, 0xd6, 0x3c, 0x34, 0xc6, 0x24, 0x48, 0x99, 0x21, 0xcd,
+	0xc9, 0x4a, 0x3b, 0x65, 0xf3, 0x3f, 0x45, 0x31, 0x75, 0xfd, 0xea, 0x71, 0x0b, 0xa9, 0xf2, 0x4c,
+	0x6a, 0xc9, 0xe3, 0x39, 0x1f, 0xf9, 0x3a, 0x7b, 0x26, 0xb8, 0xaa, 0x0c, 0x7c, 0xca, 0x66, 0x7f,
+	0xea, 0x5e, 0xa0, 0xbe, 0xfb, 0xa4, 0x87, 0xf1, 0x89, 0x66, 0xf8, 0xfc, 0x33, 0xdd, 0xcc, 0xce,
+	0xc1, 0xbf, 0x3a, 0xa8, 0x03, 0xe2, 0x1b, 0xc7, 0xa0, 0xf3, 0x7f, 0x5c, 0x9b, 0xf7, 0x56, 0x59,
+	0xb6, 0xf4, 0xad, 0x9d, 0xa5, 0x90, 0x1c, 0xca, 0x31, 0xe8, 0x7c, 0xed, 0x17, 0x1e, 0xc3, 0xa0,
+	0xe2, 0x63, 0xe6, 0x77, 0x79, 0x1f, 0x34, 0xb6, 0xaf, 0xcd, 0x22, 0x2a, 0x45, 0xac, 0xd6, 0x32,
+	0x44, 0x9e, 0xf1, 0x19, 0xac, 0x65, 0x3b, 0x73, 0xab, 0x88, 0x2c, 0x40, 0xeb, 0xcd, 0x07, 0xc0,
+	0xbc, 0x21, 0xb6, 0xde, 0x0a, 0x0d, 0x51, 0xa4, 0xd8, 0x50, 0x7e, 0x09, 0x19, 0x9f, 0x40, 0x45,
+	0x6c, 0x20, 0xab, 0x88, 0xcb, 0x31, 0xcb, 0x5e, 0x8e, 0xc9, 0x93, 0x4e, 0xa0, 0x2a, 0x97, 0xc7,
+	0x1b, 0x45, 0xfc, 0x0c, 0xb5, 0xde, 0x7a, 0x08, 0x95, 0xe7, 0x7d, 0x04, 0x2a, 0x5d, 0x00, 0x1b,
+	0x45, 0xe4, 0x7e, 0xe0, 0x59, 0xdb, 0x4b, 0x80, 0x7c, 0x6b, 0xe2, 0xe5, 0x2a, 0x6c, 0x8d, 0x63,
+	0xc5, 0xad, 0xcd, 0xbf, 0x1e, 0xb4, 0x35, 0xf9, 0x6e, 0x14, 0xb6, 0x96, 0xa1, 0xc5, 0xad, 0x2d,
+	0x3e, 0xdf, 0x96, 0xfe, 0xe3, 0xdd, 0xe5, 0xae, 0xd2, 0x3f, 0xb9, 0xba, 0x69, 0x2a, 0xd7, 0x37,
+	0x4d, 0xe5, 0x9f, 0x9b, 0xa6, 0xf2, 0xcb, 0x6d, 0xb3, 0x74, 0x7d, 0xdb, 0x2c, 0xfd, 0x79, 0xdb,
+	0x2c, 0x7d, 0xfd, 0xbe, 0x1f, 0xa4, 0xe7, 0x93, 0x61, 0x67, 0x84, 0xa3, 0xae, 0xf8, 0xba, 0x13,
+	0x7f, 0xdc, 0x71, 0xd0, 0x5d, 0xf8, 0xde, 0xfb, 0x80, 0xfd, 0x98, 0xee, 0x0f, 0x2b, 0xec, 0x93,
+	0xef, 0xbd, 0xff, 0x02, 0x00, 0x00, 0xff, 0xff, 0xe9, 0xdb, 0x89, 0x29, 0x86, 0x0a, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -841,6 +1181,14 @@ type MsgClient interface {
 	Unlock(ctx context.Context, in *MsgUnlock, opts ...grpc.CallOption) (*MsgUnlockResponse, error)
 	// Delegate lets somebody else vote; the money stays the holder's.
 	Delegate(ctx context.Context, in *MsgDelegate, opts ...grpc.CallOption) (*MsgDelegateResponse, error)
+	// Bid offers to buy all shares of a model that others have; what they cost
+	// leaves the bidder's account.
+	Bid(ctx context.Context, in *MsgBid, opts ...grpc.CallOption) (*MsgBidResponse, error)
+	// Tender offers shares to a bid. When enough are, all that are tendered are
+	// bought, then and until the bid's deadline.
+	Tender(ctx context.Context, in *MsgTender, opts ...grpc.CallOption) (*MsgTenderResponse, error)
+	// TakeBack takes tendered shares back, as long as the bid waits for more.
+	TakeBack(ctx context.Context, in *MsgTakeBack, opts ...grpc.CallOption) (*MsgTakeBackResponse, error)
 }
 
 type msgClient struct {
@@ -914,6 +1262,33 @@ func (c *msgClient) Delegate(ctx context.Context, in *MsgDelegate, opts ...grpc.
 	return out, nil
 }
 
+func (c *msgClient) Bid(ctx context.Context, in *MsgBid, opts ...grpc.CallOption) (*MsgBidResponse, error) {
+	out := new(MsgBidResponse)
+	err := c.cc.Invoke(ctx, "/koinon.share.v1.Msg/Bid", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Tender(ctx context.Context, in *MsgTender, opts ...grpc.CallOption) (*MsgTenderResponse, error) {
+	out := new(MsgTenderResponse)
+	err := c.cc.Invoke(ctx, "/koinon.share.v1.Msg/Tender", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) TakeBack(ctx context.Context, in *MsgTakeBack, opts ...grpc.CallOption) (*MsgTakeBackResponse, error) {
+	out := new(MsgTakeBackResponse)
+	err := c.cc.Invoke(ctx, "/koinon.share.v1.Msg/TakeBack", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MsgServer is the server API for Msg service.
 type MsgServer interface {
 	// Issue makes a model's shares, once; for the model's owner.
@@ -930,6 +1305,14 @@ type MsgServer interface {
 	Unlock(context.Context, *MsgUnlock) (*MsgUnlockResponse, error)
 	// Delegate lets somebody else vote; the money stays the holder's.
 	Delegate(context.Context, *MsgDelegate) (*MsgDelegateResponse, error)
+	// Bid offers to buy all shares of a model that others have; what they cost
+	// leaves the bidder's account.
+	Bid(context.Context, *MsgBid) (*MsgBidResponse, error)
+	// Tender offers shares to a bid. When enough are, all that are tendered are
+	// bought, then and until the bid's deadline.
+	Tender(context.Context, *MsgTender) (*MsgTenderResponse, error)
+	// TakeBack takes tendered shares back, as long as the bid waits for more.
+	TakeBack(context.Context, *MsgTakeBack) (*MsgTakeBackResponse, error)
 }
 
 // UnimplementedMsgServer can be embedded to have forward compatible implementations.
@@ -956,6 +1339,15 @@ func (*UnimplementedMsgServer) Unlock(ctx context.Context, req *MsgUnlock) (*Msg
 }
 func (*UnimplementedMsgServer) Delegate(ctx context.Context, req *MsgDelegate) (*MsgDelegateResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Delegate not implemented")
+}
+func (*UnimplementedMsgServer) Bid(ctx context.Context, req *MsgBid) (*MsgBidResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Bid not implemented")
+}
+func (*UnimplementedMsgServer) Tender(ctx context.Context, req *MsgTender) (*MsgTenderResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Tender not implemented")
+}
+func (*UnimplementedMsgServer) TakeBack(ctx context.Context, req *MsgTakeBack) (*MsgTakeBackResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method TakeBack not implemented")
 }
 
 func RegisterMsgServer(s grpc1.Server, srv MsgServer) {
@@ -1088,6 +1480,60 @@ func _Msg_Delegate_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_Bid_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgBid)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Bid(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.share.v1.Msg/Bid",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Bid(ctx, req.(*MsgBid))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Tender_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgTender)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Tender(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.share.v1.Msg/Tender",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Tender(ctx, req.(*MsgTender))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_TakeBack_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgTakeBack)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).TakeBack(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/koinon.share.v1.Msg/TakeBack",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).TakeBack(ctx, req.(*MsgTakeBack))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Msg_serviceDesc = _Msg_serviceDesc
 var _Msg_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "koinon.share.v1.Msg",
@@ -1120,6 +1566,18 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Delegate",
 			Handler:    _Msg_Delegate_Handler,
+		},
+		{
+			MethodName: "Bid",
+			Handler:    _Msg_Bid_Handler,
+		},
+		{
+			MethodName: "Tender",
+			Handler:    _Msg_Tender_Handler,
+		},
+		{
+			MethodName: "TakeBack",
+			Handler:    _Msg_TakeBack_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -1633,6 +2091,217 @@ func (m *MsgDelegateResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *MsgBid) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgBid) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgBid) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Deadline != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Deadline))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Least != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Least))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Price != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Price))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Bidder) > 0 {
+		i -= len(m.Bidder)
+		copy(dAtA[i:], m.Bidder)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Bidder)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgBidResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgBidResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgBidResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Deposit != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Deposit))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Bid != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTender) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTender) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTender) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Shares != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Shares))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Bid != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTenderResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTenderResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTenderResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTakeBack) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTakeBack) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTakeBack) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Shares != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Shares))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Bid != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Bid))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Holder) > 0 {
+		i -= len(m.Holder)
+		copy(dAtA[i:], m.Holder)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Holder)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgTakeBackResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgTakeBackResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgTakeBackResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintTx(dAtA []byte, offset int, v uint64) int {
 	offset -= sovTx(v)
 	base := offset
@@ -1861,6 +2530,103 @@ func (m *MsgDelegate) Size() (n int) {
 }
 
 func (m *MsgDelegateResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgBid) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Bidder)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Price != 0 {
+		n += 1 + sovTx(uint64(m.Price))
+	}
+	if m.Least != 0 {
+		n += 1 + sovTx(uint64(m.Least))
+	}
+	if m.Deadline != 0 {
+		n += 1 + sovTx(uint64(m.Deadline))
+	}
+	return n
+}
+
+func (m *MsgBidResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Bid != 0 {
+		n += 1 + sovTx(uint64(m.Bid))
+	}
+	if m.Deposit != 0 {
+		n += 1 + sovTx(uint64(m.Deposit))
+	}
+	return n
+}
+
+func (m *MsgTender) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovTx(uint64(m.Bid))
+	}
+	if m.Shares != 0 {
+		n += 1 + sovTx(uint64(m.Shares))
+	}
+	return n
+}
+
+func (m *MsgTenderResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgTakeBack) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Holder)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Bid != 0 {
+		n += 1 + sovTx(uint64(m.Bid))
+	}
+	if m.Shares != 0 {
+		n += 1 + sovTx(uint64(m.Shares))
+	}
+	return n
+}
+
+func (m *MsgTakeBackResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -3298,6 +4064,605 @@ func (m *MsgDelegateResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgDelegateResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgBid) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgBid: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgBid: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bidder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Bidder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Price", wireType)
+			}
+			m.Price = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Price |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Least", wireType)
+			}
+			m.Least = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Least |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deadline", wireType)
+			}
+			m.Deadline = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deadline |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgBidResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgBidResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgBidResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			m.Deposit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deposit |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTender) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTender: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTender: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shares", wireType)
+			}
+			m.Shares = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Shares |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTenderResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTenderResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTenderResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTakeBack) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTakeBack: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTakeBack: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Holder", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Holder = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bid", wireType)
+			}
+			m.Bid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Bid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shares", wireType)
+			}
+			m.Shares = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Shares |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgTakeBackResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgTakeBackResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgTakeBackResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

@@ -19,7 +19,7 @@ func termsOf(t offeringv1.Terms) offering.Terms {
 		terms.Curve = curve.Product{Virtual: t.Product.Virtual, Total: t.Product.Total, Most: t.Shares}
 	}
 	for _, m := range t.Milestones {
-		terms.Milestones = append(terms.Milestones, offering.Milestone{Bps: m.Bps, Proof: offering.Proof(m.Proof), Digest: m.Digest})
+		terms.Milestones = append(terms.Milestones, offering.Milestone{Bps: m.Bps, Proof: offering.Proof(m.Proof), Digest: m.Digest, Benchmark: m.Benchmark, Score: m.Score})
 	}
 	return terms
 }

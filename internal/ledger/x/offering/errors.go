@@ -15,6 +15,8 @@ var (
 	ErrProof    = errorsmod.Register(ModuleName, 4, "the milestone is not proved")
 	ErrModel    = errorsmod.Register(ModuleName, 5, "the offering is of another model")
 	ErrBooks    = errorsmod.Register(ModuleName, 6, "offerings do not add up to what the module holds")
+	ErrMember   = errorsmod.Register(ModuleName, 7, "only members of the council evaluate")
+	ErrGoverned = errorsmod.Register(ModuleName, 8, "only governance may do this")
 )
 
 // firstRule is the code of the first of rules; the order must not change, as
@@ -25,6 +27,7 @@ var rules = []error{
 	offering.ErrTerms, offering.ErrClosed, offering.ErrNotOpen, offering.ErrTooSmall, offering.ErrNoCurve,
 	offering.ErrReleased, offering.ErrNothing,
 	curve.ErrCurve, curve.ErrSupply, curve.ErrTooLarge, curve.ErrNotSold,
+	offering.ErrCouncil,
 }
 
 func init() {

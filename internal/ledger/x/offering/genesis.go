@@ -35,6 +35,14 @@ func (k *Keeper) initGenesis(ctx context.Context, s offeringv1.GenesisState) err
 			return err
 		}
 	}
+	for _, e := range s.Evaluations {
+		if err := k.setEvaluation(ctx, e); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(councilOf(s.Council).Validate(), k.council.Set(ctx, s.Council)); err != nil {
+		return err
+	}
 	if err := errors.Join(k.nextOffering.Set(ctx, s.NextOffering), k.nextOrder.Set(ctx, s.NextOrder)); err != nil {
 		return err
 	}
@@ -44,10 +52,11 @@ func (k *Keeper) initGenesis(ctx context.Context, s offeringv1.GenesisState) err
 // exportGenesis returns the whole state, in the order of its keys.
 func (k *Keeper) exportGenesis(ctx context.Context) (*offeringv1.GenesisState, error) {
 	s := &offeringv1.GenesisState{}
-	var err, err2 error
+	var err, err2, err3 error
 	s.NextOffering, err = k.nextOffering.Peek(ctx)
 	s.NextOrder, err2 = k.nextOrder.Peek(ctx)
-	return s, errors.Join(err, err2,
+	s.Council, err3 = k.theCouncil(ctx)
+	return s, errors.Join(err, err2, err3, collect(ctx, k.evaluations, &s.Evaluations),
 		collect(ctx, k.offerings, &s.Offerings), collect(ctx, k.positions, &s.Positions),
 		collect(ctx, k.orders, &s.Orders), collect(ctx, k.settling, &s.Settling))
 }

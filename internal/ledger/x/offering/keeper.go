@@ -66,6 +66,7 @@ type (
 
 // Keeper stores offerings, orders and positions.
 type Keeper struct {
+	authority string
 	account   sdk.AccAddress
 	addresses address.Codec
 	bank      Bank
@@ -82,15 +83,18 @@ type Keeper struct {
 	settling     collections.Map[uint64, offeringv1.Settling]
 	nextOffering collections.Sequence
 	nextOrder    collections.Sequence
+	council      collections.Item[offeringv1.Council]
+	evaluations  collections.Map[evaluationKey, offeringv1.Evaluation]
 }
 
-// NewKeeper makes the module's keeper; account is the module's own.
+// NewKeeper makes the module's keeper; account is the module's own, authority may
+// appoint the council.
 func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
-	bank Bank, pool Pool, models Models, shares Shares,
+	bank Bank, pool Pool, models Models, shares Shares, authority string,
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	k := &Keeper{
-		account: account, addresses: addresses, bank: bank, pool: pool, models: models, shares: shares,
+		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, shares: shares,
 		offerings: collections.NewMap(b, collections.NewPrefix(0), "offerings", collections.Uint64Key, codec.CollValue[offeringv1.Offering](cdc)),
 		byModel:   collections.NewKeySet(b, collections.NewPrefix(1), "by_model", collections.PairKeyCodec(collections.StringKey, collections.Uint64Key)),
 		due:       collections.NewKeySet(b, collections.NewPrefix(2), "due", collections.PairKeyCodec(collections.Int64Key, collections.Uint64Key)),
@@ -101,6 +105,9 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		settling:     collections.NewMap(b, collections.NewPrefix(5), "settling", collections.Uint64Key, codec.CollValue[offeringv1.Settling](cdc)),
 		nextOffering: collections.NewSequence(b, collections.NewPrefix(6), "next_offering"),
 		nextOrder:    collections.NewSequence(b, collections.NewPrefix(7), "next_order"),
+		council:      collections.NewItem(b, collections.NewPrefix(8), "council", codec.CollValue[offeringv1.Council](cdc)),
+		evaluations: collections.NewMap(b, collections.NewPrefix(9), "evaluations",
+			collections.TripleKeyCodec(collections.StringKey, collections.StringKey, collections.StringKey), codec.CollValue[offeringv1.Evaluation](cdc)),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {

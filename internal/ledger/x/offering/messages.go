@@ -130,7 +130,7 @@ func (m messages) Release(ctx context.Context, msg *offeringv1.MsgRelease) (*off
 		return nil, err
 	}
 	if int(msg.Milestone) < len(o.Terms.Milestones) {
-		if err := m.proved(ctx, o, o.Terms.Milestones[msg.Milestone]); err != nil {
+		if err := m.proved(ctx, o, o.Terms.Milestones[msg.Milestone], msg.Digest); err != nil {
 			return nil, err
 		}
 	}

@@ -53,7 +53,8 @@ func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
 // RegisterInterfaces makes the messages known.
 func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
 	r.RegisterImplementations((*sdk.Msg)(nil),
-		&offeringv1.MsgOpen{}, &offeringv1.MsgBuy{}, &offeringv1.MsgSell{}, &offeringv1.MsgRelease{}, &offeringv1.MsgSettle{})
+		&offeringv1.MsgOpen{}, &offeringv1.MsgBuy{}, &offeringv1.MsgSell{}, &offeringv1.MsgRelease{}, &offeringv1.MsgSettle{},
+		&offeringv1.MsgEvaluate{}, &offeringv1.MsgSetCouncil{})
 	msgservice.RegisterMsgServiceDesc(r, &offeringv1.Msg_serviceDesc)
 }
 
@@ -120,6 +121,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Offering", Use: "offering ID", Short: "Show an offering", PositionalArgs: args("id")},
 				{RpcMethod: "Offerings", Use: "offerings", Short: "List offerings", Example: "koinon query offering offerings --model @ada/bard"},
+				{RpcMethod: "Evaluations", Use: "evaluations DIGEST", Short: "List what the council measured of a version", PositionalArgs: args("model_digest")},
 				{RpcMethod: "Positions", Use: "positions ID", Short: "List the buyers of an offering", PositionalArgs: args("offering")},
 			},
 		},
@@ -130,6 +132,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Buy", Use: "buy ID UCREDIT", Short: "Order shares", PositionalArgs: args("offering", "budget")},
 				{RpcMethod: "Sell", Use: "sell ID UNITS", Short: "Sell shares back to a curve", PositionalArgs: args("offering", "shares")},
 				{RpcMethod: "Release", Use: "release ID MILESTONE", Short: "Pay out a milestone that the ledger can see", PositionalArgs: args("offering", "milestone")},
+				{RpcMethod: "Evaluate", Use: "evaluate DIGEST BENCHMARK MILLIONTHS", Short: "Record a score, as a member of the council", PositionalArgs: args("model_digest", "benchmark", "score")},
+				{RpcMethod: "SetCouncil", Skip: true},
 				{RpcMethod: "Settle", Use: "settle ID", Short: "Ask for what a closed offering owes", PositionalArgs: args("offering")},
 			},
 		},

@@ -46,3 +46,16 @@ func (q queries) Positions(ctx context.Context, r *offeringv1.QueryPositionsRequ
 		query.WithCollectionPaginationPairPrefix[uint64, string](r.Offering))
 	return &offeringv1.QueryPositionsResponse{Positions: list, Pagination: page}, err
 }
+
+// Evaluations implements offeringv1.QueryServer.
+func (q queries) Evaluations(ctx context.Context, r *offeringv1.QueryEvaluationsRequest) (*offeringv1.QueryEvaluationsResponse, error) {
+	c, err := q.theCouncil(ctx)
+	if err != nil {
+		return nil, err
+	}
+	prefix := collections.TriplePrefix[string, string, string](r.ModelDigest)
+	list, page, err := query.CollectionPaginate(ctx, q.evaluations, r.Pagination,
+		func(_ evaluationKey, e offeringv1.Evaluation) (offeringv1.Evaluation, error) { return e, nil },
+		func(o *query.CollectionsPaginateOptions[evaluationKey]) { o.Prefix = &prefix })
+	return &offeringv1.QueryEvaluationsResponse{Evaluations: list, Council: c, Pagination: page}, err
+}

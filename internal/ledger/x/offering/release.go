@@ -8,22 +8,33 @@ import (
 	"github.com/koinon/koinon/internal/mechanism/offering"
 )
 
-// proved refuses a milestone that the ledger cannot see to be reached.
-func (k *Keeper) proved(ctx context.Context, o offeringv1.Offering, m offeringv1.Milestone) error {
+// proved refuses a milestone that the ledger cannot see to be reached; digest is
+// of the version that an evaluation's is said to be reached with.
+func (k *Keeper) proved(ctx context.Context, o offeringv1.Offering, m offeringv1.Milestone, digest string) error {
 	switch m.Proof {
 	case offeringv1.Proof_PROOF_CLOSING: // a sale that has succeeded releases at all
 		return nil
 	case offeringv1.Proof_PROOF_LISTING:
-		model, err := k.models.Listed(ctx, m.Digest)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrProof, err)
+		return k.listed(ctx, o, m.Digest)
+	case offeringv1.Proof_PROOF_EVALUATION:
+		if err := k.listed(ctx, o, digest); err != nil {
+			return err
 		}
-		if model != o.Terms.Model {
-			return fmt.Errorf("%w: %s is a version of %s, not of %s", ErrProof, m.Digest, model, o.Terms.Model)
-		}
-		return nil
+		return k.reached(ctx, m, digest)
 	}
 	return fmt.Errorf("%w: the shareholders of %s must vote for it", ErrProof, o.Terms.Model)
+}
+
+// listed refuses what is no listed version of an offering's model.
+func (k *Keeper) listed(ctx context.Context, o offeringv1.Offering, digest string) error {
+	model, err := k.models.Listed(ctx, digest)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	if model != o.Terms.Model {
+		return fmt.Errorf("%w: %s is a version of %s, not of %s", ErrProof, digest, model, o.Terms.Model)
+	}
+	return nil
 }
 
 // ReleaseByVote pays a milestone's part that a model's shareholders have voted

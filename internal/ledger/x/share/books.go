@@ -19,14 +19,19 @@ type sums struct {
 
 // CheckBooks compares, for each model, what its holders have with the shares
 // that exist, what is kept for them with what the module's account has, what
-// they are owed with the royalties it holds, and votes with shares.
+// they are owed, and bids' deposits, with the credit it holds, and votes with
+// shares.
 func (k *Keeper) CheckBooks(ctx context.Context) error {
-	var held uint64
-	err := k.issues.Walk(ctx, nil, func(model string, i sharev1.Issue) (bool, error) {
+	tenders, held, err := k.checkBids(ctx)
+	if err != nil {
+		return err
+	}
+	err = k.issues.Walk(ctx, nil, func(model string, i sharev1.Issue) (bool, error) {
 		s, err := k.sum(ctx, i)
 		if err != nil {
 			return true, err
 		}
+		s.vesting += tenders[model]
 		held += i.Held
 		supply := k.supply(ctx, model)
 		all, err := k.Power(ctx, model, "", blockTime(ctx))
@@ -38,7 +43,7 @@ func (k *Keeper) CheckBooks(ctx context.Context) error {
 		case s.shares != supply || s.votes != supply || all != supply:
 			err = ErrBooks.Wrapf("%s: %d shares exist, holders have %d, voters %d, all votes are %d", model, supply, s.shares, s.votes, all)
 		case s.kept != kept || s.vesting != kept:
-			err = ErrBooks.Wrapf("%s: %d shares are kept, holders have %d there, vesting or locked are %d", model, kept, s.kept, s.vesting)
+			err = ErrBooks.Wrapf("%s: %d shares are kept, holders have %d there, vesting, locked or tendered are %d", model, kept, s.kept, s.vesting)
 		case s.owed.Whole+carry != i.Held || fraction != 0:
 			err = ErrBooks.Wrapf("%s: %d ucredit are held, owed are %d and %d/2⁶⁴", model, i.Held, s.owed.Whole+carry, fraction)
 		}
@@ -48,9 +53,34 @@ func (k *Keeper) CheckBooks(ctx context.Context) error {
 		return err
 	}
 	if has := k.bank.GetBalance(ctx, k.account, royaltyDenom).Amount; !has.IsUint64() || has.Uint64() != held {
-		return ErrBooks.Wrapf("%d ucredit are unclaimed, %s held", held, has)
+		return ErrBooks.Wrapf("%d ucredit are unclaimed or bid, %s held", held, has)
 	}
 	return nil
+}
+
+// checkBids compares bids with what was tendered, and returns that for each model,
+// and all deposits.
+func (k *Keeper) checkBids(ctx context.Context) (tenders map[string]uint64, held uint64, err error) {
+	tenders = map[string]uint64{}
+	sums := map[uint64]uint64{}
+	err = errors.Join(
+		k.tenders.Walk(ctx, nil, func(key tenderKey, t sharev1.Tender) (bool, error) {
+			sums[key.K1()] += t.Shares
+			return false, nil
+		}),
+		k.bids.Walk(ctx, nil, func(id uint64, b sharev1.Bid) (bool, error) {
+			held += b.Held
+			tenders[b.Model] += b.Tendered
+			if sums[id] != b.Tendered {
+				return true, ErrBooks.Wrapf("bid %d: %d shares are tendered, it says %d", id, sums[id], b.Tendered)
+			}
+			delete(sums, id)
+			return false, nil
+		}))
+	if err == nil && len(sums) > 0 {
+		err = ErrBooks.Wrapf("shares are tendered to %d bids that are not there", len(sums))
+	}
+	return tenders, held, err
 }
 
 // sum adds up what the holders of a model have.

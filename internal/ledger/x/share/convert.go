@@ -2,6 +2,7 @@ package share
 
 import (
 	sharev1 "github.com/koinon/koinon/api/koinon/share/v1"
+	"github.com/koinon/koinon/internal/mechanism/buyout"
 	"github.com/koinon/koinon/internal/mechanism/share"
 )
 
@@ -27,4 +28,17 @@ func storedPosition(h sharev1.Holding, p share.Position) sharev1.Holding {
 
 func vestingOf(v sharev1.Vesting) share.Vesting {
 	return share.Vesting{Shares: v.Shares, Start: v.Start, Cliff: v.Cliff, End: v.End, Released: v.Released}
+}
+
+func bidTerms(b sharev1.Bid) buyout.Terms {
+	return buyout.Terms{Price: b.Price, Least: b.Least, Most: b.Most, Deadline: b.Deadline}
+}
+
+func bidOf(b sharev1.Bid) buyout.Bid {
+	return buyout.Bid{Status: buyout.Status(b.Status), Tendered: b.Tendered, Bought: b.Bought, Held: b.Held}
+}
+
+func storedBid(s sharev1.Bid, b buyout.Bid) sharev1.Bid {
+	s.Status, s.Tendered, s.Bought, s.Held = sharev1.BidStatus(b.Status), b.Tendered, b.Bought, b.Held
+	return s
 }

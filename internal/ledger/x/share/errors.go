@@ -4,6 +4,7 @@ import (
 	errorsmod "cosmossdk.io/errors"
 
 	"github.com/koinon/koinon/internal/ledger/refusal"
+	"github.com/koinon/koinon/internal/mechanism/buyout"
 	"github.com/koinon/koinon/internal/mechanism/share"
 )
 
@@ -18,13 +19,15 @@ var (
 	ErrNoVesting  = errorsmod.Register(ModuleName, 8, "no such vesting schedule")
 	ErrNotVested  = errorsmod.Register(ModuleName, 9, "nothing more has vested yet")
 	ErrBooks      = errorsmod.Register(ModuleName, 10, "shares do not add up")
+	ErrNoBid      = errorsmod.Register(ModuleName, 11, "there is no such bid that you can tender to, or it has ended")
 )
 
 // firstRule is the code of the first of rules; the order must not change, as
 // codes are part of the protocol: add at the end.
 const firstRule = 32
 
-var rules = []error{share.ErrNothing, share.ErrVesting, share.ErrLock, share.ErrLocked}
+var rules = []error{share.ErrNothing, share.ErrVesting, share.ErrLock, share.ErrLocked,
+	buyout.ErrTerms, buyout.ErrClosed, buyout.ErrBought, buyout.ErrFull, buyout.ErrFew}
 
 func init() {
 	for i, rule := range rules {

@@ -35,14 +35,42 @@ func (k *Keeper) initGenesis(ctx context.Context, s sharev1.GenesisState) error 
 			return err
 		}
 	}
-	return errors.Join(k.nextVesting.Set(ctx, s.NextVesting), k.CheckBooks(ctx))
+	for _, b := range s.Bids {
+		err := k.storeBid(ctx, b, bidOf(b))
+		if b.Status == sharev1.BidStatus_BID_STATUS_FAILED {
+			err = errors.Join(err, k.settling.Set(ctx, b.Id)) // only what is to go back is left of it
+		} else {
+			err = errors.Join(err, k.closing.Set(ctx, collections.Join(b.Deadline, b.Id)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, t := range s.Tenders {
+		if err := k.setTendered(ctx, t.Bid, t.Holder, t.Shares); err != nil {
+			return err
+		}
+	}
+	if s.Swept != nil {
+		if err := k.swept.Set(ctx, *s.Swept); err != nil {
+			return err
+		}
+	}
+	return errors.Join(k.nextVesting.Set(ctx, s.NextVesting), k.nextBid.Set(ctx, s.NextBid), k.CheckBooks(ctx))
 }
 
 // exportGenesis returns the whole state, in the order of its keys.
 func (k *Keeper) exportGenesis(ctx context.Context) (*sharev1.GenesisState, error) {
-	next, err := k.nextVesting.Peek(ctx)
-	s := &sharev1.GenesisState{NextVesting: next}
-	return s, errors.Join(err, collect(ctx, k.issues, &s.Issues), collect(ctx, k.holdings, &s.Holdings), collect(ctx, k.vestings, &s.Vestings),
+	vesting, err := k.nextVesting.Peek(ctx)
+	bid, err2 := k.nextBid.Peek(ctx)
+	s := &sharev1.GenesisState{NextVesting: vesting, NextBid: bid}
+	switch at, err := k.swept.Get(ctx); {
+	case err == nil:
+		s.Swept = &at
+	case !errors.Is(err, collections.ErrNotFound):
+		return nil, err
+	}
+	return s, errors.Join(err, err2, collect(ctx, k.bids, &s.Bids), collect(ctx, k.tenders, &s.Tenders), collect(ctx, k.issues, &s.Issues), collect(ctx, k.holdings, &s.Holdings), collect(ctx, k.vestings, &s.Vestings),
 		k.powers.Walk(ctx, nil, func(key powerKey, shares uint64) (bool, error) {
 			s.Powers = append(s.Powers, sharev1.Power{Model: key.K1().K1(), Voter: key.K1().K2(), Since: key.K2(), Shares: shares})
 			return false, nil

@@ -1,6 +1,7 @@
 // Package share keeps the ownership of models on the ledger: shares that any
 // wallet holds and moves, the royalties that they earn, schedules by which they
-// vest, locks, and whose vote they are. Its rules are package mechanism/share's.
+// vest, locks, whose vote they are, and bids for all of a model's. Its rules are
+// packages mechanism/share's and mechanism/buyout's.
 //
 // A share is a coin of the bank's, whose denomination follows from its model.
 // Before the bank moves one, both sides' earnings are brought up to date, so
@@ -56,6 +57,7 @@ type (
 	textsKey   = collections.Pair[string, string]
 	powerKey   = collections.Pair[textsKey, int64]          // model and voter, Unix seconds
 	vestingKey = collections.Triple[string, string, uint64] // model, holder, id
+	tenderKey  = collections.Pair[uint64, string]           // bid, holder
 )
 
 // Keeper stores the module's state.
@@ -71,6 +73,13 @@ type Keeper struct {
 	vestings    collections.Map[vestingKey, sharev1.Vesting]
 	powers      collections.Map[powerKey, uint64]
 	nextVesting collections.Sequence
+	swept       collections.Item[sharev1.Power] // where forgetting old votes goes on; without its shares
+
+	bids     collections.Map[uint64, sharev1.Bid]
+	tenders  collections.Map[tenderKey, sharev1.Tender]
+	closing  collections.KeySet[collections.Pair[int64, uint64]] // bids, by their deadlines
+	settling collections.KeySet[uint64]                          // bids whose tenders are to be bought or given back
+	nextBid  collections.Sequence
 }
 
 // NewKeeper makes the module's keeper; account is the module's own. BeforeSend
@@ -87,6 +96,13 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		powers: collections.NewMap(b, collections.NewPrefix(3), "powers",
 			collections.PairKeyCodec(texts, collections.Int64Key), collections.Uint64Value),
 		nextVesting: collections.NewSequence(b, collections.NewPrefix(4), "next_vesting"),
+		swept:       collections.NewItem(b, collections.NewPrefix(5), "swept", codec.CollValue[sharev1.Power](cdc)),
+		bids:        collections.NewMap(b, collections.NewPrefix(6), "bids", collections.Uint64Key, codec.CollValue[sharev1.Bid](cdc)),
+		tenders: collections.NewMap(b, collections.NewPrefix(7), "tenders",
+			collections.PairKeyCodec(collections.Uint64Key, collections.StringKey), codec.CollValue[sharev1.Tender](cdc)),
+		closing:  collections.NewKeySet(b, collections.NewPrefix(8), "closing", collections.PairKeyCodec(collections.Int64Key, collections.Uint64Key)),
+		settling: collections.NewKeySet(b, collections.NewPrefix(9), "settling", collections.Uint64Key),
+		nextBid:  collections.NewSequence(b, collections.NewPrefix(10), "next_bid"),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {

@@ -21,10 +21,11 @@ import (
 )
 
 var (
-	_ module.AppModuleBasic = AppModule{}
-	_ module.HasGenesis     = AppModule{}
-	_ module.HasServices    = AppModule{}
-	_ appmodule.AppModule   = AppModule{}
+	_ module.AppModuleBasic   = AppModule{}
+	_ module.HasGenesis       = AppModule{}
+	_ module.HasServices      = AppModule{}
+	_ appmodule.AppModule     = AppModule{}
+	_ appmodule.HasEndBlocker = AppModule{}
 )
 
 // AppModule fits the keeper into the SDK's module manager.
@@ -52,7 +53,7 @@ func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
 // RegisterInterfaces makes the messages known.
 func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
 	r.RegisterImplementations((*sdk.Msg)(nil),
-		&sharev1.MsgIssue{}, &sharev1.MsgClaim{}, &sharev1.MsgVest{}, &sharev1.MsgRelease{}, &sharev1.MsgLock{}, &sharev1.MsgUnlock{}, &sharev1.MsgDelegate{})
+		&sharev1.MsgIssue{}, &sharev1.MsgClaim{}, &sharev1.MsgVest{}, &sharev1.MsgRelease{}, &sharev1.MsgLock{}, &sharev1.MsgUnlock{}, &sharev1.MsgDelegate{}, &sharev1.MsgBid{}, &sharev1.MsgTender{}, &sharev1.MsgTakeBack{})
 	msgservice.RegisterMsgServiceDesc(r, &sharev1.Msg_serviceDesc)
 }
 
@@ -101,6 +102,9 @@ func (m AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.RawM
 	return cdc.MustMarshalJSON(state)
 }
 
+// EndBlock settles bids, and forgets votes of long ago.
+func (m AppModule) EndBlock(ctx context.Context) error { return m.keeper.endBlock(ctx) }
+
 // AutoCLIOptions describes the commands that the protobuf services become.
 func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 	args := func(fields ...string) []*autocliv1.PositionalArgDescriptor {
@@ -118,6 +122,9 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Holders", Use: "holders MODEL", Short: "List who holds shares of a model", PositionalArgs: args("model")},
 				{RpcMethod: "Holder", Use: "holder MODEL ADDRESS", Short: "Show what one holder has", PositionalArgs: args("model", "holder")},
 				{RpcMethod: "Vestings", Use: "vestings MODEL ADDRESS", Short: "List a holder's vesting schedules", PositionalArgs: args("model", "holder")},
+				{RpcMethod: "Bid", Use: "bid ID", Short: "Show a bid for a model's shares", PositionalArgs: args("id")},
+				{RpcMethod: "Bids", Use: "bids", Short: "List bids for models' shares"},
+				{RpcMethod: "Tenders", Use: "tenders BID", Short: "List what was tendered to a bid", PositionalArgs: args("bid")},
 				{RpcMethod: "Power", Use: "power MODEL ADDRESS", Short: "Show how many shares somebody votes for", PositionalArgs: args("model", "voter")},
 			},
 		},
@@ -130,6 +137,9 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Release", Use: "release MODEL ID", Short: "Free what has vested", PositionalArgs: args("model", "id")},
 				{RpcMethod: "Lock", Use: "lock MODEL SHARES UNTIL", Short: "Keep shares until a time, in Unix seconds", PositionalArgs: args("model", "shares", "until")},
 				{RpcMethod: "Unlock", Use: "unlock MODEL", Short: "Free locked shares", PositionalArgs: args("model")},
+				{RpcMethod: "Bid", Use: "bid MODEL PRICE LEAST DEADLINE", Short: "Bid for all shares that others have, in ucredit a million", PositionalArgs: args("model", "price", "least", "deadline")},
+				{RpcMethod: "Tender", Use: "tender BID SHARES", Short: "Offer shares to a bid", PositionalArgs: args("bid", "shares")},
+				{RpcMethod: "TakeBack", Use: "take-back BID SHARES", Short: "Take tendered shares back", PositionalArgs: args("bid", "shares")},
 				{RpcMethod: "Delegate", Use: "delegate MODEL TO", Short: "Let somebody else vote", PositionalArgs: args("model", "to")},
 			},
 		},

@@ -85,3 +85,27 @@ func (q queries) Power(ctx context.Context, r *sharev1.QueryPowerRequest) (*shar
 	n, err := q.Keeper.Power(ctx, r.Model, r.Voter, at)
 	return &sharev1.QueryPowerResponse{Shares: n}, err
 }
+
+// Bid implements sharev1.QueryServer.
+func (q queries) Bid(ctx context.Context, r *sharev1.QueryBidRequest) (*sharev1.QueryBidResponse, error) {
+	b, err := q.bid(ctx, r.Id)
+	if err != nil {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	return &sharev1.QueryBidResponse{Bid: b}, nil
+}
+
+// Bids implements sharev1.QueryServer.
+func (q queries) Bids(ctx context.Context, r *sharev1.QueryBidsRequest) (*sharev1.QueryBidsResponse, error) {
+	list, page, err := query.CollectionPaginate(ctx, q.bids, r.Pagination,
+		func(_ uint64, b sharev1.Bid) (sharev1.Bid, error) { return b, nil })
+	return &sharev1.QueryBidsResponse{Bids: list, Pagination: page}, err
+}
+
+// Tenders implements sharev1.QueryServer.
+func (q queries) Tenders(ctx context.Context, r *sharev1.QueryTendersRequest) (*sharev1.QueryTendersResponse, error) {
+	list, page, err := query.CollectionPaginate(ctx, q.tenders, r.Pagination,
+		func(_ tenderKey, t sharev1.Tender) (sharev1.Tender, error) { return t, nil },
+		query.WithCollectionPaginationPairPrefix[uint64, string](r.Bid))
+	return &sharev1.QueryTendersResponse{Tenders: list, Pagination: page}, err
+}

@@ -58,7 +58,7 @@ a service.`,
 				return err
 			}
 			defer c.Close()
-			h := holder.New(onledger.New(c, key), daemonLog(cmd))
+			h := holder.New(onledger.New(c, key), commandLog(cmd))
 			pins, err := o.accept(cmd, p, c, key, h, ids)
 			if err != nil || o.dryRun || o.once {
 				return err
@@ -79,7 +79,7 @@ a service.`,
 func (o *holdOptions) accept(cmd *cobra.Command, p *purse, c *client.Client, key client.Key, h *holder.Holder, ids []uint64) ([]pinv1.Pin, error) {
 	ctx := cmd.Context()
 	if len(ids) == 0 {
-		holds, err := c.Holds(ctx, key.Address())
+		holds, err := c.Pinned(ctx, key.Address())
 		if err != nil {
 			return nil, err
 		}

@@ -253,7 +253,7 @@ func (p *purse) showHolds(cmd *cobra.Command, c *client.Client, of string) error
 	if err != nil {
 		return err
 	}
-	holds, err := c.Holds(cmd.Context(), holder)
+	holds, err := c.Pinned(cmd.Context(), holder)
 	if err != nil {
 		return err
 	}

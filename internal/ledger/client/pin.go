@@ -26,8 +26,8 @@ func (c *Client) Pins(ctx context.Context) ([]pinv1.Pin, error) {
 	})
 }
 
-// Holds returns what an account holds.
-func (c *Client) Holds(ctx context.Context, holder string) ([]pinv1.Hold, error) {
+// Pinned returns what an account holds for others.
+func (c *Client) Pinned(ctx context.Context, holder string) ([]pinv1.Hold, error) {
 	q := pinv1.NewQueryClient(c.conn)
 	return all(func(page *query.PageRequest) ([]pinv1.Hold, *query.PageResponse, error) {
 		r, err := q.Duties(ctx, &pinv1.QueryDutiesRequest{Holder: holder, Pagination: page})

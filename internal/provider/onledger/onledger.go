@@ -114,5 +114,5 @@ func found(err error) error {
 
 // Holds lists the pins that the account holds.
 func (a *Account) Holds(ctx context.Context) ([]pinv1.Hold, error) {
-	return a.client.Holds(ctx, a.Address())
+	return a.client.Pinned(ctx, a.Address())
 }

@@ -22,6 +22,7 @@ import (
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	curationv1 "github.com/koinon/koinon/api/koinon/curation/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	pinv1 "github.com/koinon/koinon/api/koinon/pin/v1"
 	poolv1 "github.com/koinon/koinon/api/koinon/pool/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 )
@@ -55,6 +56,7 @@ func (c *Client) questions(ctx context.Context) (params []named, books map[strin
 			{"beacon", question(ctx, &beaconv1.QueryParamsRequest{}, beaconv1.NewQueryClient(c.conn).Params)},
 			{"challenge", question(ctx, &challengev1.QueryParamsRequest{}, challengev1.NewQueryClient(c.conn).Params)},
 			{"curation", question(ctx, &curationv1.QueryParamsRequest{}, curationv1.NewQueryClient(c.conn).Params)},
+			{"pin", question(ctx, &pinv1.QueryParamsRequest{}, pinv1.NewQueryClient(c.conn).Params)},
 			{"pool", question(ctx, &poolv1.QueryParamsRequest{}, poolv1.NewQueryClient(c.conn).Params)},
 			{"staking", question(ctx, &stakingtypes.QueryParamsRequest{}, stakingtypes.NewQueryClient(c.conn).Params)},
 			{"slashing", question(ctx, &slashingtypes.QueryParamsRequest{}, slashingtypes.NewQueryClient(c.conn).Params)},
@@ -112,7 +114,7 @@ func ModuleAccounts() map[string]string {
 	names := map[string]string{}
 	for module, name := range map[string]string{
 		"escrow": "escrows", "provider": "bonds", "audit": "audit fund", "curation": "curation", "share": "royalties", "offering": "offerings",
-		"pool": "pools", "assembly": "models' treasuries", govtypes.ModuleName: "governance", distributiontypes.ModuleName: "treasury",
+		"pin": "pins", "pool": "pools", "assembly": "models' treasuries", govtypes.ModuleName: "governance", distributiontypes.ModuleName: "treasury",
 		stakingtypes.BondedPoolName: "stake", stakingtypes.NotBondedPoolName: "unbonding stake", authtypes.FeeCollectorName: "fees",
 	} {
 		names[authtypes.NewModuleAddress(module).String()] = name

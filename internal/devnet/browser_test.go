@@ -145,7 +145,7 @@ func (b *browser) until(what, expression string) {
 	defer tick.Stop()
 	for {
 		var yes bool
-		if err := chromedp.Run(ctx, chromedp.Evaluate(expression, &yes)); err == nil && yes {
+		if err := chromedp.Run(ctx, chromedp.Evaluate(expression, &yes, awaited)); err == nil && yes {
 			return // an error says that the page is about to be another
 		}
 		select {
@@ -166,10 +166,13 @@ func (b *browser) shown() (text string) {
 	return text
 }
 
+// awaited takes what a promise brings for an expression's value.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
 // read evaluates an expression of JavaScript.
 func read[T any](b *browser, expression string) (value T) {
 	b.t.Helper()
-	b.do("evaluate "+expression, chromedp.Evaluate(expression, &value, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	b.do("evaluate "+expression, chromedp.Evaluate(expression, &value, awaited))
 	return value
 }
 
@@ -241,6 +244,7 @@ func TestPeopleWithABrowser(t *testing.T) {
 // asks: an answer streams, its cost rises, and who is paid is named.
 func asks(t *testing.T, b *browser) {
 	b.open("/")
+	b.until("the index knows the provider", `fetch("/search?format=json&q=provider-1").then((r) => r.json()).then((found) => found.length > 0)`)
 	b.until("models are there", `document.querySelector("#facts dt") !== null`)
 	b.do("watch", chromedp.Evaluate(`window.seen = { text: new Set(), cost: new Set() };
 		new MutationObserver(() => {

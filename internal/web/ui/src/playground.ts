@@ -148,8 +148,10 @@ class Playground {
     link.href = `/providers/${encodeURIComponent(provider)}`;
     link.textContent = `${provider.slice(0, 11)}…`;
     place.replaceChildren(link);
-    const title = /<h1>([^<]*)<\/h1>/.exec(await (await fetch(link.href)).text())?.[1];
-    if (title) link.textContent = new DOMParser().parseFromString(title, "text/html").body.textContent ?? title;
+    // The index may not know a provider yet that is new.
+    const found = (await (await fetch(`/search?format=json&q=${encodeURIComponent(provider)}`)).json()) as { kind: string; title: string }[];
+    const name = found.find((f) => f.kind === "provider")?.title;
+    if (name) link.textContent = name;
   }
 
   /** settle shows what the answer cost in the end, and its receipt. */

@@ -41,9 +41,10 @@ test("amounts are exact, and what is none is refused", () => {
 test("what is read is what is signed", async () => {
   const a = await fromWords("a", words);
   assert.equal(bytesToHex(message({ 1: "a", 2: 300n, 3: [new Uint8Array()], 4: 0n, 5: "" })), "0a016110ac021a00");
-  const b = buy(a, "3", "@ada/bard", "10", "0.5");
+  const b = buy(a, "3", "@ada/bard", 20_000_000n, "10", "0.5");
   assert.equal(bytesToHex(b.value), bytesToHex(message({ 1: a.address, 2: 3n, 3: 10_000_000n, 4: 500_000_000_000n })));
   assert.equal(b.says, "Order shares of @ada/bard for up to $10.00, at no more than $0.50 a share.");
+  assert.match(b.note ?? "", /^At the price now that is about 500\u202f000 shares/);
   assert.equal(send(a, a.address, "share/ada/bard", "7").says, `Send 7 shares of @ada/bard to ${a.address}.`);
   assert.throws(() => send(a, a.address, "share/ada/bard", "7.5"));
   assert.equal(modelOf("share/_/bard"), "bard");

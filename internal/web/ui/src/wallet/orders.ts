@@ -1,6 +1,6 @@
 // What can be asked of the ledger here: each as the message that is signed and
 // the sentence that says what it does.
-import { dollars, koin } from "../money";
+import { count, dollars, koin } from "../money";
 import { message } from "./protobuf";
 import type { Order, Signer } from "./tx";
 
@@ -45,11 +45,12 @@ export function send(by: Signer, to: string, denom: string, amount: string): Ord
     credit: denom === "ucredit" ? units : 0n, koin: denom === "ukoin" ? units : 0n, says: `Send ${says} to ${to}.`, note: "Nobody can call it back." };
 }
 
-export function buy(by: Signer, offering: string, model: string, budget: string, limit: string): Order {
-  const units = micro(budget), most = limit.trim() ? micro(limit) * 1_000_000n : 0n;
+/** buy orders shares; price is what a million of them cost now, in micro-credits. */
+export function buy(by: Signer, offering: string, model: string, price: bigint, budget: string, limit: string): Order {
+  const units = micro(budget), about = price > 0n ? `At the price now that is about ${count(units * 1_000_000n / price)} shares. ` : "", most = limit.trim() ? micro(limit) * 1_000_000n : 0n;
   return { kind: "koinon.offering.v1.MsgBuy", value: message({ 1: by.address, 2: BigInt(offering), 3: units, 4: most }), credit: units,
     says: `Order shares of ${model} for up to ${dollars(units)}${most ? `, at no more than ${dollars(most / 1_000_000n)} a share` : ""}.`,
-    note: "All orders of a block are filled at one price, and what is left of the budget comes back at once. If the offering misses its least sum, all of it does." };
+    note: about + "All orders of a block are filled at one price, and what is left of the budget comes back at once. If the offering misses its least sum, all of it does." };
 }
 
 export const choices = { yes: 1n, no: 2n, abstain: 3n } as const;

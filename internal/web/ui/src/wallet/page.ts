@@ -32,7 +32,9 @@ class Wallet {
     byId("order").addEventListener("input", () => this.reset());
     byId("sign").addEventListener("click", () => void this.attempt(() => this.sign()));
     byId("unlock").addEventListener("submit", (e) => { e.preventDefault(); void this.attempt(() => this.unlock()); });
-    byId("forget").addEventListener("click", () => { keyring.forget(who.value.slice(5)); this.list(); });
+    byId("forget").addEventListener("click", () => {
+      if (confirm("Forget this key? Only its words bring it back.")) { keyring.forget(who.value.slice(5)); this.list(); }
+    });
     byId("new-words").addEventListener("click", () => { byId<HTMLTextAreaElement>("words").value = newWords(); });
     byId("keep").addEventListener("submit", (e) => { e.preventDefault(); void this.attempt(() => this.keep()); });
     byId("no-crypto").hidden = keyring.available();
@@ -181,7 +183,7 @@ class Wallet {
         if (!isAddress(to)) throw new Error("That is no address of this ledger: it begins with koinon1.");
         return orders.send(by, to, field("asset"), field("send-amount"));
       }
-      case "buy": return orders.buy(by, field("offering"), chosen("offering", "model"), field("budget"), field("limit"));
+      case "buy": return orders.buy(by, field("offering"), chosen("offering", "model"), BigInt(chosen("offering", "price") || 0), field("budget"), field("limit"));
       case "vote": return orders.vote(by, field("ballot"), chosen("ballot", "title"), field("choice") as orders.Choice);
       case "claim": return orders.claim(by, field("royalties"));
       default: throw new Error("Choose what to do.");

@@ -25,7 +25,7 @@ func (s standing) Sales(ctx context.Context, model string) ([]web.Sale, error) {
 			SoftCap: t.SoftCap, Deadline: t.Deadline, Price: t.Price}
 		if c := priced(t); c != nil {
 			list[i].Curve = drawn(c)
-			list[i].Price = price(c, o.Sold)
+			list[i].Price = price(c, o.Sold, max(1, t.Shares/1000))
 		}
 		for j, m := range t.Milestones {
 			list[i].Milestones = append(list[i].Milestones, web.Milestone{Title: m.Title, Bps: m.Bps, Proof: word(m.Proof, "PROOF_"), Done: j < len(o.Done) && o.Done[j]})
@@ -48,23 +48,20 @@ func priced(t offeringv1.Terms) curve.Curve {
 // points is how many a curve is drawn through.
 const points = 48
 
+// drawn is the price of each of so many parts of a curve's supply.
 func drawn(c curve.Curve) []web.Point {
 	list := []web.Point{}
-	for i := range uint64(points) {
-		sold := c.Supply() / points * i
-		list = append(list, web.Point{Sold: sold, Price: price(c, sold)})
+	step := max(1, c.Supply()/points)
+	for sold := uint64(0); sold <= c.Supply()-step; sold += step {
+		list = append(list, web.Point{Sold: sold, Price: price(c, sold, step)})
 	}
 	return list
 }
 
-// price is what the next shares of a curve cost: ucredit for a million, measured
-// over a thousandth of the supply.
-func price(c curve.Curve, sold uint64) uint64 {
-	step := max(1, c.Supply()/1000)
-	if sold > c.Supply()-step {
-		sold = c.Supply() - step
-	}
-	cost, err := curve.Buy(c, sold, step)
+// price is what a million of the next shares of a curve cost, in ucredit, measured
+// over so many. The last shares' is that of the end.
+func price(c curve.Curve, sold, step uint64) uint64 {
+	cost, err := curve.Buy(c, min(sold, c.Supply()-step), step)
 	if err != nil || cost > 1<<43 {
 		return 0
 	}

@@ -123,12 +123,17 @@ func (s standing) Modules(ctx context.Context) ([]web.Module, error) {
 	list := make([]web.Module, len(found))
 	for i, m := range found {
 		list[i] = web.Module{Name: m.Name, Params: settings("", m.Params), State: settings("", m.Books)}
+		for j, b := range list[i].State {
+			if b.Name == "holds" { // what must hold of the books
+				list[i].State[j].Name = "books balance"
+			}
+		}
 		for _, c := range m.Holds {
 			text := c.Amount.String() + " " + c.Denom
 			if c.Amount.IsUint64() {
 				text = amount(c.Amount.Uint64(), c.Denom)
 			}
-			list[i].State = append(list[i].State, web.Setting{Name: "holds", Value: text})
+			list[i].State = append(list[i].State, web.Setting{Name: "on its account", Value: text})
 		}
 	}
 	return list, err

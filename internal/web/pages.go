@@ -142,6 +142,7 @@ func (p *pages) functions() template.FuncMap {
 		// Of amounts: as a percentage, and as a part of a thousand for drawing.
 		"percent64": percent64,
 		"share":     permille,
+		"modelOf":   modelOf,
 		"bps":       func(n uint32) string { return strconv.FormatFloat(float64(n)/100, 'f', -1, 64) + " %" },
 		"query":     func(path string, pairs ...string) string { return withQuery(path, pairs) },
 		"dict":      dict,
@@ -156,6 +157,18 @@ func link(subject string) string {
 	default:
 		return "/accounts/" + url.PathEscape(subject)
 	}
+}
+
+// modelOf is the model whose shares a denomination is, "share/NAMESPACE/NAME", or "".
+func modelOf(denom string) string {
+	namespace, name, ok := strings.Cut(strings.TrimPrefix(denom, "share/"), "/")
+	switch {
+	case !ok || !strings.HasPrefix(denom, "share/"):
+		return ""
+	case namespace == "_":
+		return name
+	}
+	return "@" + namespace + "/" + name
 }
 
 // ago says how long before now a time was, in one unit.

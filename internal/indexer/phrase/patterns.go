@@ -102,7 +102,7 @@ var patterns = map[string]string{
 	"koinon.offering.v1.MsgSettle":      "{buyer} asked for what offering {offering:text} owes it",
 	"koinon.offering.v1.EventOpened":    "shares of {model:text} are for sale by {opener}, offering {offering:text}",
 	"koinon.offering.v1.EventCleared":   "offering {offering:text} sold {sold:number} shares at {buy_price:$} a million and raised {raised:$}",
-	"koinon.offering.v1.EventFilled":    "{account} had {bought:number} shares of offering {offering:text} for {paid:$}, and {received:$} for {sold:number}",
+	"koinon.offering.v1.EventFilled":    "an order of {account} in offering {offering:text} was filled: {bought:number} shares bought for {paid:$}, {sold:number} sold for {received:$}",
 	"koinon.offering.v1.EventClosed":    "offering {offering:text} {status:STATUS_} with {raised:$} raised",
 	"koinon.offering.v1.EventReleased":  "{to} was paid {amount:$} of offering {offering:text}",
 	"koinon.offering.v1.EventSettled":   "{buyer} was given {shares:number} shares and {amount:$} of offering {offering:text}",

@@ -15,6 +15,10 @@
 // with weights that add up to one, which is a fair game too. After n clean scores
 // a cheat has a factor of n(n+1) to make up, not one that is exponential in n.
 //
+// And no single bet suits every cheat: one that wins fast against the blatant loses to
+// one who is wrong a little more often than the honest. So each stake is divided among
+// bets of λ, a quarter and a sixteenth of it, once more a mixture of fair games.
+//
 // Numbers are integers with a binary exponent, always rounded down: in the
 // accused's favour.
 package eprocess
@@ -73,17 +77,21 @@ const (
 	minExponent = -1 << 20
 )
 
+// Bets are how many a stake is divided among, each a quarter of the one before.
+const Bets = 3
+
 // Evidence is one provider's e-process. The zero value has seen nothing.
 type Evidence struct {
-	Staked Number // the part of the wealth that is bet
-	Scores uint64 // how many were added; 1/(Scores+1) of the unit is kept aside
+	Staked [Bets]Number // the parts of the wealth that are bet, the boldest first
+	Scores uint64       // how many were added; 1/(Scores+1) of the unit is kept aside
 }
 
 // Validate checks evidence that was stored elsewhere.
 func (e Evidence) Validate() error {
-	n := e.Staked
-	if n != (Number{}) && (n.Mantissa>>63 == 0 || n.Exponent < minExponent || n.Exponent > maxExponent) {
-		return fmt.Errorf("%w: %d·2^%d", ErrNumber, n.Mantissa, n.Exponent)
+	for _, n := range e.Staked {
+		if n != (Number{}) && (n.Mantissa>>63 == 0 || n.Exponent < minExponent || n.Exponent > maxExponent) {
+			return fmt.Errorf("%w: %d·2^%d", ErrNumber, n.Mantissa, n.Exponent)
+		}
 	}
 	return nil
 }
@@ -100,13 +108,23 @@ func Add(e Evidence, p Profile, score uint64) (Evidence, error) {
 		return e, nil // more than can be counted
 	}
 	n := e.Scores + 1
-	stake := plus(e.Staked, divide(fraction(1, n), n+1))
-	factor := uint64(Unit*Unit) + p.Bet*score - p.Bet*p.Mean // fits, and is at least 1
-	return Evidence{Staked: scale(stake, factor, Unit*Unit), Scores: n}, nil
+	part, bet := divide(divide(fraction(1, n), n+1), Bets), p.Bet
+	for i, staked := range e.Staked {
+		factor := uint64(Unit*Unit) + bet*score - bet*p.Mean // fits, and is at least 1
+		e.Staked[i], bet = scale(plus(staked, part), factor, Unit*Unit), bet/4
+	}
+	e.Scores = n
+	return e, nil
 }
 
 // Wealth is the evidence: what was won and what was kept aside.
-func (e Evidence) Wealth() Number { return plus(e.Staked, fraction(1, e.Scores+1)) }
+func (e Evidence) Wealth() Number {
+	wealth := fraction(1, e.Scores+1)
+	for _, staked := range e.Staked {
+		wealth = plus(wealth, staked)
+	}
+	return wealth
+}
 
 // Reaches says whether the evidence is as strong as a threshold.
 func (e Evidence) Reaches(threshold uint64) bool {

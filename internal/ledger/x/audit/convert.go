@@ -87,11 +87,19 @@ func validateParams(p auditv1.Params) error {
 }
 
 func evidenceOf(e auditv1.Evidence) eprocess.Evidence {
-	return eprocess.Evidence{Staked: eprocess.Number{Mantissa: e.Mantissa, Exponent: e.Exponent}, Scores: e.Scores}
+	out := eprocess.Evidence{Scores: e.Scores}
+	for i, n := range e.Staked[:min(len(e.Staked), eprocess.Bets)] {
+		out.Staked[i] = eprocess.Number{Mantissa: n.Mantissa, Exponent: n.Exponent}
+	}
+	return out
 }
 
 func storedEvidence(e eprocess.Evidence) auditv1.Evidence {
-	return auditv1.Evidence{Mantissa: e.Staked.Mantissa, Exponent: e.Staked.Exponent, Scores: e.Scores}
+	out := auditv1.Evidence{Scores: e.Scores}
+	for _, n := range e.Staked {
+		out.Staked = append(out.Staked, auditv1.Number{Mantissa: n.Mantissa, Exponent: n.Exponent})
+	}
+	return out
 }
 
 func profileOf(p auditv1.Profile) court.Profile {

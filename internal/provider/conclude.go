@@ -159,7 +159,7 @@ func (s *session) receipt(finish string, n int) ([]byte, error) {
 	if s.metered != nil {
 		s.book.complete(s.metered)
 	}
-	if err := s.keepEvidence(n); err != nil {
+	if err := s.keepAnswer(n); err != nil {
 		return nil, err
 	}
 	finished := p.now()

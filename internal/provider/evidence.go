@@ -11,15 +11,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/provider/duty"
 	"github.com/koinon/koinon/receipt"
 )
 
 // evidenceSchema holds what the provider needs to answer an accusation: for each
-// receipt the request and the tokens, sealed, since the request is somebody's
-// prompt. They are forgotten when nobody can accuse any more.
+// receipt the request and, unless the engine is exact, the tokens (output is empty
+// then), sealed, since the request is somebody's prompt. They are forgotten when
+// nobody can accuse any more.
 const evidenceSchema = `
 CREATE TABLE IF NOT EXISTS evidence (
 	request BLOB NOT NULL,
@@ -57,46 +60,103 @@ func sealer(key ed25519.PrivateKey) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// keepEvidence is on disk before the receipt leaves: without it an accusation
-// could not be answered.
-func (s *session) keepEvidence(n int) error {
+// keepRequest, at the first token, has the request of an exact answer on disk while
+// the engine works: that is evidence enough, for the engine says the same again.
+func (s *session) keepRequest() {
+	if s.p.out.Model.Class == receipt.Exact {
+		s.kept = s.keep(write{}, Evidence{Transcript: receipt.Transcript{Request: string(s.raw)}}, nil)
+	}
+}
+
+// keepAnswer has what the engine said kept before its receipt leaves: without it an
+// accusation could not be answered. Of an engine that cannot say it again, that is
+// the answer too. The receipt does not wait for the disk to have it, which would be
+// all that a short answer waits for (docs/adr/0020): a killed process loses nothing.
+func (s *session) keepAnswer(n int) error {
 	if s.request.Embed != nil {
 		return nil
 	}
-	plain, err := json.Marshal(Evidence{receipt.Transcript{Request: string(s.raw), Output: s.tokens[:n]}, s.said[:min(n, len(s.said))]})
-	if err != nil {
-		return fmt.Errorf("encoding evidence: %w", err)
+	if s.kept == nil {
+		output := receipt.TokensDigest(s.tokens[:n])
+		s.kept = s.keep(write{kept: true}, Evidence{receipt.Transcript{Request: string(s.raw), Output: s.tokens[:n]}, s.said[:min(n, len(s.said))]}, output[:])
 	}
-	output := receipt.TokensDigest(s.tokens[:n])
-	sealed := s.p.seal.Seal(nil, nil, plain, append(s.digest[:], output[:]...))
-	return <-s.p.store.exec(`INSERT OR REPLACE INTO evidence (request, output, kept, sealed) VALUES (?, ?, ?, ?)`,
-		s.digest[:], output[:], s.p.now().Unix(), sealed)
+	return s.kept()
 }
 
-// Evidence is what was kept of an answer that this provider gave, by its receipt,
-// or by its statement to an epoch challenge.
+// keep stores evidence, sealed to the digests that name it. It is safe, as the write
+// has it, when what is returned says so.
+func (s *session) keep(w write, e Evidence, output []byte) func() error {
+	plain, err := json.Marshal(e)
+	if err != nil {
+		return func() error { return fmt.Errorf("encoding evidence: %w", err) }
+	}
+	if output == nil {
+		output = []byte{}
+	}
+	sealed := s.p.seal.Seal(nil, nil, plain, append(s.digest[:], output...))
+	w.query = `INSERT OR REPLACE INTO evidence (request, output, kept, sealed) VALUES (?, ?, ?, ?)`
+	w.args = []any{s.digest[:], output, s.p.now().Unix(), sealed}
+	done := s.p.store.queue(w)
+	return sync.OnceValue(func() error { return <-done })
+}
+
+// Evidence is what defends an answer that this provider gave, by its receipt, or by
+// its statement to an epoch challenge: as it was kept, or with tokens that the
+// engine says once more.
 // Refusal: [ErrNoEvidence].
 func (p *Provider) Evidence(ctx context.Context, r receipt.Receipt) (Evidence, error) {
-	var t Evidence
-	var sealed []byte
-	err := p.store.db.QueryRowContext(ctx, `SELECT sealed FROM evidence WHERE request = ? AND output = ?`, r.Request[:], r.OutputDigest[:]).Scan(&sealed)
+	var e Evidence
+	var output, sealed []byte
+	err := p.store.db.QueryRowContext(ctx, `SELECT output, sealed FROM evidence WHERE request = ? AND output IN (?, x'') ORDER BY output DESC`,
+		r.Request[:], r.OutputDigest[:]).Scan(&output, &sealed)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		if a, err := duty.Said(p.challenges(), r); err == nil {
 			return Evidence{receipt.Transcript{Output: a.Tokens}, a.Said}, nil
 		}
-		return t, fmt.Errorf("%w: receipt %s", ErrNoEvidence, r.Hash().Hex())
+		return e, fmt.Errorf("%w: receipt %s", ErrNoEvidence, r.Hash().Hex())
 	case err != nil:
-		return t, fmt.Errorf("reading evidence: %w", err)
+		return e, fmt.Errorf("reading evidence: %w", err)
 	}
-	plain, err := p.seal.Open(nil, nil, sealed, append(r.Request[:], r.OutputDigest[:]...))
+	plain, err := p.seal.Open(nil, nil, sealed, append(r.Request[:], output...))
 	if err != nil {
-		return t, fmt.Errorf("opening evidence, sealed with another key than this provider's: %w", err)
+		return e, fmt.Errorf("opening evidence, sealed with another key than this provider's: %w", err)
 	}
-	if err := json.Unmarshal(plain, &t); err != nil {
-		return t, fmt.Errorf("reading evidence: %w", err)
+	if err := json.Unmarshal(plain, &e); err != nil {
+		return e, fmt.Errorf("reading evidence: %w", err)
 	}
-	return t, nil
+	if len(output) == 0 {
+		e.Output, err = p.again(ctx, e.Request, r)
+	}
+	return e, err
+}
+
+// again has an exact engine repeat the answer of a receipt.
+// Refusal: [ErrNoEvidence], if it says another thing now.
+func (p *Provider) again(ctx context.Context, request string, r receipt.Receipt) ([]int32, error) {
+	q, err := inference.ParseRequest([]byte(request))
+	if err != nil {
+		return nil, fmt.Errorf("reading evidence: %w", err)
+	}
+	q.Seed = r.Seed.Value
+	prompt, err := p.out.Engine.Prompt(q)
+	if err != nil {
+		return nil, fmt.Errorf("answering again: %w", err)
+	}
+	output := []int32{}
+	job := Job{Request: q, Prompt: prompt, MaxTokens: int(max(1, r.CompletionTokens)), Scope: scope(r.Payer, q)}
+	_, err = p.out.Engine.Generate(ctx, job, func(t Token) error {
+		output = append(output, t.ID)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("answering again: %w", err)
+	}
+	output = output[:min(uint64(len(output)), r.CompletionTokens)]
+	if receipt.TokensDigest(output) != r.OutputDigest {
+		return nil, fmt.Errorf("%w as it was: the engine says something else than in receipt %s", ErrNoEvidence, r.Hash().Hex())
+	}
+	return output, nil
 }
 
 // forgetLoop drops evidence that is older than accusations may be, and the

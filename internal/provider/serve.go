@@ -42,7 +42,8 @@ type session struct {
 	said    []receipt.Digest // of each token, or none; see [Evidence]
 	started time.Time
 	first   time.Time
-	acked   chan error // nil when the gateway acknowledged the end, else why not
+	kept    func() error // waits for evidence; nil before there is any
+	acked   chan error   // nil when the gateway acknowledged the end, else why not
 }
 
 func (p *Provider) publicKey() ed25519.PublicKey { return p.out.Key.Public().(ed25519.PublicKey) }
@@ -345,7 +346,7 @@ func (s *session) answer(ctx context.Context) (finish string, err error) {
 
 // generate runs the engine and sends each token when it may be sent.
 func (s *session) generate(ctx context.Context) (finish string, err error) {
-	job := Job{Request: s.request, Prompt: s.prompt, MaxTokens: s.limit, Scope: s.scope()}
+	job := Job{Request: s.request, Prompt: s.prompt, MaxTokens: s.limit, Scope: scope(s.book.signed.Payer, s.request)}
 	sending := s.startSending()
 	defer func() { err = errors.Join(err, sending.end()) }()
 	return s.p.out.Engine.Generate(ctx, job, func(t Token) error {
@@ -363,6 +364,7 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 		}
 		if len(s.tokens) == 0 {
 			s.first = s.p.now()
+			s.keepRequest()
 			s.p.metrics.ttft.Observe(s.first.Sub(s.started).Seconds())
 		}
 		s.p.tally.token(s.p.now())
@@ -380,9 +382,9 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 
 // scope is whose cache a request uses: the payer's, or the part of it that the
 // request names.
-func (s *session) scope() receipt.Digest {
-	payer := receipt.Sum([]byte(s.book.signed.Payer))
-	return receipt.Sum(append(payer[:], s.request.CacheScope...))
+func scope(payer string, q inference.Request) receipt.Digest {
+	digest := receipt.Sum([]byte(payer))
+	return receipt.Sum(append(digest[:], q.CacheScope...))
 }
 
 // send writes a frame, waiting no longer than a gateway may take to read.

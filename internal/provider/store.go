@@ -85,32 +85,25 @@ type record struct {
 	redeemed  uint64         // ticket index
 }
 
-// store is the provider's database. Writes of all grants share transactions: a
-// writer collects what came while the disk was busy and syncs it once.
+// store is the provider's database. Writes of all grants share transactions, and
+// transactions share flushes; see [write].
 type store struct {
 	db         *sql.DB
 	writing    *sql.DB // one connection, the writer's
 	statements map[string]*sql.Stmt
+	log        *os.File // SQLite's write-ahead log, for flushing it
 	lock       *os.File
 
-	writes chan write
-	done   chan struct{}
+	writes    chan write
+	committed chan []write // that wait for a flush
+	done      chan struct{}
 
 	mu     sync.Mutex // guards closed against the send on writes
 	closed bool
 
+	failing sync.Once
 	failed  chan struct{} // closed on the first failure
 	failure error         // set before failed is closed
-}
-
-// write is one change and the channel that learns when it is on disk.
-type write struct {
-	query string
-	args  []any
-	// only names what is written anew each time: of several writes in one
-	// transaction the last one counts. Empty for a write that stands by itself.
-	only string
-	done chan<- error
 }
 
 // openStore opens or creates the database in a folder, which no other process
@@ -127,133 +120,36 @@ func openStore(home string) (*store, error) {
 		lock.Close()
 		return nil, fmt.Errorf("another process uses the provider's home %s: stop it, or choose another home: %w", home, err)
 	}
-	path := "file:" + filepath.Join(home, "provider.db") +
-		"?_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate"
-	db, err := sql.Open("sqlite", path)
-	var writing *sql.DB
-	if err == nil {
-		writing, err = sql.Open("sqlite", path)
+	s := &store{
+		statements: map[string]*sql.Stmt{}, lock: lock,
+		writes: make(chan write, 1024), committed: make(chan []write, 64), done: make(chan struct{}), failed: make(chan struct{}),
 	}
-	if err == nil {
-		writing.SetMaxOpenConns(1)
-		_, err = writing.Exec(schema + evidenceSchema)
-	}
-	if err != nil {
+	if err := s.connect(filepath.Join(home, "provider.db")); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("opening the provider's database in %s: %w", home, err)
 	}
-	s := &store{
-		db: db, writing: writing, statements: map[string]*sql.Stmt{}, lock: lock,
-		writes: make(chan write, 1024), done: make(chan struct{}), failed: make(chan struct{}),
-	}
 	go s.writer()
+	go s.flusher()
 	return s, nil
 }
 
-// Close waits for writes under way.
-func (s *store) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil
-	}
-	s.closed = true
-	close(s.writes)
-	s.mu.Unlock()
-	<-s.done
-	return errors.Join(s.writing.Close(), s.db.Close(), s.lock.Close())
-}
-
-// writer commits changes in the order in which they were queued.
-func (s *store) writer() {
-	defer close(s.done)
-	for first := range s.writes {
-		batch := append(make([]write, 0, 64), first)
-	collect:
-		for len(batch) < 512 {
-			select {
-			case w, ok := <-s.writes:
-				if !ok {
-					break collect
-				}
-				batch = append(batch, w)
-			default:
-				break collect
-			}
-		}
-		err := s.failure
-		if err == nil {
-			if err = s.commit(batch); err != nil {
-				err = fmt.Errorf("%w: %w", ErrStore, err)
-				s.failure = err
-				close(s.failed)
-			}
-		}
-		for _, w := range batch {
-			w.done <- err
-		}
-	}
-}
-
-func (s *store) commit(batch []write) error {
-	last := map[string]int{}
-	for i, w := range batch {
-		last[w.only] = i
-		// Before the transaction, which takes the only connection.
-		if _, err := s.statement(w.query); err != nil {
-			return err
-		}
-	}
-	tx, err := s.writing.Begin()
-	if err != nil {
+// connect opens the database. A commit does not wait for the disk: the flusher
+// does, on the write-ahead log.
+func (s *store) connect(path string) (err error) {
+	source := "file:" + path +
+		"?_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(10000)&_txlock=immediate"
+	if s.db, err = sql.Open("sqlite", source); err != nil {
 		return err
 	}
-	defer tx.Rollback()
-	for i, w := range batch {
-		if w.only != "" && last[w.only] > i {
-			continue
-		}
-		if _, err := tx.Stmt(s.statements[w.query]).Exec(w.args...); err != nil {
-			return err
-		}
+	if s.writing, err = sql.Open("sqlite", source); err != nil {
+		return err
 	}
-	return tx.Commit()
-}
-
-// statement parses a query once. Only the writer calls it.
-func (s *store) statement(query string) (*sql.Stmt, error) {
-	if known := s.statements[query]; known != nil {
-		return known, nil
+	s.writing.SetMaxOpenConns(1)
+	if _, err = s.writing.Exec(schema + evidenceSchema); err != nil {
+		return err
 	}
-	made, err := s.writing.Prepare(query)
-	if err == nil {
-		s.statements[query] = made
-	}
-	return made, err
-}
-
-// queue puts a change in line and returns what to wait on. Changes of one grant
-// are queued under its lock, so that they reach the disk in their order.
-func (s *store) queue(w write) <-chan error {
-	done := make(chan error, 1)
-	w.done = done
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		done <- fmt.Errorf("%w: it is closed", ErrStore)
-		return done
-	}
-	s.writes <- w
-	return done
-}
-
-func (s *store) exec(query string, args ...any) <-chan error {
-	return s.queue(write{query: query, args: args})
-}
-
-// latest is exec for a part of a grant that is written anew each time.
-func (s *store) latest(part string, id receipt.Digest, query string, args ...any) <-chan error {
-	return s.queue(write{query: query, args: args, only: part + string(id[:])})
+	s.log, err = os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	return err
 }
 
 func (s *store) addGrant(id receipt.Digest, r record) <-chan error {

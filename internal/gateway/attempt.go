@@ -70,6 +70,9 @@ type payment interface {
 	GrantID() receipt.Digest
 	// Revealed is the highest ticket that may be shown.
 	Revealed() (pay.Ticket, error)
+	// Shown takes a ticket that the provider has, and refuses one that was never
+	// revealed to it.
+	Shown(pay.Ticket) error
 	// Cached and Token count what arrived; Cost is what it owes, in ucredit.
 	Cached(tokens uint64) error
 	Token() error
@@ -339,6 +342,11 @@ func (a *attempt) accepted(f *inferencev1.Accepted) error {
 		}
 		a.seed = lot.Seed(a.request.Nonce)
 	}
+	if err := a.shown(f.Revealed); errors.Is(err, inference.ErrCap) {
+		return inference.Errorf(inference.CodePaymentRequired, "%v", err) // on this grant
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", errProtocol, err)
+	}
 	if !f.Free {
 		return nil
 	}
@@ -346,6 +354,16 @@ func (a *attempt) accepted(f *inferencev1.Accepted) error {
 		return fmt.Errorf("%w: %w", errProtocol, err)
 	}
 	return nil
+}
+
+// shown takes the ticket that the provider has, where this gateway may have lost
+// its last moments.
+func (a *attempt) shown(f *inferencev1.Reveal) error {
+	index, preimage, err := inference.TicketFromWire(f)
+	if err != nil || index == 0 {
+		return err
+	}
+	return a.pay.Shown(pay.Ticket{Index: index, Preimage: preimage})
 }
 
 // tokens counts what arrived, turns it into text and passes it on.

@@ -45,7 +45,9 @@ type Books struct {
 //     who cannot know that, claims only what the tickets prove ([Stream.Forgive]).
 //   - The gateway stores its books before it reveals or acknowledges, the
 //     provider before it serves on; [Resume] then takes a ticket as proof that
-//     all but the last micro-credits of its index were owed.
+//     all but the last micro-credits of its index were owed. A side whose machine
+//     lost the last of that is shown the other's highest ticket when the next
+//     stream begins ([Meter.Reveal], [Meter.CatchUp]).
 //
 // Together they keep the provider's claim at or below what the gateway admits,
 // whatever is lost, so an honest pair never waits for each other. A Meter does
@@ -254,6 +256,20 @@ func (m *Meter) Reveal(index uint64) (advanced bool, err error) {
 	m.books.Revealed = index
 	m.sinceReveal = 0
 	return true, nil
+}
+
+// CatchUp records, at the gateway, that a ticket was revealed of which its books
+// know nothing, for they lost their last moments with the power. All that it paid
+// for counts as owed. [ErrCap] says that what runs no longer fits beside it.
+func (m *Meter) CatchUp(index uint64) error {
+	if advanced, err := m.Reveal(index); !advanced {
+		return err
+	}
+	m.books.Settled = max(m.books.Settled, m.Paid())
+	if m.books.Settled+m.reserved > m.Cap() {
+		return ErrCap
+	}
+	return nil
 }
 
 // after is the stream's cost n tokens on, if the cap covers it.

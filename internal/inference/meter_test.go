@@ -154,6 +154,8 @@ type network struct {
 	wires        []*wire
 	trueReceived uint64 // value of the tokens that reached the gateway
 	lossless     bool
+	outages      uint64  // how often the gateway's machine lost power
+	flushed      []Books // what the gateway's disk may have had then
 }
 
 // wire is one stream: frames in order each way, "" meaning broken.
@@ -181,6 +183,15 @@ func (n *network) open(rt *rapid.T) {
 	}
 	_, err = n.provider.Reveal(n.gateway.Revealed()) // in Open
 	must(rt, err)
+	if err := n.gateway.CatchUp(n.provider.Revealed()); err != nil { // in Accepted
+		if n.outages == 0 {
+			rt.Fatal(err)
+		}
+		g.Break()
+		n.restartGateway(rt) // whatever runs ends
+		return
+	}
+	n.gatewayDisk = n.gateway.Books()
 	n.providerDisk = n.provider.Books()
 	p, err := n.provider.Start(prompt, 0, n.price)
 	if err != nil {
@@ -323,6 +334,14 @@ func (n *network) restartGateway(rt *rapid.T) {
 	must(n.t, err)
 }
 
+// outage takes from the gateway what its disk did not have yet.
+func (n *network) outage(rt *rapid.T) {
+	n.outages++
+	n.lossless = false
+	n.gatewayDisk = rapid.SampledFrom(append(n.flushed, Books{})).Draw(rt, "flushed")
+	n.restartGateway(rt)
+}
+
 func (n *network) restartProvider(rt *rapid.T) {
 	for _, w := range n.wires {
 		n.cut(rt, w)
@@ -334,10 +353,13 @@ func (n *network) restartProvider(rt *rapid.T) {
 }
 
 func (n *network) check(rt *rapid.T) {
-	if paid := n.gateway.Paid(); paid > 0 && paid > n.trueReceived+n.grant.TicketValue-1 {
+	// What a lost ticket paid ahead is not known any more.
+	ahead := (n.grant.TicketValue - 1) * (n.outages + 1)
+	if paid := n.gateway.Paid(); paid > 0 && paid > n.trueReceived+ahead {
 		rt.Fatalf("the gateway paid %d for %d received", paid, n.trueReceived)
 	}
-	if n.provider.Revealed() > n.gatewayDisk.Revealed {
+	n.flushed = append(n.flushed, n.gatewayDisk)
+	if n.outages == 0 && n.provider.Revealed() > n.gatewayDisk.Revealed {
 		rt.Fatalf("ticket %d left the gateway before it was stored", n.provider.Revealed())
 	}
 	if n.provider.Owed() > n.provider.Cap() {
@@ -363,7 +385,14 @@ func (n *network) settle(rt *rapid.T) {
 		}
 	}
 	n.check(rt)
-	if n.provider.Owed() > n.gateway.Owed() {
+	// Of what it lost with the power, a gateway learns with its next stream what
+	// tickets prove.
+	var unknown uint64
+	if n.outages > 0 {
+		unknown = n.grant.TicketValue - 1
+	}
+	caughtUp := n.outages == 0 || n.provider.Revealed() <= n.gateway.Revealed()
+	if caughtUp && n.provider.Owed() > n.gateway.Owed()+unknown {
 		rt.Fatalf("provider claims %d, gateway admits %d", n.provider.Owed(), n.gateway.Owed())
 	}
 	if n.lossless && n.provider.Owed() != n.gateway.Owed() {
@@ -413,6 +442,7 @@ func TestBothSidesAgree(t *testing.T) {
 			"settle":           n.settle,
 			"restart gateway":  n.restartGateway,
 			"restart provider": n.restartProvider,
+			"outage":           n.outage,
 			"":                 n.check,
 		})
 		n.settle(rt)

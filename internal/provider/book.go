@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -22,7 +23,7 @@ type book struct {
 	mu    sync.Mutex
 	meter *inference.Meter
 	// index and ticket are the highest verified; the meter follows when they
-	// are on disk.
+	// are stored.
 	index  uint64
 	ticket receipt.Digest
 
@@ -69,8 +70,8 @@ func (b *book) wake() {
 }
 
 // reveal checks a ticket, one hash for each index since the last. An older
-// ticket than the last changes nothing. The ticket counts once it is on disk,
-// which what is returned waits for.
+// ticket than the last changes nothing. The ticket counts once it is stored, which
+// what is returned waits for.
 func (b *book) reveal(index uint64, ticket receipt.Digest) (count func() error, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,7 +100,17 @@ func (b *book) reveal(index uint64, ticket receipt.Digest) (count func() error, 
 	}, nil
 }
 
-// revealed is the highest ticket on disk.
+// above is the highest ticket, if that is above one of the gateway's; nil if not.
+func (b *book) above(known *inferencev1.Reveal) *inferencev1.Reveal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.index <= known.GetIndex() {
+		return nil
+	}
+	return inference.TicketToWire(b.index, b.ticket)
+}
+
+// revealed is the highest ticket that counts.
 func (b *book) revealed() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,9 +15,9 @@ type write struct {
 	// only names what is written anew each time: of several writes in one
 	// transaction the last one counts. Empty for a write that stands by itself.
 	only string
-	// kept is enough for a write that a killed process must not lose: it is done
-	// once the system has it. Others are done once they are on disk, and survive a
-	// loss of power, too.
+	// kept is for a write that a killed process must not lose: it is done once the
+	// system has it. Others are done once they are on disk, and survive a loss of
+	// power, too. docs/adr/0020 says which is which, and why.
 	kept bool
 	done chan<- error
 }
@@ -61,9 +61,9 @@ func (s *store) broken() error {
 // writer commits changes in the order in which they were queued: those that come
 // while it commits go together into the next transaction.
 func (s *store) writer() {
-	defer close(s.committed)
+	defer close(s.done)
 	for first := range s.writes {
-		batch := gather(append(make([]write, 0, 64), first), s.writes, 512)
+		batch := gather(first, s.writes)
 		err := s.broken()
 		if err == nil {
 			err = s.fail(s.commit(batch))
@@ -76,42 +76,30 @@ func (s *store) writer() {
 				waiting = append(waiting, w)
 			}
 		}
-		s.committed <- waiting
-	}
-}
-
-// flusher has the disk take what is committed: transactions that come while it is
-// busy share the next flush.
-func (s *store) flusher() {
-	defer close(s.done)
-	for first := range s.committed {
-		waiting := gather([][]write{first}, s.committed, cap(s.committed))
-		err := s.broken()
-		if err == nil {
-			err = s.fail(s.log.Sync())
-		}
-		for _, batch := range waiting {
-			for _, w := range batch {
+		s.log.Then(func(err error) {
+			err = s.fail(err)
+			for _, w := range waiting {
 				w.done <- err
 			}
-		}
+		})
 	}
 }
 
-// gather adds what else is waiting, without waiting for more.
-func gather[T any](first []T, from <-chan T, most int) []T {
-	for len(first) < most {
+// gather takes what else is waiting, without waiting for more.
+func gather(first write, from <-chan write) []write {
+	batch := append(make([]write, 0, 64), first)
+	for len(batch) < 512 {
 		select {
-		case next, ok := <-from:
+		case w, ok := <-from:
 			if !ok {
-				return first
+				return batch
 			}
-			first = append(first, next)
+			batch = append(batch, w)
 		default:
-			return first
+			return batch
 		}
 	}
-	return first
+	return batch
 }
 
 func (s *store) commit(batch []write) error {
@@ -170,7 +158,13 @@ func (s *store) exec(query string, args ...any) <-chan error {
 	return s.queue(write{query: query, args: args})
 }
 
-// latest is exec for a part of a grant that is written anew each time.
-func (s *store) latest(part string, id receipt.Digest, query string, args ...any) <-chan error {
-	return s.queue(write{query: query, args: args, only: part + string(id[:])})
+// latest is a write of a part of a grant that is written anew each time.
+func latest(part string, id receipt.Digest, query string, args ...any) write {
+	return write{query: query, args: args, only: part + string(id[:])}
+}
+
+// onlyKept is the write as one that need not wait for the disk.
+func (w write) onlyKept() write {
+	w.kept = true
+	return w
 }

@@ -182,6 +182,7 @@ func (s *session) accept(open *inferencev1.Open) error {
 	digest := receipt.TokensDigest(s.prompt)
 	err = s.send(&inferencev1.ServerFrame{Frame: &inferencev1.ServerFrame_Accepted{Accepted: &inferencev1.Accepted{
 		PromptTokens: uint32(len(s.prompt)), PromptDigest: digest[:], Free: p.owns(open.Grant.Payer), SeedProof: s.seed.Proof,
+		Revealed: s.book.above(open.Reveal),
 	}}})
 	if err != nil {
 		s.drop()

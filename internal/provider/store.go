@@ -14,6 +14,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"github.com/koinon/koinon/internal/flush"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
 )
@@ -91,12 +92,11 @@ type store struct {
 	db         *sql.DB
 	writing    *sql.DB // one connection, the writer's
 	statements map[string]*sql.Stmt
-	log        *os.File // SQLite's write-ahead log, for flushing it
+	log        *flush.Log
 	lock       *os.File
 
-	writes    chan write
-	committed chan []write // that wait for a flush
-	done      chan struct{}
+	writes chan write
+	done   chan struct{}
 
 	mu     sync.Mutex // guards closed against the send on writes
 	closed bool
@@ -122,22 +122,19 @@ func openStore(home string) (*store, error) {
 	}
 	s := &store{
 		statements: map[string]*sql.Stmt{}, lock: lock,
-		writes: make(chan write, 1024), committed: make(chan []write, 64), done: make(chan struct{}), failed: make(chan struct{}),
+		writes: make(chan write, 1024), done: make(chan struct{}), failed: make(chan struct{}),
 	}
 	if err := s.connect(filepath.Join(home, "provider.db")); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("opening the provider's database in %s: %w", home, err)
 	}
 	go s.writer()
-	go s.flusher()
 	return s, nil
 }
 
-// connect opens the database. A commit does not wait for the disk: the flusher
-// does, on the write-ahead log.
+// connect opens the database.
 func (s *store) connect(path string) (err error) {
-	source := "file:" + path +
-		"?_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(10000)&_txlock=immediate"
+	source := "file:" + path + "?" + flush.Pragmas + "&_txlock=immediate"
 	if s.db, err = sql.Open("sqlite", source); err != nil {
 		return err
 	}
@@ -148,7 +145,7 @@ func (s *store) connect(path string) (err error) {
 	if _, err = s.writing.Exec(schema + evidenceSchema); err != nil {
 		return err
 	}
-	s.log, err = os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	s.log, err = flush.Open(path)
 	return err
 }
 
@@ -164,21 +161,21 @@ func (s *store) addGrant(id receipt.Digest, r record) <-chan error {
 }
 
 func (s *store) saveTicket(id receipt.Digest, index uint64, ticket receipt.Digest) <-chan error {
-	return s.latest("ticket", id, `UPDATE grants SET revealed = ?, ticket = ? WHERE id = ? AND revealed < ?`, index, ticket[:], id[:], index)
+	return s.queue(latest("ticket", id, `UPDATE grants SET revealed = ?, ticket = ? WHERE id = ? AND revealed < ?`, index, ticket[:], id[:], index).onlyKept())
 }
 
 func (s *store) saveBooks(id receipt.Digest, b inference.Books) <-chan error {
-	return s.latest("books", id, `UPDATE grants SET settled = ?, forgiven = ? WHERE id = ?`, b.Settled, b.Forgiven, id[:])
+	return s.queue(latest("books", id, `UPDATE grants SET settled = ?, forgiven = ? WHERE id = ?`, b.Settled, b.Forgiven, id[:]).onlyKept())
 }
 
 func (s *store) savePlaces(id receipt.Digest, places uint64) <-chan error {
-	return s.latest("places", id, `UPDATE grants SET places = ? WHERE id = ?`, places, id[:])
+	return s.queue(latest("places", id, `UPDATE grants SET places = ? WHERE id = ?`, places, id[:]))
 }
 
 func (s *store) addReceipt(r receipt.Receipt, body []byte) {
 	hash := r.Hash()
 	s.exec(`INSERT INTO receipts (grant_id, sequence, hash, body) VALUES (?, ?, ?, ?)`, r.Grant[:], r.Sequence, hash[:], body)
-	s.latest("chain", r.Grant, `UPDATE grants SET previous = ?, receipted = ? WHERE id = ?`, hash[:], r.Owed, r.Grant[:])
+	s.queue(latest("chain", r.Grant, `UPDATE grants SET previous = ?, receipted = ? WHERE id = ?`, hash[:], r.Owed, r.Grant[:]))
 }
 
 func (s *store) setState(id receipt.Digest, to state, reason string) <-chan error {

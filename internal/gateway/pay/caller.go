@@ -222,6 +222,9 @@ func (s *CallerStream) Revealed() (Ticket, error) {
 	return s.caller.ticket, nil
 }
 
+// Shown does nothing: what a caller has revealed, its own books say.
+func (s *CallerStream) Shown(Ticket) error { return nil }
+
 // Cached counts what the provider had of the prompt.
 func (s *CallerStream) Cached(tokens uint64) error {
 	s.caller.mu.Lock()

@@ -45,6 +45,33 @@ func (s *Stream) Revealed() (Ticket, error) {
 	return s.grant.reveal(s.grant.durable)
 }
 
+// Shown takes the highest ticket that the provider has. One above all that are known
+// here was revealed before the machine lost power: the books go on from it. Nobody
+// else can make it, so that it proves itself. [inference.ErrCap] says that the grant
+// does not cover the request any more.
+func (s *Stream) Shown(t Ticket) error {
+	g := s.grant
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := g.meter.Revealed()
+	if t.Index <= before {
+		return nil
+	}
+	own, err := g.reveal(t.Index)
+	if err != nil {
+		return err
+	}
+	if own != t {
+		return fmt.Errorf("%w: ticket %d was never revealed", receipt.ErrTicketChain, t.Index)
+	}
+	err = g.meter.CatchUp(t.Index)
+	g.durable = max(g.durable, t.Index)
+	s.wallet.log.Warn("tickets were lost with the power, and their keys are not charged",
+		"grant", g.id, "provider", g.signed.Provider, "from", before, "to", t.Index)
+	s.wallet.store.Save(g.progress()) // that it fails, the next one's result says
+	return err
+}
+
 // Cached says how many of the prompt's tokens are charged as cached, before the
 // first token.
 func (s *Stream) Cached(tokens uint64) error {

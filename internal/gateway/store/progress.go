@@ -28,7 +28,8 @@ type Progress struct {
 	At      time.Time
 }
 
-// Save takes progress on; it is durable when the result says so. Books only ever
+// Save takes progress on; when the result says so, a killed process does not lose
+// it. Books only ever
 // grow: a later call that was overtaken changes nothing of them.
 func (s *Store) Save(p Progress) Pending { return s.enter(write{progress: &p}) }
 

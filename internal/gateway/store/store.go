@@ -2,10 +2,11 @@
 // have spent, its grants and how far they are revealed, and the receipts it
 // was given.
 //
-// Everything lies in one SQLite database in WAL mode with synchronous=FULL:
-// what a method has returned from survives a loss of power. Writes are
-// gathered: all that wait while one transaction commits go into the next, so
-// that hundreds of streams share the cost of one flush to disk.
+// Everything lies in one SQLite database with a write-ahead log. What a method has
+// returned from survives a loss of power; progress on answers, which comes many
+// times a second, survives the end of the process, and is on disk a moment later
+// (docs/adr/0020). Writes are gathered: all that wait while one transaction
+// commits go into the next, so that hundreds of streams share its cost.
 package store
 
 import (
@@ -20,6 +21,8 @@ import (
 	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver
+
+	"github.com/koinon/koinon/internal/flush"
 )
 
 // Errors of the store.
@@ -41,13 +44,15 @@ var (
 type Store struct {
 	reader *sql.DB
 	writer *sql.DB // one connection
+	log    *flush.Log
 	saving progressStatements
 
 	keyChanges atomic.Uint64
 
 	queue chan write
 	stop  chan struct{} // closed by Close
-	done  chan struct{} // closed when the writing loop has ended
+	ended chan struct{} // closed when the writing loop has
+	done  chan struct{} // closed when nothing is under way any more
 }
 
 // write is one caller's part of a transaction: a change, or progress.
@@ -63,7 +68,7 @@ type Pending struct {
 	result chan error
 }
 
-// Wait returns when the write is on disk, or has failed.
+// Wait returns when the write is safe, as far as its kind is, or has failed.
 func (p Pending) Wait() error {
 	select {
 	case err := <-p.result:
@@ -95,7 +100,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("opening the gateway's database: %w", err)
 	}
-	s := &Store{queue: make(chan write, batch), stop: make(chan struct{}), done: make(chan struct{})}
+	s := &Store{queue: make(chan write, batch), stop: make(chan struct{}), ended: make(chan struct{}), done: make(chan struct{})}
 	if s.writer, err = connect(path, "&_txlock=immediate"); err != nil {
 		return nil, err
 	}
@@ -103,23 +108,26 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err = migrate(ctx, s.writer); err == nil {
 		s.saving, err = prepareProgress(ctx, s.writer)
 	}
+	if err == nil {
+		s.log, err = flush.Open(path)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing %s: %w", path, err), s.writer.Close())
 	}
 	if s.reader, err = connect(path, "&_pragma=query_only(1)"); err != nil {
-		return nil, errors.Join(err, s.writer.Close())
+		return nil, errors.Join(err, s.log.Close(), s.writer.Close())
 	}
 	s.reader.SetMaxOpenConns(4)
 	go s.loop()
 	return s, nil
 }
 
-// connect opens a pool of connections with the pragmas that durability needs.
+// connect opens a pool of connections.
 func connect(path, more string) (*sql.DB, error) {
 	dsn := url.URL{
 		Scheme:   "file",
 		Path:     path,
-		RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous(FULL)" + more,
+		RawQuery: flush.Pragmas + more,
 	}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
@@ -232,8 +240,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Close finishes the writes that were taken on and closes the database.
 func (s *Store) Close() error {
 	close(s.stop)
-	<-s.done
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	<-s.ended
+	err := s.log.Close()
+	close(s.done)
+	return errors.Join(err, s.reader.Close(), s.writer.Close())
 }
 
 // write applies a change durably. It does not take a context: a caller must
@@ -261,7 +271,7 @@ func (s *Store) enter(w write) Pending {
 
 // loop commits what is waiting, again and again.
 func (s *Store) loop() {
-	defer close(s.done)
+	defer close(s.ended)
 	for {
 		select {
 		case w := <-s.queue:
@@ -299,16 +309,41 @@ func (s *Store) commit(writes []write) {
 	err := s.transact(writes)
 	if err != nil && len(writes) > 1 {
 		for _, w := range writes {
-			w.result <- s.transact([]write{w})
+			s.settle([]write{w}, s.transact([]write{w}))
 		}
 		return
 	}
+	s.settle(writes, err)
+}
+
+// settle tells those whose writes were tried together. What is not progress waits
+// for the disk.
+func (s *Store) settle(writes []write, err error) {
+	var waiting []write
 	for _, w := range writes {
-		w.result <- err
+		if err != nil || w.progress != nil {
+			w.result <- err
+		} else {
+			waiting = append(waiting, w)
+		}
 	}
+	if err != nil {
+		return
+	}
+	s.log.Then(func(err error) {
+		if err != nil {
+			err = fmt.Errorf("writing to the gateway's database: %w", err)
+		}
+		for _, w := range waiting {
+			w.result <- err
+		}
+	})
 }
 
 func (s *Store) transact(writes []write) error {
+	if err := s.log.Err(); err != nil {
+		return fmt.Errorf("the disk of the gateway's database failed: %w", err)
+	}
 	tx, err := s.writer.Begin()
 	if err != nil {
 		return fmt.Errorf("writing to the gateway's database: %w", err)

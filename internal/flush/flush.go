@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Pragmas are the settings of a connection to a database whose log is flushed by
@@ -21,6 +23,7 @@ const Pragmas = "_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(8000)&_pra
 type Log struct {
 	file *os.File
 	done chan struct{}
+	soon atomic.Bool // a flush is to come, for nobody
 
 	mu      sync.Mutex
 	more    *sync.Cond
@@ -53,6 +56,20 @@ func (l *Log) Then(f func(error)) {
 	}
 	l.waiting = append(l.waiting, f)
 	l.more.Signal()
+}
+
+// lag is how long what nobody waits for may be without the disk, beside the time of
+// a flush. It spares a flush for each of many commits.
+const lag = 10 * time.Millisecond
+
+// Soon has all that is committed now on disk a moment later.
+func (l *Log) Soon() {
+	if l.soon.CompareAndSwap(false, true) {
+		time.AfterFunc(lag, func() {
+			l.soon.Store(false)
+			l.Then(func(error) {}) // the next commit learns what Err says
+		})
+	}
 }
 
 // Err is why nothing is flushed any more, or nil. What the system could not write

@@ -40,22 +40,24 @@ func (j *job) Run(ctx context.Context, emit func(choice int, d openai.Delta) err
 	var mu sync.Mutex
 	var failed error
 	var wg sync.WaitGroup
-	for i, c := range j.calls {
-		wg.Go(func() {
-			result, err := g.answer(ctx, j, c, func(d openai.Delta) error {
-				mu.Lock()
-				defer mu.Unlock()
-				return emit(i, d)
-			})
+	one := func(i int) {
+		result, err := g.answer(ctx, j, j.calls[i], func(d openai.Delta) error {
 			mu.Lock()
 			defer mu.Unlock()
-			answers[i] = result
-			if err != nil && failed == nil {
-				failed = err // those that it cancels fail after it
-				cancel(err)
-			}
+			return emit(i, d)
 		})
+		mu.Lock()
+		defer mu.Unlock()
+		answers[i] = result
+		if err != nil && failed == nil {
+			failed = err // those that it cancels fail after it
+			cancel(err)
+		}
 	}
+	for i := 1; i < len(j.calls); i++ {
+		wg.Go(func() { one(i) })
+	}
+	one(0) // here, on a stack that has grown
 	wg.Wait()
 	j.settle(answers...)
 	list := make([]openai.Answer, len(answers))

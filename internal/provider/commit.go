@@ -66,6 +66,9 @@ func (s *store) writer() {
 		batch := gather(first, s.writes)
 		err := s.broken()
 		if err == nil {
+			err = s.fail(s.log.Err())
+		}
+		if err == nil {
 			err = s.fail(s.commit(batch))
 		}
 		var waiting []write
@@ -75,6 +78,10 @@ func (s *store) writer() {
 			} else {
 				waiting = append(waiting, w)
 			}
+		}
+		if len(waiting) == 0 {
+			s.log.Soon()
+			continue
 		}
 		s.log.Then(func(err error) {
 			err = s.fail(err)

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver
 
@@ -49,6 +50,7 @@ type Store struct {
 
 	keyChanges atomic.Uint64
 
+	next  time.Time // when the next commit may be; the loop's
 	queue chan write
 	stop  chan struct{} // closed by Close
 	ended chan struct{} // closed when the writing loop has
@@ -289,8 +291,14 @@ func (s *Store) loop() {
 	}
 }
 
-// gather takes what else is waiting, without waiting for more.
+// pace is the time from one commit to the next. An answer waits for none, and each
+// costs the more the fewer writes share it.
+const pace = 2 * time.Millisecond
+
+// gather takes what else is waiting when the next commit may be.
 func (s *Store) gather(first write) []write {
+	time.Sleep(time.Until(s.next))
+	s.next = time.Now().Add(pace)
 	writes := []write{first}
 	for len(writes) < batch {
 		select {
@@ -327,7 +335,8 @@ func (s *Store) settle(writes []write, err error) {
 			waiting = append(waiting, w)
 		}
 	}
-	if err != nil {
+	if len(waiting) == 0 {
+		s.log.Soon()
 		return
 	}
 	s.log.Then(func(err error) {

@@ -33,6 +33,7 @@ type shape struct {
 type madeUp struct {
 	shape
 	began time.Time // of the first block
+	held  int64     // so many of the last blocks are not there yet
 }
 
 const registrations = 200 // in a block
@@ -51,7 +52,7 @@ func (l madeUp) ChainID() string { return "koinon-bench-1" }
 // Height implements [indexer.Ledger].
 func (l madeUp) Height(context.Context) (int64, error) {
 	_, _, last := l.phases()
-	return last, nil
+	return last - l.held, nil
 }
 
 // Block implements [indexer.Ledger].
@@ -116,9 +117,8 @@ func (l madeUp) model(provider int) string {
 // redeem is a provider's transaction, which activates a grant, redeems it and closes
 // it; now and then an auditor reports, or a conviction follows.
 func (l madeUp) redeem(i int, at time.Time) indexer.Tx {
-	r := random("redeems", i)
-	n := int(float64(l.providers) * r.Float64() * r.Float64())
-	who, payer, id, model := address("provider", n), address("payer", r.IntN(l.payers)), sum("grant", int64(i)), l.model(n)
+	r, n, payer := l.parties(i)
+	who, id, model := address("provider", n), sum("grant", int64(i)), l.model(n)
 	amount := uint64(1_000 + r.IntN(1_000_000))
 	payouts := []escrowv1.Payout{{Recipient: who, Role: escrowv1.Role_ROLE_PROVIDER, Amount: amount - amount/10}}
 	for p, role := range []escrowv1.Role{escrowv1.Role_ROLE_OWNER, escrowv1.Role_ROLE_TREASURY, escrowv1.Role_ROLE_APP}[:min(3, l.payouts-1)] {
@@ -142,6 +142,14 @@ func (l madeUp) redeem(i int, at time.Time) indexer.Tx {
 		tx.Events = append(tx.Events, event(&auditv1.EventCaseOpened{CaseId: uint64(i + 1), Provider: who, Accuser: payer, Receipt: "sha256:" + sum("receipt", int64(i))}))
 	}
 	return tx
+}
+
+// parties are the provider and the payer of a redemption, and the source for the rest
+// of it: some providers have most of the custom.
+func (l madeUp) parties(i int) (r *rand.Rand, provider int, payer string) {
+	r = random("redeems", i)
+	provider = int(float64(l.providers) * r.Float64() * r.Float64())
+	return r, provider, address("payer", r.IntN(l.payers))
 }
 
 // random is a source that depends on what it is for alone.

@@ -55,6 +55,7 @@ func pages(ctx context.Context, x *indexer.Index, l madeUp, rounds int) (list []
 	model := func() string {
 		return "sha256:" + sum("model", int64(float64(l.models)*r.Float64()*r.Float64()*r.Float64()))
 	}
+	payer := func() string { _, _, who := l.parties(r.IntN(l.redemptions)); return who }
 	height := func() int64 { return providers + 1 + r.Int64N(last-providers) }
 	for _, p := range []struct {
 		page string
@@ -73,7 +74,7 @@ func pages(ctx context.Context, x *indexer.Index, l madeUp, rounds int) (list []
 		{"/blocks/{height}", func() string { return fmt.Sprintf("/blocks/%d", height()) }},
 		{"/txs/{hash}", func() string { return "/txs/" + upper("tx", height()<<16) }},
 		{"/accounts/{address}, a provider's", func() string { return "/accounts/" + provider() }},
-		{"/accounts/{address}, a payer's", func() string { return "/accounts/" + address("payer", r.IntN(l.payers)) }},
+		{"/accounts/{address}, a payer's", func() string { return "/accounts/" + payer() }},
 		{"/search, an address", func() string { return "/search?q=" + provider() }},
 		{"/search, a name's beginning", func() string { return "/search?q=" + url.QueryEscape(fmt.Sprintf("machine %d", r.IntN(l.providers))) }},
 		{"/search, a grant", func() string { return "/search?q=" + sum("grant", int64(r.IntN(l.redemptions))) }},
@@ -103,32 +104,33 @@ type throughput struct {
 	Count  int     `json:"transactions"`
 }
 
-// longer is a ledger that goes on with blocks that are there already, so that making
-// them up is not measured.
-type longer struct {
+// ready is a ledger whose last blocks are made up already, so that making them up is
+// not measured.
+type ready struct {
 	madeUp
 	from   int64
 	blocks []indexer.Block
 }
 
-// Height implements [indexer.Ledger].
-func (l longer) Height(context.Context) (int64, error) { return l.from + int64(len(l.blocks)), nil }
-
 // Block implements [indexer.Ledger].
-func (l longer) Block(_ context.Context, height int64) (indexer.Block, error) {
+func (l ready) Block(ctx context.Context, height int64) (indexer.Block, error) {
+	if height <= l.from {
+		return l.madeUp.Block(ctx, height)
+	}
 	return l.blocks[height-l.from-1], nil
 }
 
-// atSize reads more blocks into tables that are large already.
+// atSize reads the last blocks into tables that are large already.
 func atSize(ctx context.Context, x *indexer.Index, l madeUp) (t throughput, err error) {
-	const more = 200 // blocks
-	next := l
-	next.redemptions += more * l.block
-	_, _, last := l.phases()
-	ahead := longer{madeUp: l, from: last}
+	from, err := x.Height(ctx)
+	if err != nil {
+		return t, err
+	}
+	last, _ := l.Height(ctx)
+	ahead := ready{madeUp: l, from: from}
 	events := 0
-	for i := range int64(more) {
-		b, err := next.Block(ctx, last+1+i)
+	for height := from + 1; height <= last; height++ {
+		b, err := l.Block(ctx, height)
 		if err != nil {
 			return t, err
 		}
@@ -142,7 +144,7 @@ func atSize(ctx context.Context, x *indexer.Index, l madeUp) (t throughput, err 
 	if err := x.CatchUp(ctx, ahead, nil); err != nil {
 		return t, err
 	}
-	took := time.Since(began).Seconds()
+	took := max(time.Since(began).Seconds(), 1e-9)
 	t.Txs, t.Events = float64(t.Count)/took, float64(events)/took
 	return t, nil
 }

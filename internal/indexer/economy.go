@@ -14,24 +14,28 @@ type DayRow struct {
 
 func scanDay(r *sql.Rows, d *DayRow) error { return r.Scan(&d.Day, &d.Of, &d.Amount) }
 
-// FeesByModel is what was redeemed for each model version a day, since a time.
+// others is what a list calls those that are too many to be named.
+const others = "others"
+
+// FeesByModel is what was redeemed for each model version a day, since the day of a
+// time: for the ten best paid by name, and for the others together.
 func (x *Index) FeesByModel(ctx context.Context, since int64) ([]DayRow, error) {
-	return list(ctx, x, scanDay, `SELECT payments.at / 86400 * 86400, COALESCE(v.name || '@' || v.version, model), SUM(amount) FROM payments
-		LEFT JOIN versions v ON v.digest = model WHERE payments.at >= ? GROUP BY 1, 2 ORDER BY 1, 2`, since)
+	return list(ctx, x, scanDay, `WITH best AS (SELECT model FROM fees WHERE day >= ?1 / 86400 * 86400 GROUP BY model ORDER BY SUM(amount) DESC, model LIMIT 10)
+		SELECT day, CASE WHEN model IN best THEN COALESCE((SELECT name || '@' || version FROM versions WHERE digest = model), model) ELSE ?2 END, SUM(amount)
+		FROM fees WHERE day >= ?1 / 86400 * 86400 GROUP BY 1, 2 ORDER BY 1, 2`, since, others)
 }
 
-// PaidByRole is what each role was paid a day, since a time, of a model version
-// or of all for an empty one.
+// PaidByRole is what each role was paid a day, since the day of a time, of a model
+// version or of all for an empty one.
 func (x *Index) PaidByRole(ctx context.Context, model string, since int64) ([]DayRow, error) {
-	return list(ctx, x, scanDay, `SELECT at / 86400 * 86400, role, SUM(amount) FROM payments
-		WHERE at >= ? AND ? IN ('', model) GROUP BY 1, 2 ORDER BY 1, 2`, since, model)
+	return list(ctx, x, scanDay, `SELECT day, role, amount FROM parts WHERE model = ? AND day >= ? / 86400 * 86400 ORDER BY 1, 2`, model, since)
 }
 
 // Royalties is what versions of a model's name were paid for the model itself a
-// day, since a time: to its shareholders or its owners.
+// day, since the day of a time: to its shareholders or its owners.
 func (x *Index) Royalties(ctx context.Context, name string, since int64) ([]DayRow, error) {
-	return list(ctx, x, scanDay, `SELECT p.at / 86400 * 86400, v.version, SUM(p.amount) FROM payments p JOIN versions v ON v.digest = p.model
-		WHERE v.name = ? AND p.at >= ? AND p.role IN ('owner', 'royalty') GROUP BY 1, 2 ORDER BY 1, 2`, name, since)
+	return list(ctx, x, scanDay, `SELECT p.day, v.version, SUM(p.amount) FROM versions v JOIN parts p ON p.model = v.digest
+		WHERE v.name = ? AND p.day >= ? / 86400 * 86400 AND p.role IN ('owner', 'royalty') GROUP BY 1, 2 ORDER BY 1, 2`, name, since)
 }
 
 // Earned is a provider's own part a day, by model version, since a time.
@@ -77,18 +81,16 @@ type Totals struct {
 	Settling int64 `json:"settling"` // seconds
 }
 
-// Totals sums up; Paid, Royalties, Buyers and Sellers since a time in Unix seconds.
+// Totals sums up; Paid, Royalties and Settling since the hour of a time in Unix
+// seconds, Buyers and Sellers since that time.
 func (x *Index) Totals(ctx context.Context, since int64) (Totals, error) {
 	scan := func(r *sql.Rows, t *Totals) error {
 		return r.Scan(&t.Height, &t.At, &t.Txs, &t.Providers, &t.Versions, &t.Paid, &t.Royalties, &t.Buyers, &t.Sellers, &t.Bonded, &t.Slashed, &t.Locked, &t.Settling)
 	}
-	return one(ctx, x, scan, `SELECT COALESCE(MAX(b.height), 0), COALESCE(MAX(b.at), 0), COALESCE((SELECT COUNT(*) FROM txs), 0),
-		(SELECT COUNT(*) FROM providers WHERE status = 'active'), (SELECT COUNT(*) FROM versions),
-		COALESCE(s.paid, 0), COALESCE(s.royalties, 0), COALESCE(s.buyers, 0), COALESCE(s.sellers, 0),
-		(SELECT COALESCE(SUM(bond), 0) FROM providers), (SELECT COALESCE(SUM(slashed), 0) FROM providers),
-		(SELECT COALESCE(SUM(cap - redeemed), 0) FROM grants WHERE closed = 0),
-		COALESCE((SELECT CAST(AVG(p.at - g.at) AS INTEGER) FROM grants g JOIN (SELECT grant_id, MIN(at) AS at FROM payments WHERE at >= ? GROUP BY 1) p ON p.grant_id = g.id), 0)
-		FROM (SELECT height, at FROM blocks ORDER BY height DESC LIMIT 1) b
-		LEFT JOIN (SELECT SUM(amount) AS paid, SUM(CASE WHEN role IN ('owner', 'royalty') THEN amount END) AS royalties,
-			COUNT(DISTINCT payer) AS buyers, COUNT(DISTINCT provider) AS sellers FROM payments WHERE at >= ?) s ON TRUE`, since, since)
+	return one(ctx, x, scan, `SELECT COALESCE(b.height, 0), COALESCE(b.at, 0), t.txs, t.providers, (SELECT COUNT(*) FROM versions),
+		COALESCE(h.paid, 0), COALESCE(h.royalty, 0),
+		(SELECT COUNT(*) FROM traders WHERE side = 'buyer' AND last >= ?1), (SELECT COUNT(*) FROM traders WHERE side = 'seller' AND last >= ?1),
+		t.bonded, t.slashed, t.locked, COALESCE(h.seconds / h.grants, 0)
+		FROM totals t LEFT JOIN (SELECT height, at FROM blocks ORDER BY height DESC LIMIT 1) b ON TRUE
+		LEFT JOIN (SELECT SUM(paid) AS paid, SUM(royalty) AS royalty, SUM(seconds) AS seconds, SUM(grants) AS grants FROM hours WHERE hour >= ?1 / 3600 * 3600) h ON TRUE`, since)
 }

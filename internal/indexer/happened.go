@@ -25,7 +25,7 @@ func (w *writer) learn(m proto.Message) {
 		if m.Draft {
 			status = "draft"
 		}
-		w.exec(`INSERT OR REPLACE INTO versions (digest, name, version, owner, status, class, license, architecture, quantization, parameters, size, context, at)
+		w.exec(`INSERT OR IGNORE INTO versions (digest, name, version, owner, status, class, license, architecture, quantization, parameters, size, context, at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			m.Digest, m.Name, m.Version, m.Owner, status, word(m.Class, "VERIFICATION_CLASS_"), m.License, m.Architecture, m.Quantization,
 			int64(m.Parameters), int64(m.SizeBytes), m.ContextLength, w.at)
@@ -41,7 +41,7 @@ func (w *writer) learn(m proto.Message) {
 func (w *writer) happened(e proto.Message) {
 	switch e := e.(type) {
 	case *escrowv1.EventGrantActivated:
-		w.exec(`INSERT OR REPLACE INTO grants (id, payer, provider, model, cap, expiry, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		w.exec(`INSERT OR IGNORE INTO grants (id, payer, provider, model, cap, expiry, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			e.Id, e.Payer, e.Provider, e.ModelDigest, int64(e.Cap), e.Expiry, w.at)
 	case *escrowv1.EventRedeemed:
 		w.redeemed(e)
@@ -72,7 +72,7 @@ func (w *writer) happened(e proto.Message) {
 }
 
 func (w *writer) redeemed(e *escrowv1.EventRedeemed) {
-	w.exec(`UPDATE grants SET redeemed = redeemed + ? WHERE id = ?`, int64(e.Amount), e.Id)
+	w.exec(`UPDATE grants SET redeemed = redeemed + ?, settled = CASE settled WHEN 0 THEN ? ELSE settled END WHERE id = ?`, int64(e.Amount), w.at, e.Id)
 	for _, p := range e.Payouts {
 		w.exec(`INSERT INTO payments (height, at, grant_id, payer, provider, model, recipient, role, amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			w.height, w.at, e.Id, e.Payer, e.Provider, e.ModelDigest, p.Recipient, word(p.Role, "ROLE_"), int64(p.Amount))
@@ -108,7 +108,8 @@ func (w *writer) providers(e proto.Message) {
 	case *providerv1.EventUnjailed:
 		w.exec(`UPDATE providers SET status = 'active', jailed_until = 0 WHERE address = ?`, e.Provider)
 	case *providerv1.EventOfferSet:
-		w.exec(`INSERT OR REPLACE INTO offers (provider, model, input, cached, output) VALUES (?, ?, ?, ?, ?)`,
+		w.exec(`INSERT INTO offers (provider, model, input, cached, output) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET input = excluded.input, cached = excluded.cached, output = excluded.output`,
 			e.Provider, e.ModelDigest, int64(e.InputPrice), int64(e.CachedInputPrice), int64(e.OutputPrice))
 	case *providerv1.EventOfferRemoved:
 		w.exec(`DELETE FROM offers WHERE provider = ? AND model = ?`, e.Provider, e.ModelDigest)

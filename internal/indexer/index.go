@@ -38,20 +38,22 @@ func Open(ctx context.Context, path string) (*Index, error) {
 	x := &Index{path: path, moved: newBroadcast()}
 	var err error
 	// What a crash loses is read again: no flush is waited for.
-	if x.writer, err = connect(path, "&_txlock=immediate&_pragma=synchronous(NORMAL)"); err != nil {
+	if x.writer, err = connect(path, "&_txlock=immediate&_pragma=synchronous(NORMAL)&_pragma=cache_size(-65536)"); err != nil {
 		return nil, err
 	}
 	x.writer.SetMaxOpenConns(1)
 	if err := x.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing %s: %w", path, err), x.writer.Close())
 	}
-	if x.reader, err = connect(path, "&_pragma=query_only(1)"); err != nil {
+	if x.reader, err = connect(path, "&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
 		return nil, errors.Join(err, x.writer.Close())
 	}
 	x.reader.SetMaxOpenConns(8)
 	return x, nil
 }
 
+// connect opens the file; more are pragmas. The writer's cache of 64 MiB holds what a
+// few thousand transactions touch, so that their pages are not written in between.
 func connect(path, more string) (*sql.DB, error) {
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" + more}
 	db, err := sql.Open("sqlite", dsn.String())
@@ -89,7 +91,7 @@ func (x *Index) reset(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d;", layout)); err != nil {
+	if _, err := tx.ExecContext(ctx, schema+sums+fmt.Sprintf("PRAGMA user_version = %d;", layout)); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -212,7 +214,7 @@ func (x *Index) add(ctx context.Context, blocks []Block) error {
 		return err
 	}
 	defer tx.Rollback()
-	w := &writer{ctx: ctx, tx: tx}
+	w := &writer{ctx: ctx, tx: tx, prepared: map[string]*sql.Stmt{}}
 	for _, b := range blocks {
 		w.block(b)
 	}

@@ -33,12 +33,9 @@ func scanVersion(r *sql.Rows, v *VersionRow) error {
 		&v.Parameters, &v.Size, &v.Context, &v.At, &v.Providers, &v.Input, &v.Output, &v.Paid)
 }
 
-const (
-	activeOffers  = `FROM offers o JOIN providers p ON p.address = o.provider WHERE o.model = v.digest AND p.status = 'active'`
-	selectVersion = `SELECT v.digest, v.name, v.version, v.owner, v.status, v.class, v.license, v.architecture, v.quantization, v.parameters, v.size, v.context, v.at,
-		(SELECT COUNT(*) ` + activeOffers + `), (SELECT COALESCE(MIN(o.input), 0) ` + activeOffers + `), (SELECT COALESCE(MIN(o.output), 0) ` + activeOffers + `),
-		(SELECT COALESCE(SUM(amount), 0) FROM payments WHERE model = v.digest) FROM versions v `
-)
+const selectVersion = `SELECT v.digest, v.name, v.version, v.owner, v.status, v.class, v.license, v.architecture, v.quantization, v.parameters, v.size, v.context, v.at, v.providers,
+	COALESCE((SELECT input FROM offers WHERE model = v.digest AND active = 1 ORDER BY input LIMIT 1), 0),
+	COALESCE((SELECT output FROM offers WHERE model = v.digest AND active = 1 ORDER BY output LIMIT 1), 0), v.paid FROM versions v `
 
 // Versions lists model versions, the best paid first.
 func (x *Index) Versions(ctx context.Context, limit int) ([]VersionRow, error) {
@@ -92,14 +89,13 @@ func scanProvider(r *sql.Rows, p *ProviderRow) error {
 }
 
 const selectProvider = `SELECT p.address, p.moniker, p.region, p.status, p.bond, p.slashed, p.jailed_until, p.tombstoned, p.at,
-	(SELECT COUNT(*) FROM offers WHERE provider = p.address),
-	(SELECT COALESCE(SUM(amount), 0) FROM payments WHERE provider = p.address AND role = 'provider'),
-	(SELECT COUNT(*) FROM audits WHERE provider = p.address),
-	(SELECT COUNT(*) FROM audits WHERE provider = p.address AND outcome IN ('passed', 'agreed', 'upheld')) FROM providers p `
+	p.offers, p.earned, p.audits, p.passed FROM providers p `
 
 // Providers lists providers by their bond, the largest first, after an offset.
 func (x *Index) Providers(ctx context.Context, offset, limit int) ([]ProviderRow, error) {
-	return list(ctx, x, scanProvider, selectProvider+`ORDER BY p.bond DESC, p.address LIMIT ? OFFSET ?`, limit, offset)
+	// What is skipped is skipped in the index alone.
+	return list(ctx, x, scanProvider, selectProvider+`WHERE p.address IN (SELECT address FROM providers ORDER BY bond DESC, address LIMIT ? OFFSET ?)
+		ORDER BY p.bond DESC, p.address`, limit, offset)
 }
 
 // Provider returns one provider.
@@ -126,13 +122,19 @@ func scanOffer(r *sql.Rows, o *OfferRow) error {
 	return r.Scan(&o.Provider, &o.Moniker, &o.Status, &o.Model, &o.Name, &o.Input, &o.Cached, &o.Output, &o.Audits, &o.Passed)
 }
 
-// Offers lists the offers for a version, or of a provider, the cheapest first.
+// MaxOffers bounds what Offers returns.
+const MaxOffers = 200
+
+// Offers lists the offers for a version or, where that is empty, of a provider, the
+// cheapest first.
 func (x *Index) Offers(ctx context.Context, model, provider string) ([]OfferRow, error) {
-	return list(ctx, x, scanOffer, `SELECT o.provider, p.moniker, p.status, o.model, COALESCE(v.name || '@' || v.version, ''), o.input, o.cached, o.output,
-		(SELECT COUNT(*) FROM audits WHERE provider = o.provider),
-		(SELECT COUNT(*) FROM audits WHERE provider = o.provider AND outcome IN ('passed', 'agreed', 'upheld'))
+	of, subject := "o.model", model
+	if model == "" {
+		of, subject = "o.provider", provider
+	}
+	return list(ctx, x, scanOffer, `SELECT o.provider, p.moniker, p.status, o.model, COALESCE(v.name || '@' || v.version, ''), o.input, o.cached, o.output, p.audits, p.passed
 		FROM offers o JOIN providers p ON p.address = o.provider LEFT JOIN versions v ON v.digest = o.model
-		WHERE (o.model = ? OR o.provider = ?) ORDER BY o.output, o.input, o.provider LIMIT ?`, model, provider, MaxPage)
+		WHERE `+of+` = ? ORDER BY o.output, o.input, o.provider LIMIT ?`, subject, MaxOffers)
 }
 
 // AuditRow is what an audit or a challenge of a provider found.

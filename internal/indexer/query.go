@@ -165,22 +165,50 @@ func (x *Index) Tx(ctx context.Context, hash string) (TxRow, error) {
 
 // withSteps adds messages and events to transactions that were read.
 func (x *Index) withSteps(ctx context.Context) func([]TxRow, error) ([]TxRow, error) {
-	scan := func(r *sql.Rows, s *Step) error {
-		var body string
-		err := r.Scan(&s.Kind, &body)
-		s.Body = json.RawMessage(body)
-		return err
-	}
 	return func(txs []TxRow, err error) ([]TxRow, error) {
+		if err != nil || len(txs) == 0 {
+			return txs, err
+		}
+		messages, err := x.steps(ctx, "messages", txs)
+		if err != nil {
+			return nil, err
+		}
+		events, err := x.steps(ctx, "events", txs)
 		for i := range txs {
-			t := &txs[i]
-			if err == nil {
-				t.Messages, err = list(ctx, x, scan, `SELECT kind, body FROM messages WHERE height = ? AND position = ? ORDER BY number`, t.Height, t.Position)
-			}
-			if err == nil {
-				t.Events, err = list(ctx, x, scan, `SELECT kind, body FROM events WHERE height = ? AND position = ? ORDER BY number`, t.Height, t.Position)
-			}
+			txs[i].Messages, txs[i].Events = messages[txs[i].Cursor()], events[txs[i].Cursor()]
 		}
 		return txs, err
 	}
+}
+
+// steps reads the messages or events of transactions, all at once.
+func (x *Index) steps(ctx context.Context, table string, txs []TxRow) (map[Cursor][]Step, error) {
+	type placed struct {
+		at   Cursor
+		step Step
+	}
+	var places strings.Builder
+	var args []any
+	for i, t := range txs {
+		if i > 0 {
+			places.WriteByte(',')
+		}
+		places.WriteString("(?,?)")
+		args = append(args, t.Height, t.Position)
+	}
+	found, err := list(ctx, x, func(r *sql.Rows, p *placed) error {
+		var body string
+		err := r.Scan(&p.at.Height, &p.at.Position, &p.step.Kind, &body)
+		p.step.Body = json.RawMessage(body)
+		return err
+	}, `WITH places (h, p) AS (VALUES `+places.String()+`) SELECT height, position, kind, body FROM places CROSS JOIN `+table+` ON height = h AND position = p
+		ORDER BY height, position, number`, args...)
+	steps := map[Cursor][]Step{}
+	for _, t := range txs {
+		steps[t.Cursor()] = []Step{}
+	}
+	for _, p := range found {
+		steps[p.at] = append(steps[p.at], p.step)
+	}
+	return steps, err
 }

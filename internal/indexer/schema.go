@@ -2,7 +2,7 @@ package indexer
 
 // layout is the version of the tables below. Tables of another layout are made
 // again from the ledger, which loses nothing.
-const layout = 1
+const layout = 2
 
 // schema: amounts are in ucredit or, where it says so, in ukoin; times are Unix
 // seconds of the block. A position of -1 is the block's own, after its
@@ -68,7 +68,10 @@ CREATE TABLE versions (
 	parameters   INTEGER NOT NULL,
 	size         INTEGER NOT NULL, -- bytes
 	context      INTEGER NOT NULL, -- tokens
-	at           INTEGER NOT NULL
+	at           INTEGER NOT NULL,
+	-- kept by triggers
+	providers    INTEGER NOT NULL DEFAULT 0, -- active ones that offer it
+	paid         INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX versions_by_name ON versions (name);
 CREATE TABLE lineage (
@@ -93,17 +96,27 @@ CREATE TABLE providers (
 	slashed    INTEGER NOT NULL DEFAULT 0,     -- ukoin
 	jailed_until INTEGER NOT NULL DEFAULT 0,
 	tombstoned INTEGER NOT NULL DEFAULT 0,
-	at         INTEGER NOT NULL
+	at         INTEGER NOT NULL,
+	-- kept by triggers
+	offers     INTEGER NOT NULL DEFAULT 0,
+	earned     INTEGER NOT NULL DEFAULT 0,
+	audits     INTEGER NOT NULL DEFAULT 0,
+	passed     INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE INDEX providers_by_bond ON providers (bond DESC, address);
+CREATE INDEX providers_by_moniker ON providers (lower(moniker));
 CREATE TABLE offers (
 	provider TEXT NOT NULL,
 	model    TEXT NOT NULL,
 	input    INTEGER NOT NULL, -- for a million tokens, as the next two
 	cached   INTEGER NOT NULL,
 	output   INTEGER NOT NULL,
+	active   INTEGER NOT NULL DEFAULT 0, -- its provider is; kept by triggers
 	PRIMARY KEY (provider, model)
 ) WITHOUT ROWID;
-CREATE INDEX offers_by_model ON offers (model);
+CREATE INDEX offers_by_price ON offers (model, output, input, provider);
+CREATE INDEX offers_by_input ON offers (model, active, input);
+CREATE INDEX offers_by_output ON offers (model, active, output);
 CREATE TABLE grants (
 	id       TEXT PRIMARY KEY,
 	payer    TEXT NOT NULL,
@@ -113,7 +126,8 @@ CREATE TABLE grants (
 	redeemed INTEGER NOT NULL DEFAULT 0,
 	expiry   INTEGER NOT NULL,
 	at       INTEGER NOT NULL,
-	closed   INTEGER NOT NULL DEFAULT 0
+	closed   INTEGER NOT NULL DEFAULT 0,
+	settled  INTEGER NOT NULL DEFAULT 0 -- when it was first redeemed
 ) WITHOUT ROWID;
 CREATE INDEX grants_by_provider ON grants (provider);
 CREATE TABLE payments ( -- one row for each part of a redemption's split
@@ -128,7 +142,6 @@ CREATE TABLE payments ( -- one row for each part of a redemption's split
 	role      TEXT NOT NULL,
 	amount    INTEGER NOT NULL
 );
-CREATE INDEX payments_by_time ON payments (at);
 CREATE INDEX payments_by_model ON payments (model, at);
 CREATE INDEX payments_by_provider ON payments (provider, at);
 CREATE INDEX payments_by_recipient ON payments (recipient, at);

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Hit is something that a search found.
@@ -27,13 +28,14 @@ func (x *Index) Search(ctx context.Context, query string) ([]Hit, error) {
 		height = -1
 	}
 	hash, digest := strings.ToUpper(query), strings.ToLower(strings.TrimPrefix(query, "sha256:"))
-	begins := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(strings.TrimPrefix(query, "@"))) + "%"
+	begins := strings.ToLower(strings.TrimPrefix(query, "@"))
+	const last = string(unicode.MaxRune) // comes after all that names go on with
 	return list(ctx, x, func(r *sql.Rows, h *Hit) error { return r.Scan(&h.Kind, &h.ID, &h.Title) }, `
 		SELECT 'block', height, 'Block ' || height FROM blocks WHERE height = ? OR hash = ?
 		UNION ALL SELECT 'transaction', hash, 'Transaction ' || substr(hash, 1, 12) || '…' FROM txs WHERE hash = ?
-		UNION ALL SELECT 'model', digest, name || '@' || version FROM versions WHERE digest = 'sha256:' || ? OR lower(name) LIKE ? ESCAPE '\'
-		UNION ALL SELECT 'provider', address, moniker FROM providers WHERE address = ? OR lower(moniker) LIKE ? ESCAPE '\'
+		UNION ALL SELECT 'model', digest, name || '@' || version FROM versions WHERE digest = 'sha256:' || ? OR lower(name) >= ? AND lower(name) < ?
+		UNION ALL SELECT 'provider', address, moniker FROM providers WHERE address = ? OR lower(moniker) >= ? AND lower(moniker) < ?
 		UNION ALL SELECT * FROM (SELECT CASE WHEN length(subject) = 64 THEN 'digest' ELSE 'account' END, subject, subject FROM mentions
-			WHERE subject = ? AND subject NOT IN (SELECT address FROM providers) AND 'sha256:' || subject NOT IN (SELECT digest FROM versions) LIMIT 1)
-		LIMIT 50`, height, hash, hash, digest, begins, digest, begins, digest)
+			WHERE subject = ? AND NOT EXISTS (SELECT 1 FROM providers WHERE address = subject) AND NOT EXISTS (SELECT 1 FROM versions WHERE digest = 'sha256:' || subject) LIMIT 1)
+		LIMIT 50`, height, hash, hash, digest, begins, begins+last, digest, begins, begins+last, digest)
 }

@@ -15,15 +15,26 @@ type writer struct {
 	ctx context.Context
 	tx  *sql.Tx
 	err error
+	// prepared are the statements used so far: they are few, and a block has many.
+	// They close with the transaction.
+	prepared map[string]*sql.Stmt
 
 	height int64 // of the block at hand
 	at     int64 // its time, Unix seconds
 }
 
 func (w *writer) exec(query string, args ...any) {
-	if w.err == nil {
-		_, w.err = w.tx.ExecContext(w.ctx, query, args...)
+	if w.err != nil {
+		return
 	}
+	statement, ok := w.prepared[query]
+	if !ok {
+		if statement, w.err = w.tx.PrepareContext(w.ctx, query); w.err != nil {
+			return
+		}
+		w.prepared[query] = statement
+	}
+	_, w.err = statement.ExecContext(w.ctx, args...)
 }
 
 // own is the position of what is the block's own.

@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/... ./internal/ledger/x/...
 RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route|ledger/x)(/|$$)|/api/')
 
-.PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights bench-index calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -64,6 +64,9 @@ bench-dispute: ## What a dispute of the exact class costs: moves, bytes, time of
 
 softfloat: ## The ledger's arithmetic against the processor's, 200 million pairs of numbers: half an hour.
 	$(GO) test -timeout 2h -run Random ./internal/mechanism/softfloat -pairs 200000000
+
+bench-index: ## The index and its pages with 100,000 providers and a million receipts settled: minutes, and up to 3 GB of disk.
+	$(GO) run ./cmd/benchindex $(ARGS)
 
 bench-router: ## One choice among 100,000 offers: time and allocations.
 	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route

@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/ledger/cli"
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/tracing"
 )
 
 // version is set by the linker.
@@ -57,7 +59,7 @@ func run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	stop, err := machine.Profile()
 	if err == nil {
-		err = errors.Join(root.ExecuteContext(ctx), stop())
+		err = errors.Join(traced(ctx, root), stop())
 	}
 	if err == nil {
 		return 0
@@ -68,6 +70,21 @@ func run(ctx context.Context, args []string) int {
 		return coded.code
 	}
 	return exitFailure
+}
+
+// traced executes a command whose requests are recorded if the environment says so.
+func traced(ctx context.Context, root *cobra.Command) error {
+	stop, err := tracing.Start(ctx, version)
+	if err != nil {
+		return err
+	}
+	err = root.ExecuteContext(ctx)
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if lost := stop(sending); lost != nil {
+		fmt.Fprintf(os.Stderr, "koinon: the last traces were not sent: %v\n", lost)
+	}
+	return err
 }
 
 func newRootCommand() *cobra.Command {

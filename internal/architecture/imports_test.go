@@ -41,7 +41,7 @@ var (
 		"receipt", "api", "internal/mechanism", "internal/tensor", "internal/credit",
 		"internal/ledger/client", "internal/p2p", "internal/inference", "internal/weights", "internal/engine", "internal/proof",
 		"internal/reference", "internal/openai", "internal/anthropic", "internal/machine", "internal/route", "internal/region", "internal/heartbeat",
-		"internal/instrument", "internal/journal", "internal/doctor", "internal/mcp", "internal/flush",
+		"internal/instrument", "internal/journal", "internal/doctor", "internal/mcp", "internal/flush", "internal/tracing",
 	}
 	// server: a role has no SDK, no consensus engine, no node in it. It speaks to
 	// the ledger through ledger/client and to its peers through p2p.
@@ -60,6 +60,7 @@ var areas = []area{
 	{"internal/credit", nil, offline},
 	{"internal/instrument", nil, append([]string{"github.com/prometheus"}, durable...)},
 	{"internal/journal", nil, []string{"golang.org/x/term", "gopkg.in/natefinch/lumberjack.v2"}},
+	{"internal/tracing", nil, []string{"go.opentelemetry.io"}},
 	{"internal/mcp", []string{"receipt", "internal/credit", "internal/openai", "internal/proof"}, []string{"github.com/modelcontextprotocol/go-sdk"}},
 	{"internal/doctor", []string{"internal/instrument"}, []string{"golang.org/x/sys"}},
 	{"internal/flush", nil, offline},

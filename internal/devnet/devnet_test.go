@@ -83,7 +83,9 @@ func TestAPromptAnsweredPaidAndSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := take(t, ctx, n.Info)
+	spans := recorded(t)
 	spent := ask(t, ctx, n)
+	oneTrace(t, ctx, spans, "Once more")
 
 	// Providers redeem when they stop; what they did is there after a restart.
 	if err := n.Stop(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/internal/route"
+	"github.com/koinon/koinon/internal/tracing"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -158,7 +159,14 @@ func (a *attempt) answer(ctx context.Context, fresh bool) (result answer, err er
 	o.lane.Begin(g.now())
 	defer o.lane.End()
 
+	var span tracing.Span
+	ctx, span = generation(a.request).Ask(ctx, o.provider)
 	result, err = a.run(ctx)
+	failure := ""
+	if err != nil {
+		failure = reason(err)
+	}
+	tracing.End(span, len(c.prompt), len(a.output), result.finish, failure)
 	// Does nothing where the answer ended well.
 	if broken := a.pay.Break(nil); broken != nil {
 		err = errors.Join(err, errStore, broken)
@@ -220,7 +228,7 @@ func (a *attempt) run(ctx context.Context) (answer, error) {
 
 // converse sends the request and takes everything up to Done.
 func (a *attempt) converse(ctx context.Context, payer *payer) (*inferencev1.Done, error) {
-	if err := a.open(); err != nil {
+	if err := a.open(tracing.Parent(ctx)); err != nil {
 		return nil, err
 	}
 	for {
@@ -256,8 +264,15 @@ func (a *attempt) converse(ctx context.Context, payer *payer) (*inferencev1.Done
 	}
 }
 
+// generation is what a trace says of a request.
+func generation(r inference.Request) tracing.Generation {
+	return tracing.Generation{
+		Model: r.Model.String(), Embedding: r.Embed != nil, MaxTokens: r.MaxTokens, Temperature: r.Temperature, TopP: r.TopP,
+	}
+}
+
 // open sends the request with its grant and the last ticket.
-func (a *attempt) open() error {
+func (a *attempt) open(traceParent string) error {
 	ticket, err := a.pay.Revealed()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
@@ -268,6 +283,7 @@ func (a *attempt) open() error {
 		GrantSignature: grant.Signature,
 		Request:        a.body,
 		Reveal:         inference.TicketToWire(ticket.Index, ticket.Preimage),
+		TraceParent:    traceParent,
 	}}})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errGone, err)

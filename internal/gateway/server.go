@@ -15,6 +15,7 @@ import (
 	"github.com/koinon/koinon/internal/openai"
 	"github.com/koinon/koinon/internal/openai/responses"
 	"github.com/koinon/koinon/internal/route"
+	"github.com/koinon/koinon/internal/tracing"
 	"github.com/koinon/koinon/receipt"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -88,7 +89,7 @@ func (g *Gateway) live(w http.ResponseWriter, _ *http.Request) {
 
 // endpoints are what all routes have in common.
 func (g *Gateway) endpoints() openai.Endpoints {
-	return openai.Endpoints{MaxBody: g.config.MaxBody, Log: g.log, Begin: func(route string) func(int, time.Duration) {
+	return openai.Endpoints{MaxBody: g.config.MaxBody, Log: g.log, Trace: tracing.Request, Begin: func(route string) func(int, time.Duration) {
 		g.metrics.inFlight.Inc()
 		return func(status int, took time.Duration) {
 			g.metrics.inFlight.Dec()

@@ -22,6 +22,9 @@ type Endpoints struct {
 	// Begin is called when a request comes, and what it returns when it is over;
 	// nil for nothing to be done.
 	Begin func(route string) (end func(status int, took time.Duration))
+	// Trace is called when a request comes, for the request to go on with, and what
+	// it returns when it is over; nil for nothing to be done.
+	Trace func(r *http.Request, route string) (*http.Request, func(status int))
 	// Refuse writes an error as the API has it; nil for OpenAI's.
 	Refuse func(http.ResponseWriter, *Error)
 }
@@ -47,6 +50,11 @@ func (e Endpoints) Handler(route string, serve func(http.ResponseWriter, *http.R
 		out := &response{ResponseWriter: w}
 		out.Header().Set(RequestID, id)
 		r.Body = http.MaxBytesReader(out, r.Body, e.MaxBody)
+		if e.Trace != nil {
+			var traced func(int)
+			r, traced = e.Trace(r, route)
+			defer func() { traced(out.status) }()
+		}
 		end := func(int, time.Duration) {}
 		if e.Begin != nil {
 			end = e.Begin(route)

@@ -13,6 +13,7 @@ import (
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/proof/logprobs"
+	"github.com/koinon/koinon/internal/tracing"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -102,7 +103,8 @@ func (s *session) run() {
 		s.refuse(err)
 		return
 	}
-	ctx, cancel := context.WithCancelCause(s.p.base)
+	base, span := s.trace(open.TraceParent)
+	ctx, cancel := context.WithCancelCause(base)
 	defer cancel(nil)
 	left := time.Unix(s.book.signed.Expiry, 0).Sub(s.p.now())
 	ctx, stop := context.WithTimeoutCause(ctx, left, errExpired)
@@ -115,7 +117,26 @@ func (s *session) run() {
 			err = cause // the engine says only that it was stopped
 		}
 	}
+	tracing.End(span, len(s.prompt), len(s.tokens), finish, failure(err))
 	s.conclude(finish, err)
+}
+
+// trace begins the span of this provider's part, of the gateway's trace if it has one.
+func (s *session) trace(parent string) (context.Context, tracing.Span) {
+	r := s.request
+	g := tracing.Generation{Model: r.Model.String(), Embedding: r.Embed != nil, MaxTokens: r.MaxTokens, Temperature: r.Temperature, TopP: r.TopP}
+	return g.Serve(tracing.WithParent(s.p.base, parent))
+}
+
+// failure is why an answer failed, in a code of the protocol; empty if it did not.
+func failure(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errBroken), errors.Is(err, errCancelled):
+		return finishCancelled
+	}
+	return string(inference.AsError(err).Code)
 }
 
 // refuse ends a stream before anything was served.
@@ -339,6 +360,8 @@ func (s *session) listen(cancel context.CancelCauseFunc) {
 
 // answer generates a text, or embeds some.
 func (s *session) answer(ctx context.Context) (finish string, err error) {
+	ctx, span := tracing.Engine(ctx)
+	defer span.End()
 	if s.request.Embed != nil {
 		return s.embed(ctx)
 	}
@@ -367,6 +390,7 @@ func (s *session) generate(ctx context.Context) (finish string, err error) {
 			s.first = s.p.now()
 			s.keepRequest()
 			s.p.metrics.ttft.Observe(s.first.Sub(s.started).Seconds())
+			tracing.FirstToken(ctx)
 		}
 		s.p.tally.token(s.p.now())
 		s.tokens = append(s.tokens, t.ID)

@@ -3,7 +3,7 @@
 // A version is named by the SHA-256 of its [Manifest], which names its weights
 // and its vocabulary the same way. A [Store] keeps files on disk and gives out
 // their blocks by content address; a [Swarm] exchanges blocks with other nodes
-// over bitswap. Files are split as IPFS splits them (UnixFS, raw leaves of 1 MiB),
+// over bitswap, and reads whole files' ranges in plain HTTP where it can. Files are split as IPFS splits them (UnixFS, raw leaves of 1 MiB),
 // so that any IPFS tool can carry them; there is one copy of a file, the whole
 // one, and leaves are read from it in place. See docs/weights.md.
 package weights

@@ -132,7 +132,7 @@ func (r *request) plain(ctx context.Context, g *gathering, missing []int) ([]int
 		return missing, ctx.Err()
 	}
 	way := &ranges{
-		name: g.blob.CID, limit: r.swarm.receive, stall: r.swarm.limits.Stall,
+		name: g.blob.CID, limit: r.swarm.receive, stall: r.swarm.limits.Stall, lanes: plainLanes,
 		got: func(n int) { r.swarm.plainly.Add(uint64(n)) },
 	}
 	left, _ := way.run(ctx, g, missing, sources)
@@ -141,6 +141,9 @@ func (r *request) plain(ctx context.Context, g *gathering, missing []int) ([]int
 
 // plainFrom is how many bytes a file has at least that is worth another connection.
 const plainFrom = 4 << 20
+
+// plainLanes is how many ranges are read at once; each holds a leaf in memory.
+const plainLanes = 8
 
 // How many leaves are asked for at a time: lanes × batch of them are held in memory.
 const (

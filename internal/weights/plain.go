@@ -146,7 +146,7 @@ func newPlain(base string) *plain {
 	return &plain{base: base, client: &http.Client{
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: plainWait}).DialContext,
-			ResponseHeaderTimeout: plainWait, DisableCompression: true, MaxIdleConnsPerHost: lanes, IdleConnTimeout: plainIdle,
+			ResponseHeaderTimeout: plainWait, DisableCompression: true, MaxIdleConnsPerHost: plainLanes, IdleConnTimeout: plainIdle,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +38,7 @@ func (g *gathering) spans(missing []int) (list []span) {
 // ranges fills a gathering from places that have the whole file.
 type ranges struct {
 	name  string // of the file, at each place
-	lanes int    // at least so many; 0 is two: one hashes while the other reads
+	lanes int    // how many read at once, one for each source at least; while some hash, others read
 	limit *rate.Limiter
 	stall time.Duration
 	got   func(bytes int) // counts what came
@@ -53,7 +52,7 @@ type ranges struct {
 // bytes than its blocks' is left at once: nothing of it is kept.
 func (r *ranges) run(ctx context.Context, g *gathering, missing []int, sources []*plain) ([]int, error) {
 	r.todo = g.spans(missing)
-	each := max(1, cmp.Or(r.lanes, 2)/max(1, len(sources)))
+	each := max(1, r.lanes/max(1, len(sources)))
 	failures := make([]error, len(sources)*each)
 	var wait sync.WaitGroup
 	for n, source := range sources {

@@ -33,6 +33,11 @@ type Buyer struct {
 	// MaxGrant bounds what one provider may lock in the escrow, in ucredit, where
 	// a request does not need more; 0 for twenty requests' worth.
 	MaxGrant uint64
+	// Right is under which versions are called that are not open to all: "list", or
+	// "token/" and the number of an access token that Payer holds. Calls bounds those
+	// of one grant under it, which a token for a number of calls needs; 0 for any.
+	Right string
+	Calls uint64
 	// HTTP makes the requests; nil for http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil for the system's.
@@ -156,6 +161,9 @@ func (b *Buyer) Chat(ctx context.Context, r Request, print func(string)) (Answer
 		return Answer{}, err
 	}
 	g, err := b.grantFor(offer, amount)
+	if err == nil {
+		err = g.begin()
+	}
 	if err != nil {
 		return Answer{}, err
 	}

@@ -20,6 +20,7 @@ type grant struct {
 	Seed     [32]byte            `json:"seed"`     // of its tickets: a secret
 	Settled  uint64              `json:"settled"`  // ucredit that ended answers cost
 	Revealed uint64              `json:"revealed"` // index of the highest ticket given, or about to be
+	Begun    uint64              `json:"begun"`    // calls
 
 	path  string
 	mu    sync.Mutex
@@ -39,6 +40,9 @@ func (g *grant) room() uint64 {
 // fits says whether the grant can pay for what is offered.
 func (g *grant) fits(b *Buyer, o Offer, amount uint64, now time.Time) bool {
 	s := g.Signed
+	if s.Right != b.Right || s.Calls > 0 && g.Begun >= s.Calls {
+		return false
+	}
 	return s.ChainID == b.ChainID && s.Payer == b.Payer && s.Provider == o.PayTo && s.Model == o.Extra.Model &&
 		s.App == o.Extra.App && s.TicketValue >= o.Extra.TicketValue && s.Expiry > max(o.Extra.MinExpiry, now.Unix()) && g.room() >= amount
 }
@@ -63,6 +67,14 @@ func (g *grant) ticket(index uint64) (receipt.Digest, error) {
 		err = g.save()
 	}
 	return ticket, err
+}
+
+// begin counts a call, on disk before it is made.
+func (g *grant) begin() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Begun++
+	return g.save()
 }
 
 // settle adds what an answer cost.
@@ -145,6 +157,7 @@ func (b *Buyer) grantFor(o Offer, amount uint64) (*grant, error) {
 	g.Signed = receipt.Grant{
 		ChainID: b.ChainID, Payer: b.Payer, Provider: o.PayTo, Model: t.Model, App: t.App, TicketValue: t.TicketValue,
 		Tickets: tickets, Expiry: t.MaxExpiry, Anchor: g.chain.Anchor(),
+		Right: b.Right, Calls: b.Calls,
 	}.Sign(b.Key)
 	if err := g.Signed.Verify(b.Key.Public().(ed25519.PublicKey)); err != nil {
 		return nil, fmt.Errorf("%w makes a grant that is none: %w", ErrQuote, err)

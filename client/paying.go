@@ -263,7 +263,7 @@ func (p *payer) verify(r receipt.Receipt, h heard) error {
 		ok   bool
 	}{
 		{"grant", r.Grant == g.ID()}, {"chain_id", r.ChainID == g.ChainID}, {"payer", r.Payer == g.Payer},
-		{"provider", r.Provider == g.Provider}, {"provider_key", bytes.Equal(r.ProviderKey, p.terms.ProviderKey)},
+		{"right", r.Right == g.Right}, {"provider", r.Provider == g.Provider}, {"provider_key", bytes.Equal(r.ProviderKey, p.terms.ProviderKey)},
 		{"model", r.Model == g.Model}, {"prompt_tokens", r.PromptTokens == h.prompt}, {"cached_tokens", r.CachedTokens == h.cached},
 		{"completion_tokens", r.CompletionTokens == h.completion}, {"cost", r.Cost == h.koinon.Cost},
 		{"price", r.Price.Input <= p.terms.Price.Input && r.Price.CachedInput <= p.terms.Price.CachedInput && r.Price.Output <= p.terms.Price.Output},

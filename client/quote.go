@@ -44,6 +44,7 @@ type Terms struct {
 	MinExpiry     int64          `json:"min_expiry"` // Unix seconds
 	MaxExpiry     int64          `json:"max_expiry"`
 	TicketsAt     string         `json:"tickets_at"`
+	Gated         bool           `json:"gated"` // the grant has to name a right
 }
 
 // ErrQuote says that a gateway's quote cannot be accepted.

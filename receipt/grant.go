@@ -21,6 +21,10 @@ type Grant struct {
 	Tickets     uint64 `json:"tickets"`
 	Expiry      int64  `json:"expiry"` // Unix time, seconds
 	Anchor      Digest `json:"anchor"` // ticket 0
+	// Right is under which its calls are made: empty where the version is open to
+	// all, "list", or "token/" and an access token's number on the ledger.
+	Right string `json:"right"`
+	Calls uint64 `json:"calls"` // the most that may be made on it; 0 for any number
 }
 
 // maxText bounds addresses and chain identifiers.
@@ -47,6 +51,8 @@ func (g Grant) Bytes() []byte {
 	c.integer(g.Tickets)
 	c.integer(uint64(g.Expiry))
 	c.digest(g.Anchor)
+	c.text(g.Right)
+	c.integer(g.Calls)
 	return c
 }
 
@@ -72,8 +78,8 @@ func (g Grant) Validate() error {
 			return fmt.Errorf("%w: %s", ErrGrantField, field.name)
 		}
 	}
-	if len(g.App) > maxText || g.Model.IsZero() || g.Anchor.IsZero() || g.Expiry <= 0 {
-		return fmt.Errorf("%w: one of app, model, anchor, expiry", ErrGrantField)
+	if len(g.App) > maxText || len(g.Right) > maxText || g.Model.IsZero() || g.Anchor.IsZero() || g.Expiry <= 0 {
+		return fmt.Errorf("%w: one of app, right, model, anchor, expiry", ErrGrantField)
 	}
 	if g.TicketValue == 0 || g.Tickets == 0 {
 		return fmt.Errorf("%w: %d tickets of %d ucredit", ErrGrantValue, g.Tickets, g.TicketValue)

@@ -38,6 +38,7 @@ type Receipt struct {
 	ProviderKey      []byte   `json:"provider_key"` // Ed25519, 32 bytes
 	Payer            string   `json:"payer"`
 	App              string   `json:"app"`
+	Right            string   `json:"right"` // the grant's: under which the call was made
 	Model            Digest   `json:"model"`
 	Class            string   `json:"class"`
 	Request          Digest   `json:"request"` // SHA-256 of the request as sent
@@ -85,6 +86,7 @@ func (r Receipt) Bytes() []byte {
 	c.text(string(r.ProviderKey))
 	c.text(r.Payer)
 	c.text(r.App)
+	c.text(r.Right)
 	c.digest(r.Model)
 	c.text(r.Class)
 	c.digest(r.Request)
@@ -116,7 +118,7 @@ func (in *reader) receipt() (r Receipt) {
 	r.Version = int(in.short())
 	r.ChainID, r.Grant = in.text(), in.digest()
 	r.Sequence, r.Previous = in.integer(), in.digest()
-	r.Provider, r.ProviderKey, r.Payer, r.App = in.text(), in.bytes(), in.text(), in.text()
+	r.Provider, r.ProviderKey, r.Payer, r.App, r.Right = in.text(), in.bytes(), in.text(), in.text(), in.text()
 	r.Model, r.Class, r.Request = in.digest(), in.text(), in.digest()
 	r.PromptTokens, r.CachedTokens, r.CompletionTokens = in.integer(), in.integer(), in.integer()
 	r.PromptDigest, r.OutputDigest, r.Commitment = in.digest(), in.digest(), in.digest()
@@ -196,6 +198,8 @@ func (r Receipt) validate() error {
 		return bad("payer")
 	case len(r.App) > maxText:
 		return bad("app")
+	case len(r.Right) > maxText:
+		return bad("right")
 	case len(r.ProviderKey) != ed25519.PublicKeySize:
 		return bad("provider_key")
 	case r.Grant.IsZero():

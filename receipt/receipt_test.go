@@ -29,7 +29,7 @@ func sampleGrant() Grant {
 	return Grant{
 		ChainID: "koinon-test", Payer: "koinon1payer", Provider: "koinon1provider", App: "koinon1app",
 		Model: Sum([]byte("model")), TicketValue: 10, Tickets: 1000, Expiry: 1_800_000_000,
-		Anchor: NewChain(seed, 1000).Anchor(),
+		Anchor: NewChain(seed, 1000).Anchor(), Right: "token/7", Calls: 64,
 	}
 }
 
@@ -46,7 +46,7 @@ func sampleReceipt() Receipt {
 	}
 	return Receipt{
 		Version: Version, ChainID: "koinon-test", Grant: sampleGrant().ID(), Sequence: 1,
-		Provider: "koinon1provider", Payer: "koinon1payer", App: "koinon1app", Model: Sum([]byte("model")), Class: Exact,
+		Provider: "koinon1provider", Payer: "koinon1payer", App: "koinon1app", Right: "token/7", Model: Sum([]byte("model")), Class: Exact,
 		Request: Sum([]byte("request")), PromptTokens: 412, CachedTokens: 256, CompletionTokens: 3,
 		PromptDigest: TokensDigest([]int32{1, 2, 3}), OutputDigest: TokensDigest([]int32{7, 8, 9}),
 		Commitment: MerkleRoot([]Digest{sampleLeaf(0, 7, "a"), sampleLeaf(1, 8, "b"), sampleLeaf(2, 9, "c")}),

@@ -52,6 +52,9 @@ account needs credit in escrow: koinon wallet deposit '$1' --from NAME.`,
 				model, err = b.FirstModel(cmd.Context())
 			}
 			if err == nil {
+				b.Right, b.Calls, err = rightOf(cmd.Context(), ledger, model, key.Address())
+			}
+			if err == nil {
 				err = p.call(cmd, b, ledger, koinonclient.Request{
 					Model: model, Messages: []koinonclient.Message{{Role: "user", Content: args[0]}}, MaxTokens: maxTokens, MaxCost: most, Transcript: save != "",
 				}, save)

@@ -128,7 +128,7 @@ Every command writes data to standard output and talk to standard error;
 		}
 	}
 	grouped("use", newUpCommand(), newChatCommand(), newCallCommand(), newReceiptCommand(), newKeysCommand(), newWalletCommand(),
-		newRateCommand(), newSignalCommand(), newShareCommand(), newMCPCommand())
+		newRateCommand(), newSignalCommand(), newShareCommand(), newAccessCommand(), newMCPCommand())
 	grouped("serve", newNodeCommand(), newProvideCommand(), newGatewayCommand(), newIndexCommand(), newAuditCommand(), newIssuerCommand())
 	grouped("watch", newStatusCommand(), newTopCommand(), newLogsCommand(), newDoctorCommand())
 	root.AddCommand(newDocsCommand())

@@ -22,7 +22,7 @@ func newModelCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newModelImportCommand(), newModelQuantizeCommand(), newModelPushCommand(), newModelPullCommand())
+	cmd.AddCommand(newModelImportCommand(), newModelQuantizeCommand(), newModelConductCommand(), newModelPushCommand(), newModelPullCommand())
 	cmd.AddCommand(newRegistryCommands()...)
 	return cmd
 }

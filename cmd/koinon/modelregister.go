@@ -108,6 +108,9 @@ func (o *registration) plan(cmd *cobra.Command, c *client.Client, key client.Key
 	if m.Class == receipt.Exact {
 		msg.Class, msg.WeightsRoot = modelv1.VerificationClass_VERIFICATION_CLASS_EXACT, m.Root.String()
 	}
+	if !m.Conduct.IsZero() {
+		msg.Conduct = m.Conduct.String()
+	}
 	if o.folder != "" {
 		card, err := readCard(o.folder)
 		if err != nil {

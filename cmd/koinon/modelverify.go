@@ -14,6 +14,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/mechanism/registry"
 	"github.com/koinon/koinon/internal/weights"
+	"github.com/koinon/koinon/receipt"
 )
 
 // verdict is what became of one manifest of a folder.
@@ -132,13 +133,15 @@ func verify(cmd *cobra.Command, c *client.Client, path string) (verdict, error) 
 // disagreement says where the ledger tells another story than the manifest, whose
 // digest it has; "" if nowhere.
 func disagreement(m weights.Manifest, v modelv1.Version) string {
-	root := ""
-	if !m.Root.IsZero() {
-		root = m.Root.String()
+	named := func(d receipt.Digest) string {
+		if d.IsZero() {
+			return ""
+		}
+		return d.String()
 	}
 	for _, f := range []struct{ field, manifest, ledger string }{
 		{"name", m.Name, v.Name}, {"version", m.Version, v.Version}, {"class", m.Class, className(v.Class)}, {"licence", m.License, v.License},
-		{"weights root", root, v.WeightsRoot}, {"size", fmt.Sprint(m.Weights.Size), fmt.Sprint(v.SizeBytes)},
+		{"weights root", named(m.Root), v.WeightsRoot}, {"conduct", named(m.Conduct), v.Conduct}, {"size", fmt.Sprint(m.Weights.Size), fmt.Sprint(v.SizeBytes)},
 		{"parameters", fmt.Sprint(m.Parameters), fmt.Sprint(v.Parameters)}, {"context length", fmt.Sprint(m.ContextLength), fmt.Sprint(v.ContextLength)},
 	} {
 		if f.manifest != f.ledger {

@@ -99,6 +99,7 @@ func (o *provideOptions) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.input, "input-price", "", "dollars for a million prompt tokens")
 	flags.StringVar(&o.cached, "cached-price", "", "dollars for a million prompt tokens that were computed for the same buyer before (default the input price)")
 	flags.StringVar(&o.output, "output-price", "", "dollars for a million answer tokens")
+	flags.BoolVar(&o.FollowCeiling, "follow-ceiling", false, "sell at what the model's shareholders allow, should that be less; without it, nothing is sold above")
 	flags.StringVar(&o.powerCost, "power-cost", "", "dollars for a kWh (default 0.20)")
 	flags.Uint64Var(&o.PowerWatts, "power-watts", 0, "what the machine draws while it serves (default a guess from its processors)")
 	flags.StringSliceVar(&o.owners, "owner", nil, "whom the model's revenue goes to, too: ADDRESS=BPS, basis points out of the provider's share; for a version not yet registered")

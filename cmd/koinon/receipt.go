@@ -116,6 +116,9 @@ func explainReceipt(w io.Writer, r receipt.Receipt) {
 	row("receipt", "%s", receiptID(r))
 	row("model", "%s (%s)", r.Model, r.Class)
 	row("provider", "%s", r.Provider)
+	if r.Right != "" {
+		row("right", "%s", r.Right)
+	}
 	row("prompt", "%d tokens, %d of them cached", r.PromptTokens, r.CachedTokens)
 	row("answer", "%d tokens, ended by %s", r.CompletionTokens, r.FinishReason)
 	row("sampling", "%s, temperature %g, top_p %g, top_k %d", r.Sampling.Kind, r.Sampling.Temperature, r.Sampling.TopP, r.Sampling.TopK)

@@ -40,7 +40,8 @@ func newProposeCommand(p *purse) *cobra.Command {
   --latest DIGEST                      what the model's name stands for
   --max-input, --max-output DOLLARS    the highest price for a million tokens; 0 for any
   --policy FILE --version DIGEST       how a version's earnings are split, as JSON
-  --system-prompt FILE --filter NAME   how the model is to behave
+  --version DIGEST --system-prompt FILE --filter NAME
+                                       how the model is to behave, and the version that does
   --dataset DIGEST [--exclude]         what it learns from, or not
   --retrain DIGEST --recipe DIGEST     a new version, from which one and how
   --spend AMOUNT --to NAME             a payment from the model's treasury
@@ -69,7 +70,7 @@ func newProposeCommand(p *purse) *cobra.Command {
 	flags.StringVar(&m.maxInput, "max-input", "", "highest price of a million tokens of input, in dollars; 0 for any")
 	flags.StringVar(&m.maxOutput, "max-output", "", "highest price of a million tokens of output, in dollars; 0 for any")
 	flags.StringVar(&m.policy, "policy", "", "file of the new split, as JSON")
-	flags.StringVar(&m.version, "version", "", "digest of the version whose earnings are split")
+	flags.StringVar(&m.version, "version", "", "digest of the version whose earnings are split, or that behaves so")
 	flags.StringVar(&m.prompt, "system-prompt", "", "file of the system prompt")
 	flags.StringSliceVar(&m.filters, "filter", nil, "names of the safety filters that are on")
 	flags.StringVar(&m.dataset, "dataset", "", "digest of a dataset")
@@ -95,7 +96,7 @@ func (m motion) action(p *purse, given func(flag string) bool) (assemblyv1.Actio
 			return assemblyv1.Action{What: &assemblyv1.Action_Latest{Latest: &assemblyv1.Latest{Digest: m.latest}}}, nil
 		}},
 		{any("max-input", "max-output"), m.ceiling},
-		{any("policy", "version"), m.revenue},
+		{any("policy"), m.revenue},
 		{any("system-prompt", "filter"), m.conduct},
 		{any("dataset", "exclude"), func() (assemblyv1.Action, error) {
 			d := &assemblyv1.Dataset{Digest: m.dataset, Allowed: !m.exclude}
@@ -152,7 +153,7 @@ func (m motion) revenue() (assemblyv1.Action, error) {
 }
 
 func (m motion) conduct() (assemblyv1.Action, error) {
-	c := &assemblyv1.Conduct{Filters: slices.Compact(slices.Sorted(slices.Values(m.filters)))}
+	c := &assemblyv1.Conduct{Digest: m.version, Filters: slices.Compact(slices.Sorted(slices.Values(m.filters)))}
 	if m.prompt != "" {
 		text, err := os.ReadFile(m.prompt)
 		if err != nil {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/exec"
 
 	"github.com/koinon/koinon/internal/engine/toolcall"
+	"github.com/koinon/koinon/internal/mechanism/conduct"
 )
 
 // Conversation is what a chat template turns into a prompt.
@@ -34,6 +36,21 @@ type Message struct {
 type ToolCall struct {
 	ID string
 	toolcall.Call
+}
+
+// led is the conversation with a model's conduct before it: in a system message of
+// its own, or at the beginning of the one that is there.
+func (c Conversation) led(by conduct.Conduct) Conversation {
+	text := by.Text()
+	switch {
+	case text == "":
+	case len(c.Messages) > 0 && c.Messages[0].Role == "system":
+		c.Messages = slices.Clone(c.Messages)
+		c.Messages[0].Content = text + "\n\n" + c.Messages[0].Content
+	default:
+		c.Messages = slices.Concat([]Message{{Role: "system", Content: text}}, c.Messages)
+	}
+	return c
 }
 
 // ErrTools is returned for tools and calls that are not the JSON they should be,

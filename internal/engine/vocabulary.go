@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/koinon/koinon/internal/engine/conduct"
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/tokenizer"
 	"github.com/koinon/koinon/internal/engine/toolcall"
+	rules "github.com/koinon/koinon/internal/mechanism/conduct"
 )
 
 // ErrModel is returned for a file that is sound but no model of ours.
@@ -18,6 +20,7 @@ var ErrModel = errors.New("unsupported model")
 type Vocabulary struct {
 	tokenizer.Tokenizer
 	template *chatTemplate // nil if the model has none
+	conduct  rules.Conduct
 	trie     trie
 }
 
@@ -45,6 +48,9 @@ func ReadVocabulary(f *gguf.File) (*Vocabulary, error) {
 		return nil, err
 	}
 	v := &Vocabulary{Tokenizer: encoder}
+	if v.conduct, err = conduct.Read(f); err != nil {
+		return nil, err
+	}
 	if !f.Has("tokenizer.chat_template") {
 		return v, nil
 	}
@@ -61,12 +67,13 @@ func ReadVocabulary(f *gguf.File) (*Vocabulary, error) {
 // ErrNoTemplate is returned when a model cannot hold a conversation.
 var ErrNoTemplate = errors.New("the model has no chat template: use completions, not chat")
 
-// Chat is the token ids of a conversation, ready for the assistant's turn.
+// Chat is the token ids of a conversation, ready for the assistant's turn. It
+// begins with the model's conduct, if it has one.
 func (v *Vocabulary) Chat(c Conversation) ([]int32, error) {
 	if v.template == nil {
 		return nil, ErrNoTemplate
 	}
-	text, err := v.template.render(c, v.Text(v.BOS()), v.Text(v.EOS()))
+	text, err := v.template.render(c.led(v.conduct), v.Text(v.BOS()), v.Text(v.EOS()))
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type call struct {
 	key        string      // API key to charge
 	caller     *pay.Caller // who pays in the key's place, or nil
 	version    *version
+	right      right // under which it is made, where the gateway pays
 	vocabulary Vocabulary
 	request    inference.Request
 	prompt     []int32
@@ -151,6 +152,7 @@ func (a *attempt) answer(ctx context.Context, fresh bool) (result answer, err er
 	a.pay, err = g.purse(c, pay.Order{
 		Provider: o.provider, Model: c.version.digest, Price: o.price,
 		Prompt: uint64(len(c.prompt)), Limit: max(1, uint64(c.request.MaxTokens)), Key: c.key, Fresh: fresh,
+		Right: c.right.name, Metered: c.right.metered, Calls: c.right.calls(),
 		Resumed: len(c.request.Resume) > 0,
 	})
 	if err != nil {

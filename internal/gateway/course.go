@@ -112,6 +112,8 @@ func (g *Gateway) explain(c *call, out outcome, busy *int) error {
 		switch said.Code {
 		case inference.CodeInvalidRequest:
 			return openai.Invalid("", "The provider refused the request as invalid.")
+		case inference.CodeAccessDenied:
+			return barred(c.version, said.Message)
 		case inference.CodeBusy, inference.CodeDraining:
 			*busy++
 			out.offer.lane.Busy(g.now().Add(time.Second))
@@ -120,7 +122,7 @@ func (g *Gateway) explain(c *call, out outcome, busy *int) error {
 				out.offer.lane.Failed(g.now())
 			}
 		}
-	} else if !errors.Is(err, pay.ErrTooDear) {
+	} else if !errors.Is(err, pay.ErrTooDear) && !errors.Is(err, pay.ErrNoCalls) {
 		out.offer.lane.Failed(g.now())
 	}
 	return nil

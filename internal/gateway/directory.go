@@ -5,13 +5,16 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
+	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/internal/mechanism/registry"
 	"github.com/koinon/koinon/internal/route"
@@ -34,6 +37,7 @@ type version struct {
 	class  string
 	offers []offer
 	index  *route.Index // of the offers, in their order
+	gate   *gate        // nil if it is open
 }
 
 // label is the version's name in answers.
@@ -58,6 +62,8 @@ type directory struct {
 	peers   *peerBook
 	now     func() time.Time
 	scores  scores
+	log     *slog.Logger
+	dear    map[providerv1.Offer]bool // that were left out; the poller's own
 	current atomic.Pointer[market]
 }
 
@@ -79,15 +85,57 @@ func (d *directory) poll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading offers: %w", err)
 	}
+	access, err := d.ledger.Access(ctx)
+	if err != nil {
+		return fmt.Errorf("reading who has access: %w", err)
+	}
+	ceilings, err := d.ledger.Ceilings(ctx)
+	if err != nil {
+		return fmt.Errorf("reading what shareholders allow: %w", err)
+	}
 	selling := map[string]bool{}
 	for _, o := range offers {
 		selling[o.Provider] = true
 	}
 	d.scores.read(ctx, d.ledger, selling, d.now())
-	m := d.market(versions, tags, providers, offers)
+	m := d.market(versions, tags, providers, d.within(ceilings, versions, offers))
+	m.close(access, d.ledger.Payer())
 	d.current.Store(m)
 	d.peers.keep(m)
 	return nil
+}
+
+// within leaves out offers above what shareholders allow, whose grants the ledger
+// would not activate, and says so once for each.
+func (d *directory) within(ceilings []assemblyv1.ModelCeiling, versions []modelv1.Version, offers []providerv1.Offer) []providerv1.Offer {
+	if len(ceilings) == 0 {
+		d.dear = nil
+		return offers
+	}
+	most, models := map[string]assemblyv1.Ceiling{}, map[string]string{}
+	for _, c := range ceilings {
+		most[c.Model] = c.Ceiling
+	}
+	for _, v := range versions {
+		models[v.Digest] = v.Name
+	}
+	dear := map[providerv1.Offer]bool{}
+	offers = slices.DeleteFunc(slices.Clone(offers), func(o providerv1.Offer) bool {
+		model := models[o.ModelDigest]
+		c := most[model]
+		above := c.InputPrice > 0 && o.InputPrice > c.InputPrice || c.OutputPrice > 0 && o.OutputPrice > c.OutputPrice
+		if above && !d.dear[o] {
+			d.log.Warn("an offer is above what the model's shareholders allow: it is not chosen", "provider", o.Provider, "model", model,
+				"input", credit.Dollars(o.InputPrice), "output", credit.Dollars(o.OutputPrice),
+				"highest", c.String())
+		}
+		if above {
+			dear[o] = true
+		}
+		return above
+	})
+	d.dear = dear
+	return offers
 }
 
 // market joins versions, active providers and their offers. What does not fit

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -65,14 +66,16 @@ func (v byteVocabulary) Vocabulary(context.Context, receipt.Digest, []Peer) (Voc
 
 // testLedger is a ledger with one model and the offers of the network's providers.
 type testLedger struct {
-	network *testNetwork
-	mu      sync.Mutex
-	class   modelv1.VerificationClass // exact unless set
-	escrow  escrowv1.Escrow
-	balance uint64
-	audited map[string]float64 // records of providers that have one
-	down    bool
-	accused []Evidence
+	network  *testNetwork
+	mu       sync.Mutex
+	class    modelv1.VerificationClass // exact unless set
+	escrow   escrowv1.Escrow
+	balance  uint64
+	audited  map[string]float64 // records of providers that have one
+	access   Access
+	ceilings []assemblyv1.ModelCeiling
+	down     bool
+	accused  []Evidence
 }
 
 var errLeft = errors.New("the gateway left")
@@ -98,6 +101,18 @@ func (l *testLedger) Versions(context.Context) ([]modelv1.Version, error) {
 	before := v
 	before.Digest, before.Version, before.CreatedAt = old.String(), "1", 100
 	return []modelv1.Version{before, v}, nil
+}
+
+func (l *testLedger) Ceilings(context.Context) ([]assemblyv1.ModelCeiling, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ceilings, nil
+}
+
+func (l *testLedger) Access(context.Context) (Access, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.access, nil
 }
 
 func (l *testLedger) Tags(context.Context) ([]modelv1.Tag, error) { return nil, nil }

@@ -116,7 +116,7 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 		metrics: newMetrics(s.Registry), concurrency: newConcurrency(c.MaxInFlight),
 	}
 	g.heartbeats = heartbeat.NewListener(c.ChainID, g.providerKey, s.Now)
-	g.directory = &directory{ledger: s.Ledger, peers: g.peers, now: s.Now, scores: scores{}}
+	g.directory = &directory{ledger: s.Ledger, peers: g.peers, now: s.Now, scores: scores{}, log: s.Log}
 	var err error
 	if g.lock, err = store.Acquire(ctx, filepath.Join(c.Home, "gateway.lock")); err != nil {
 		return nil, err

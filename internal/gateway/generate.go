@@ -110,10 +110,18 @@ func (g *Gateway) fit(j *job, param string, c openai.Completion) error {
 	return g.choose(j, c.Model)
 }
 
-// back makes sure that the job is paid for: by its caller, or by its key's budget.
+// back makes sure that the job may be done and is paid for: by its caller, or by
+// its key's budget.
 func (g *Gateway) back(ctx context.Context, j *job, key store.Key) error {
 	if s := strangerOf(ctx); s != nil {
 		return g.admit(j, s)
+	}
+	right, err := g.enter(j.version)
+	if err != nil {
+		return err
+	}
+	for _, call := range j.calls {
+		call.right = right
 	}
 	return g.reserve(j, key)
 }
@@ -172,6 +180,8 @@ func (g *Gateway) exhausted(j *job, busy int, last error) error {
 		return openai.Invalid("max_tokens", "The request may cost more than this gateway pays one provider at once (%s). Please ask for fewer tokens.", credit.Dollars(g.config.GrantCap))
 	case busy == len(j.plan):
 		return openai.Unavailable("overloaded", g.retryAfter(j), "Every provider of the model '%s' is busy. Please try again in a moment.", j.version.label())
+	case errors.Is(last, pay.ErrNoCalls):
+		return barred(j.version, last.Error())
 	case !g.funded.Load() && stale(last):
 		return openai.Unavailable("unfunded", 5*time.Second, "This gateway has no credit yet to pay providers with. Please try again in a moment.")
 	}
@@ -190,6 +200,7 @@ func reason(err error) string {
 	}{
 		{openai.ErrClient, "client_gone"}, {errStore, "store"}, {errUnreachable, "unreachable"}, {errGone, "disconnected"},
 		{errSilent, "timeout"}, {errProtocol, "protocol"}, {errRecount, "prompt_recount"}, {pay.ErrTooDear, "too_dear"},
+		{pay.ErrNoCalls, "no_calls"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.name

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
@@ -41,6 +42,21 @@ func (l onLedger) Providers(ctx context.Context) ([]providerv1.Provider, error) 
 
 func (l onLedger) Offers(ctx context.Context) ([]providerv1.Offer, error) {
 	return l.client.Offers(ctx, "", "")
+}
+
+func (l onLedger) Ceilings(ctx context.Context) ([]assemblyv1.ModelCeiling, error) {
+	return l.client.Ceilings(ctx)
+}
+
+func (l onLedger) Access(ctx context.Context) (a Access, err error) {
+	if a.Policies, err = l.client.Policies(ctx); err != nil || len(a.Policies) == 0 {
+		return a, err // nothing is gated, which is usual
+	}
+	if a.Plans, err = l.client.Plans(ctx, ""); err != nil {
+		return a, err
+	}
+	a.Tokens, err = l.client.AccessTokens(ctx, l.Payer())
+	return a, err
 }
 
 func (l onLedger) Audited(ctx context.Context, provider string) (float64, error) {

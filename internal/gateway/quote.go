@@ -139,6 +139,8 @@ type terms struct {
 	MinExpiry     int64          `json:"min_expiry"` // Unix seconds
 	MaxExpiry     int64          `json:"max_expiry"`
 	TicketsAt     string         `json:"tickets_at"` // where tickets are given while the answer runs
+	// Gated says that the grant has to name a right of its payer's.
+	Gated bool `json:"gated,omitempty"`
 }
 
 // leastGrant is the least cap that providers find worth a transaction, in ucredit.
@@ -167,7 +169,7 @@ func (g *Gateway) quoted(j *job, s *stranger, why string) error {
 				PromptTokens: j.query.Prompt, MaxCompletion: j.query.Completion, TicketValue: value,
 				MinTickets: receipt.TicketsFor(max(worst, leastGrant), value), MaxTickets: g.config.MaxTickets,
 				MinExpiry: now.Add(10 * time.Minute).Unix(), MaxExpiry: now.Add(g.config.GrantLifetime).Unix(),
-				TicketsAt: "/v1/payments/{grant}/tickets",
+				TicketsAt: "/v1/payments/{grant}/tickets", Gated: j.version.gate != nil,
 			},
 		})
 	}
@@ -190,6 +192,9 @@ func (g *Gateway) admit(j *job, s *stranger) error {
 		return openai.Unsupported("n", "A request that its caller pays for has one answer.")
 	}
 	grant := s.caller.Signed()
+	if j.version.gate != nil && grant.Right == "" {
+		return barred(j.version, "the grant names no right")
+	}
 	if grant.Model != j.version.digest {
 		return g.quoted(j, s, "The grant is for another model version.")
 	}

@@ -443,7 +443,7 @@ func (s *serving) receipt(output []int32, finish string) []byte {
 	a.sequence++
 	r := receipt.Receipt{
 		Version: receipt.Version, ChainID: testChain, Grant: a.grant.ID(), Sequence: a.sequence, Previous: a.previous,
-		Provider: s.p.address, Payer: testPayer, App: a.grant.App, Model: testModel, Class: receipt.Exact,
+		Provider: s.p.address, Payer: testPayer, App: a.grant.App, Right: a.grant.Right, Model: testModel, Class: receipt.Exact,
 		Request: receipt.Sum(s.open.Request), PromptTokens: uint64(len(s.prompt)), CachedTokens: s.cached, CompletionTokens: uint64(len(output)),
 		PromptDigest: receipt.TokensDigest(s.prompt), OutputDigest: receipt.TokensDigest(output),
 		Commitment: receipt.Sum([]byte("the steps")), Sampling: s.request.Sampling(receipt.Categorical, s.request.MaxTokens), Seed: s.seed,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
@@ -26,6 +27,10 @@ type Ledger interface {
 	// Audited is a provider's audit record: which part of its answers, between 0
 	// and 1, need no audit any more, or [route.Unaudited] if it had none.
 	Audited(ctx context.Context, provider string) (float64, error)
+	// Ceilings lists the highest prices that models' shareholders allow.
+	Ceilings(context.Context) ([]assemblyv1.ModelCeiling, error)
+	// Access lists who may call what, and the access tokens that the payer holds.
+	Access(context.Context) (Access, error)
 	// Payer is the account that pays: its address.
 	Payer() string
 	// Escrow is the payer's; a payer who never deposited has an empty one.

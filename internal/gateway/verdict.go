@@ -34,7 +34,7 @@ func (a *attempt) judge(body []byte, failed bool) (*store.Receipt, receipt.Recei
 	grant := a.pay.Grant()
 	err = receipts.Seen{
 		ChainID: grant.ChainID, Grant: stored.Grant, Provider: a.offer.provider, ProviderKey: a.offer.peer.Key,
-		Payer: grant.Payer, App: grant.App, Model: a.call.version.digest, Class: a.call.version.class,
+		Payer: grant.Payer, App: grant.App, Right: grant.Right, Model: a.call.version.digest, Class: a.call.version.class,
 		Request: receipt.Sum(a.body), Prompt: a.call.prompt, Cached: a.cached, Output: a.output, Vectors: a.vectors,
 		Sampling: a.request.Sampling(a.sampler(r), a.request.MaxTokens), Seed: a.seed,
 		Price: a.offer.price, Ticket: ticket.Index, Failed: failed, At: stored.Received,
@@ -84,7 +84,7 @@ func (a *attempt) abandon(why error) {
 		a.leave()
 		return
 	case errors.As(why, &said):
-		if said.Code == inference.CodeGrantRefused || said.Code == inference.CodePaymentRequired {
+		if said.Code == inference.CodeGrantRefused || said.Code == inference.CodePaymentRequired || said.Code == inference.CodeAccessDenied {
 			a.retire("the provider: " + string(said.Code))
 		}
 		if len(said.Receipt) > 0 && a.failed(said.Receipt) {

@@ -27,6 +27,9 @@ const (
 	// CodePaymentRequired: tickets did not arrive in time, the grant's cap is
 	// reached, or the price is above the request's max_price.
 	CodePaymentRequired Code = "payment_required"
+	// CodeAccessDenied: the payer may not call the version, or not under the right
+	// that the grant names.
+	CodeAccessDenied Code = "access_denied"
 	// CodeInternal: the provider failed.
 	CodeInternal Code = "internal"
 )
@@ -34,14 +37,14 @@ const (
 // Retryable says whether another provider, another grant, or the same provider
 // later may succeed where this code failed.
 func (c Code) Retryable() bool {
-	return c != CodeInvalidRequest && c != CodeContextLength
+	return c != CodeInvalidRequest && c != CodeContextLength && c != CodeAccessDenied
 }
 
 // Known says whether c is one of the protocol's codes.
 func (c Code) Known() bool {
 	switch c {
 	case CodeInvalidRequest, CodeContextLength, CodeModelNotFound, CodeBusy,
-		CodeDraining, CodeGrantRefused, CodePaymentRequired, CodeInternal:
+		CodeDraining, CodeGrantRefused, CodePaymentRequired, CodeAccessDenied, CodeInternal:
 		return true
 	}
 	return false

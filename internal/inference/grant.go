@@ -27,6 +27,8 @@ func GrantToWire(g receipt.Grant) escrowv1.Grant {
 		Tickets:     g.Tickets,
 		Expiry:      g.Expiry,
 		Anchor:      g.Anchor[:],
+		Right:       g.Right,
+		Calls:       g.Calls,
 	}
 }
 
@@ -50,6 +52,8 @@ func GrantFromWire(w *escrowv1.Grant) (receipt.Grant, error) {
 		Tickets:     w.Tickets,
 		Expiry:      w.Expiry,
 		Anchor:      receipt.Digest(w.Anchor),
+		Right:       w.Right,
+		Calls:       w.Calls,
 	}
 	if err := g.Validate(); err != nil {
 		return receipt.Grant{}, fmt.Errorf("%w: %w", ErrGrantForm, err)

@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"github.com/koinon/koinon/internal/engine"
+	"github.com/koinon/koinon/internal/engine/conduct"
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/quantize"
 	"github.com/koinon/koinon/internal/inference"
+	rules "github.com/koinon/koinon/internal/mechanism/conduct"
 	"github.com/koinon/koinon/internal/reference"
 	"github.com/koinon/koinon/internal/weights"
 	"github.com/koinon/koinon/models/trivium"
@@ -166,6 +168,74 @@ func TestHonestAnswersAreUpheld(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, got, err)
 			}
 			transcript.Leaves = nil
+		}
+	}
+}
+
+// TestAnotherConductIsRefuted: the system prompt and the filters are in the file, so
+// who leaves one out or has another renders another prompt, and whoever signs the
+// right prompt and computes from another one has other logits.
+func TestAnotherConductIsRefuted(t *testing.T) {
+	path, err := trivium.Install(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	told := func(c rules.Conduct) *engine.Model {
+		w, err := conduct.File(f, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "told.gguf")
+		out, err := os.Create(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteTo(out); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m, err := engine.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := told(rules.Conduct{SystemPrompt: "Be brief.", Filters: []string{"no-advice"}})
+	q := asks()
+	q.Prompt, q.Messages, q.MaxTokens = "", []inference.Message{{Role: "user", Content: "Sing."}}, 16
+	prompt, err := reference.Vocabulary{Vocabulary: m.Vocabulary}.Prompt(q)
+	text := ""
+	for _, id := range prompt {
+		text += string(m.Piece(id))
+	}
+	if err != nil || !strings.Contains(text, "Be brief.\n\nSafety filters: no-advice.") {
+		t.Fatalf("%q, %v", text, err)
+	}
+	rude := told(rules.Conduct{SystemPrompt: "Be rude.", Filters: []string{"no-advice"}})
+	other, err := reference.Vocabulary{Vocabulary: rude.Vocabulary}.Prompt(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		seller seller
+		want   Verdict
+		reason string
+	}{
+		"as told":                {seller{model: m}, Upheld, ""},
+		"told otherwise":         {seller{model: rude}, Refuted, "another prompt"},
+		"signs what it was told": {seller{model: m, rig: func(r *engine.Request) { r.Prompt = other }}, Refuted, "logits or layers at step 0"},
+	} {
+		r, transcript := c.seller.serve(t, q)
+		got, err := Exact(context.Background(), m, r, transcript, 2)
+		if err != nil || got.Verdict != c.want || !strings.Contains(got.Reason, c.reason) {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/koinon/koinon/internal/inference"
 	"github.com/koinon/koinon/receipt"
@@ -18,7 +19,7 @@ func (p *Provider) admit(ctx context.Context, signed receipt.SignedGrant) (*book
 	if b := p.book(id); b != nil {
 		return b, p.usable(b, signed)
 	}
-	if err := p.checkTerms(signed); err != nil {
+	if err := errors.Join(p.allowed(), p.checkTerms(signed)); err != nil {
 		return nil, err
 	}
 	found, err, _ := p.admits.Do(string(id[:]), func() (any, error) {
@@ -53,6 +54,9 @@ func (p *Provider) usable(b *book, signed receipt.SignedGrant) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.until != 0 && p.now().Unix() >= b.until {
+		return inference.Errorf(inference.CodeAccessDenied, "the right %q ended at %s", b.signed.Right, time.Unix(b.until, 0).UTC().Format(time.RFC3339))
+	}
 	if b.state == refused || b.state == closed {
 		return refuse("it is %s: %s", b.state, b.reason)
 	}
@@ -130,7 +134,17 @@ func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed recei
 	if err := signed.Verify(escrow.GrantKey); err != nil {
 		return nil, refuse("%v", err)
 	}
-	record := record{signed: signed, state: pending, created: p.now().Unix(), ticket: signed.Anchor, places: ahead}
+	asked := signed.Grant
+	asked.Calls += p.promised(signed)
+	until, err := p.out.Ledger.Admission(lookup, asked)
+	switch {
+	case errors.Is(err, ErrRefused):
+		return nil, inference.Errorf(inference.CodeAccessDenied, "%v", err)
+	case err != nil:
+		p.log.Warn("a new grant's right could not be checked", "error", err)
+		return nil, inference.Errorf(inference.CodeBusy, "the ledger does not answer")
+	}
+	record := record{signed: signed, state: pending, created: p.now().Unix(), ticket: signed.Anchor, places: ahead, until: until}
 	b, err := newBook(record, p.store)
 	if err != nil {
 		return nil, refuse("%v", err)
@@ -147,6 +161,20 @@ func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed recei
 	p.log.Info("new grant", "grant", id.Hex(), "payer", signed.Payer, "tickets", signed.Tickets, "ticket_value", signed.TicketValue)
 	signal(p.activate)
 	return b, nil
+}
+
+// promised is how many calls other grants under the same right may make that the
+// ledger does not know of yet; none for a grant that may make any number.
+func (p *Provider) promised(signed receipt.SignedGrant) (calls uint64) {
+	if signed.Calls == 0 {
+		return 0
+	}
+	for _, b := range p.inState(pending) {
+		if b.signed.Payer == signed.Payer && b.signed.Right == signed.Right {
+			calls += b.signed.Calls
+		}
+	}
+	return calls
 }
 
 // reserve holds a book's place if the payer's available credit covers it beside

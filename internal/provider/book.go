@@ -42,6 +42,9 @@ type book struct {
 	// against the payer's exposure.
 	provisional uint64
 
+	until int64  // when the right to call ends, Unix seconds; 0 for never
+	calls uint64 // that have begun, less those of which nothing was sent
+
 	lot *receipt.Lot // once an answer's seed was drawn
 
 	// changed is closed, and replaced, whenever a waiting stream should look
@@ -58,7 +61,7 @@ func newBook(r record, s *store) (*book, error) {
 		id: r.signed.ID(), signed: r.signed, store: s, meter: meter,
 		index: r.books.Revealed, ticket: r.ticket,
 		sequence: r.sequence, places: r.places, previous: r.previous, receipted: r.receipted,
-		state: r.state, reason: r.reason, redeemed: r.redeemed,
+		state: r.state, reason: r.reason, redeemed: r.redeemed, until: r.until, calls: r.calls,
 		changed: make(chan struct{}),
 	}, nil
 }
@@ -197,6 +200,7 @@ func (b *book) sign(r receipt.Receipt, key ed25519.PrivateKey) ([]byte, receipt.
 	r.Version = receipt.Version
 	r.ChainID, r.Grant = b.signed.ChainID, b.id
 	r.Provider, r.Payer, r.App, r.Model = b.signed.Provider, b.signed.Payer, b.signed.App, b.signed.Model
+	r.Right = b.signed.Right
 	r.Sequence, r.Previous = b.sequence+1, b.previous
 	r.Owed, r.Ticket = b.receipted+r.Cost, b.meter.Revealed()
 	if r.Sequence > 1 && r.Previous.IsZero() {
@@ -221,12 +225,23 @@ func (b *book) leave() error {
 	return <-stored
 }
 
-// start begins a stream on the grant's meter.
+// start begins a stream on the grant's meter: one more of its calls.
 func (b *book) start(prompt uint64, price receipt.Price) (*inference.Stream, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.meter.Start(prompt, 0, price)
+	if b.spent() {
+		return nil, fmt.Errorf("it has made all of its %d calls", b.signed.Calls)
+	}
+	s, err := b.meter.Start(prompt, 0, price)
+	if err == nil {
+		b.calls++
+	}
+	return s, err
 }
+
+// spent says whether a grant for a number of calls has begun them all. The lock is
+// held.
+func (b *book) spent() bool { return b.signed.Calls > 0 && b.calls >= b.signed.Calls }
 
 // discount says how many of a stream's prompt tokens are cached, before the
 // first of its answer.
@@ -248,6 +263,7 @@ func (b *book) drop(s *inference.Stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s.Break()
+	b.calls--
 	b.wake()
 }
 

@@ -37,10 +37,11 @@ type chain struct {
 	sent      []string
 	height    int64
 
-	down      bool                      // nothing answers
-	loseReply bool                      // the next transaction takes effect, its reply is lost
-	refuse    func(proto.Message) error // extra refusals
-	changed   chan struct{}
+	rightUntil int64                     // when every right ends, Unix seconds; 0 for never
+	down       bool                      // nothing answers
+	loseReply  bool                      // the next transaction takes effect, its reply is lost
+	refuse     func(proto.Message) error // extra refusals
+	changed    chan struct{}
 }
 
 func newChain() *chain {
@@ -266,6 +267,19 @@ func (c *chain) Grant(_ context.Context, id string) (escrowv1.ActiveGrant, error
 }
 
 // Duties: this ledger challenges nobody; package duty is tested on its own.
+// Admission is refused for the right that nobody has.
+func (c *chain) Admission(_ context.Context, g receipt.Grant) (int64, error) {
+	if g.Right == barred {
+		return 0, fmt.Errorf("%w: the access token has ended", ErrRefused)
+	}
+	return c.rightUntil, nil
+}
+
+// barred is a right that the chain refuses.
+const barred = "token/404"
+
+func (c *chain) Ceiling(context.Context, string) (receipt.Price, error) { return receipt.Price{}, nil }
+
 func (c *chain) Duties(context.Context) ([]challengev1.Duty, error) { return nil, nil }
 
 func (c *chain) EscrowParams(context.Context) (escrowv1.Params, error) {

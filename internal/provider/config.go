@@ -25,6 +25,9 @@ type Config struct {
 	// Price is what tokens cost, in ucredit for 1,000,000 of them. A cached input
 	// price of 0 is the input price: no discount.
 	Price receipt.Price `yaml:"price"`
+	// FollowCeiling lowers the price to what the model's shareholders allow, should
+	// that be less. Without it, nothing is sold above their ceiling.
+	FollowCeiling bool `yaml:"follow_ceiling"`
 	// Own are the payers who pay nothing: the owner's own gateways. Their grants
 	// are not activated, so that nothing of theirs is locked.
 	Own []string `yaml:"own"`

@@ -45,6 +45,11 @@ type Ledger interface {
 	Escrow(ctx context.Context, payer string) (escrowv1.Escrow, error)
 	Grant(ctx context.Context, id string) (escrowv1.ActiveGrant, error)
 	EscrowParams(ctx context.Context) (escrowv1.Params, error)
+	// Admission is until when a grant's payer may call under the right that it names,
+	// in Unix seconds, 0 for no end; an ErrRefused if it may not.
+	Admission(ctx context.Context, g receipt.Grant) (until int64, err error)
+	// Ceiling is the highest price that a model's shareholders allow; zero for any.
+	Ceiling(ctx context.Context, model string) (receipt.Price, error)
 	// Duties lists the epoch challenges that the account has to answer.
 	Duties(ctx context.Context) ([]challengev1.Duty, error)
 }
@@ -146,4 +151,5 @@ type Model struct {
 	ContextLength uint32
 	Quantization  string
 	Root          receipt.Digest // over the rows of an exact version's weights
+	Conduct       receipt.Digest // of system prompt and filters; zero if it has none
 }

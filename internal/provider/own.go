@@ -14,7 +14,7 @@ func (p *Provider) priceFor(payer string) receipt.Price {
 	if p.owns(payer) {
 		return receipt.Price{}
 	}
-	return p.config.Price
+	return p.offered()
 }
 
 // unconfirmed are the grants whose activation the ledger has to answer: all that

@@ -75,7 +75,9 @@ type Provider struct {
 	mu       sync.Mutex
 	ready    bool // registered; grants may be admitted
 	draining bool
-	paused   string // why; empty if it is not
+	paused   string        // why; empty if it is not
+	price    receipt.Price // that is asked; the configured one, or what shareholders allow
+	dear     bool          // it is above what shareholders allow
 	books    map[receipt.Digest]*book
 	opening  map[receipt.Digest]*book // not yet on disk
 
@@ -117,6 +119,7 @@ func New(config Config, out Outside) (*Provider, error) {
 		base:     base, stop: stop,
 		books:   map[receipt.Digest]*book{},
 		opening: map[receipt.Digest]*book{},
+		price:   config.Price,
 		reached: func(string) {},
 	}
 	if err := p.resume(); err != nil {
@@ -192,6 +195,7 @@ func (p *Provider) Run(ctx context.Context) error {
 	loops.Go(func() { p.standingLoop(work) })
 	loops.Go(func() { p.beatLoop(work) })
 	loops.Go(func() { p.followAddrs(work) })
+	loops.Go(func() { p.followCeiling(work) })
 	loops.Go(func() { p.forgetLoop(work) })
 	loops.Go(func() { p.dutyLoop(work) })
 	var fatal error

@@ -47,13 +47,15 @@ func (p *Provider) ageing(b *book) bool {
 	return p.now().Add(p.config.ExpiryMargin).Unix() >= b.signed.Expiry
 }
 
-// due says whether a grant should be redeemed now, and closed with it. The
-// book's lock is held.
+// due says whether a grant should be redeemed now, and closed with it: it expires
+// soon, or has made its calls. The book's lock is held.
 func (p *Provider) due(b *book, all bool) (redeem, closing bool) {
 	fresh := b.unredeemed()
-	closing = p.ageing(b) && b.meter.Running() == 0
+	closing = (p.ageing(b) || b.spent()) && b.meter.Running() == 0
 	since := p.now().Sub(b.tried)
 	switch {
+	case closing && !p.ageing(b):
+		return all || since >= p.config.RedeemEvery, true
 	case closing:
 		return since >= p.config.ExpiryMargin/8, true
 	case fresh == 0:

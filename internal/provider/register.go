@@ -26,6 +26,9 @@ func (p *Provider) register(ctx context.Context) error {
 			return err
 		}
 		p.params = params
+		if _, err := p.heed(ctx); err != nil {
+			return err
+		}
 		msgs, err := p.registration(ctx)
 		if err != nil || len(msgs) == 0 {
 			return err
@@ -83,8 +86,10 @@ func (p *Provider) versionMessage(ctx context.Context) (proto.Message, error) {
 	switch {
 	case err == nil && known.Class != class:
 		return nil, fmt.Errorf("%w: %s is registered with verification class %s, not %s", errHopeless, m.Digest, known.Class, class)
-	case err == nil && known.WeightsRoot != m.weightsRoot():
-		return nil, fmt.Errorf("%w: %s is registered with the weights root %q, its file has %q: who serves it could be convicted wrongly", errHopeless, m.Digest, known.WeightsRoot, m.weightsRoot())
+	case err == nil && known.WeightsRoot != named(m.Root):
+		return nil, fmt.Errorf("%w: %s is registered with the weights root %q, its file has %q: who serves it could be convicted wrongly", errHopeless, m.Digest, known.WeightsRoot, named(m.Root))
+	case err == nil && known.Conduct != named(m.Conduct):
+		return nil, fmt.Errorf("%w: %s is registered with the conduct %q, its file has %q", errHopeless, m.Digest, known.Conduct, named(m.Conduct))
 	case err == nil:
 		return nil, nil
 	case !errors.Is(err, ErrNotFound):
@@ -93,16 +98,17 @@ func (p *Provider) versionMessage(ctx context.Context) (proto.Message, error) {
 	return &modelv1.MsgRegisterVersion{
 		Owner: p.out.Ledger.Address(), Digest: m.Digest.String(), Name: m.Name, Version: m.Version, Class: class,
 		Policy: p.config.Policy, License: m.License, Architecture: m.Architecture, Parameters: m.Parameters,
-		SizeBytes: m.SizeBytes, ContextLength: m.ContextLength, Quantization: m.Quantization, WeightsRoot: m.weightsRoot(),
+		SizeBytes: m.SizeBytes, ContextLength: m.ContextLength, Quantization: m.Quantization, WeightsRoot: named(m.Root),
+		Conduct: named(m.Conduct),
 	}, nil
 }
 
-// weightsRoot is the root as the ledger has it: empty if there is none.
-func (m *Model) weightsRoot() string {
-	if m.Root.IsZero() {
+// named is a digest as the ledger has it: empty if there is none.
+func named(d receipt.Digest) string {
+	if d.IsZero() {
 		return ""
 	}
-	return m.Root.String()
+	return d.String()
 }
 
 // standingMessages register the provider, or bring its entry up to date.
@@ -138,10 +144,10 @@ func (p *Provider) standingMessages(ctx context.Context) ([]proto.Message, error
 
 // offerMessage sets the offer if the ledger has another, or none.
 func (p *Provider) offerMessage(ctx context.Context) (proto.Message, error) {
-	self, model := p.out.Ledger.Address(), p.out.Model
+	self, model, price := p.out.Ledger.Address(), p.out.Model, p.offered()
 	want := providerv1.Offer{
-		Provider: self, ModelDigest: model.Digest.String(), InputPrice: p.config.Price.Input, OutputPrice: p.config.Price.Output,
-		CachedInputPrice: p.config.Price.CachedInput,
+		Provider: self, ModelDigest: model.Digest.String(), InputPrice: price.Input, OutputPrice: price.Output,
+		CachedInputPrice: price.CachedInput,
 		MaxContext:       uint32(p.out.Engine.ContextLength()), Slots: uint32(p.config.Slots),
 	}
 	offers, err := p.out.Ledger.Offers(ctx, self)

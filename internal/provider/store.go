@@ -26,7 +26,8 @@ var ErrStore = errors.New("the provider's database failed")
 // schema, version 1. A grant's row holds what the process must not forget; the
 // columns settled, revealed and forgiven are an inference.Books, the columns
 // previous and receipted the end of the grant's chain of receipts, and places
-// the highest place in it that a receipt may have.
+// the highest place in it that a receipt may have. until is when the right that the
+// grant names ends.
 const schema = `
 CREATE TABLE IF NOT EXISTS grants (
 	id        BLOB PRIMARY KEY,
@@ -43,7 +44,8 @@ CREATE TABLE IF NOT EXISTS grants (
 	places    INTEGER NOT NULL,
 	previous  BLOB NOT NULL,
 	receipted INTEGER NOT NULL DEFAULT 0,
-	redeemed  INTEGER NOT NULL DEFAULT 0
+	redeemed  INTEGER NOT NULL DEFAULT 0,
+	until     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS grants_state ON grants (state);
 CREATE INDEX IF NOT EXISTS grants_payer ON grants (payer, created);
@@ -84,6 +86,8 @@ type record struct {
 	previous  receipt.Digest // the last receipt's hash
 	receipted uint64         // its Owed, ucredit
 	redeemed  uint64         // ticket index
+	until     int64          // when the right to call ends, Unix seconds; 0 for never
+	calls     uint64         // that have a receipt
 }
 
 // store is the provider's database. Writes of all grants share transactions, and
@@ -156,8 +160,8 @@ func (s *store) addGrant(id receipt.Digest, r record) <-chan error {
 		done <- fmt.Errorf("encoding a grant: %w", err)
 		return done
 	}
-	return s.exec(`INSERT INTO grants (id, payer, body, signature, state, created, ticket, places, previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		id[:], r.signed.Payer, string(body), r.signed.Signature, r.state, r.created, r.ticket[:], r.places, r.previous[:])
+	return s.exec(`INSERT INTO grants (id, payer, body, signature, state, created, ticket, places, previous, until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id[:], r.signed.Payer, string(body), r.signed.Signature, r.state, r.created, r.ticket[:], r.places, r.previous[:], r.until)
 }
 
 func (s *store) saveTicket(id receipt.Digest, index uint64, ticket receipt.Digest) <-chan error {
@@ -202,7 +206,8 @@ func (s *store) grant(ctx context.Context, id receipt.Digest) (record, bool, err
 
 func (s *store) read(ctx context.Context, where string, args ...any) ([]record, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT body, signature, state, reason, created, revealed, ticket, settled,
-		forgiven, places, previous, receipted, redeemed FROM grants WHERE `+where+` ORDER BY created, id`, args...)
+		forgiven, places, previous, receipted, redeemed, until,
+		(SELECT COUNT(*) FROM receipts WHERE grant_id = id) FROM grants WHERE `+where+` ORDER BY created, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading grants: %w", err)
 	}
@@ -212,7 +217,7 @@ func (s *store) read(ctx context.Context, where string, args ...any) ([]record, 
 		var r record
 		var body, ticket, previous []byte
 		if err := rows.Scan(&body, &r.signed.Signature, &r.state, &r.reason, &r.created, &r.books.Revealed, &ticket,
-			&r.books.Settled, &r.books.Forgiven, &r.places, &previous, &r.receipted, &r.redeemed); err != nil {
+			&r.books.Settled, &r.books.Forgiven, &r.places, &previous, &r.receipted, &r.redeemed, &r.until, &r.calls); err != nil {
 			return nil, fmt.Errorf("reading grants: %w", err)
 		}
 		if err := json.Unmarshal(body, &r.signed.Grant); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cosmos/gogoproto/proto"
 
+	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
@@ -90,6 +91,10 @@ func (l *ledger) enter(ctx context.Context) error {
 type desk struct{ *ledger }
 
 func (d desk) Payer() string { return payer }
+
+func (d desk) Ceilings(context.Context) ([]assemblyv1.ModelCeiling, error) { return nil, nil }
+
+func (d desk) Access(context.Context) (gateway.Access, error) { return gateway.Access{}, nil }
 
 func (d desk) Tags(context.Context) ([]modelv1.Tag, error) { return nil, nil }
 
@@ -291,6 +296,10 @@ func (s seat) Grant(_ context.Context, id string) (escrowv1.ActiveGrant, error) 
 }
 
 // Duties: this ledger challenges nobody.
+func (s seat) Admission(context.Context, receipt.Grant) (int64, error) { return 0, nil }
+
+func (s seat) Ceiling(context.Context, string) (receipt.Price, error) { return receipt.Price{}, nil }
+
 func (s seat) Duties(context.Context) ([]challengev1.Duty, error) { return nil, nil }
 
 func (s seat) EscrowParams(_ context.Context) (escrowv1.Params, error) {

@@ -47,6 +47,9 @@ type Manifest struct {
 	Root receipt.Digest `json:"root"`
 	// Template is the SHA-256 of the chat template's text; zero if there is none.
 	Template receipt.Digest `json:"template"`
+	// Conduct is the digest of the system prompt and the safety filters in the file
+	// (package mechanism/conduct); a version that is told nothing has no such field.
+	Conduct receipt.Digest `json:"conduct,omitzero"`
 }
 
 // Blob is one file by content.

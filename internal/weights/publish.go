@@ -15,6 +15,7 @@ import (
 	"github.com/ipfs/go-cid"
 	"github.com/ipfs/go-datastore"
 
+	"github.com/koinon/koinon/internal/engine/conduct"
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/rows"
 	"github.com/koinon/koinon/receipt"
@@ -147,6 +148,11 @@ func describe(f *gguf.File, card Card) (Manifest, error) {
 		}
 		m.Template = receipt.Sum([]byte(template))
 	}
+	behaves, err := conduct.Read(f)
+	if err != nil {
+		return m, err
+	}
+	m.Conduct = behaves.Digest()
 	var most uint64
 	elements := map[gguf.Type]uint64{}
 	for _, t := range f.Tensors() {

@@ -20,7 +20,8 @@ type grant struct {
 	chain   *receipt.Chain // made on first use: it costs a hash for each ticket
 	durable uint64         // highest index that is on disk, and may be revealed
 	retired bool
-	used    bool // by this process
+	used    bool   // by this process
+	calls   uint64 // begun by this process
 	streams map[*Stream]struct{}
 }
 
@@ -61,10 +62,23 @@ func (g *grant) rest() uint64 {
 	return g.meter.Cap() - g.meter.Paid()
 }
 
+// left is how many calls a grant for a number of them has to make.
+func (g *grant) left() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.retired {
+		return 0
+	}
+	return g.signed.Calls - min(g.calls, g.signed.Calls)
+}
+
 // start begins a stream, or fails with [inference.ErrCap].
 func (g *grant) start(w *Wallet, o Order) (*Stream, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.signed.Right != o.Right || g.signed.Calls > 0 && g.calls >= g.signed.Calls {
+		return nil, inference.ErrCap
+	}
 	if time.Unix(g.signed.Expiry, 0).Sub(w.now()) < margin(w.config.Lifetime) {
 		return nil, inference.ErrCap
 	}
@@ -74,6 +88,7 @@ func (g *grant) start(w *Wallet, o Order) (*Stream, error) {
 	}
 	s := &Stream{wallet: w, grant: g, metered: metered, key: o.Key, resumed: o.Resumed, fresh: !g.used}
 	g.used = true
+	g.calls++
 	g.streams[s] = struct{}{}
 	return s, nil
 }

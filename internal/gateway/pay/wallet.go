@@ -27,6 +27,9 @@ import (
 // ErrTooDear says that a grant's cap cannot cover one request.
 var ErrTooDear = errors.New("the request may cost more than a whole grant: raise grant_cap, or ask for fewer tokens")
 
+// ErrNoCalls says that an access token has no calls left for one more grant.
+var ErrNoCalls = errors.New("the access token's calls are all used or set aside for other providers")
+
 // Config is how grants are made.
 type Config struct {
 	ChainID string // of the ledger
@@ -126,6 +129,11 @@ type Order struct {
 	Resumed bool
 	// Fresh asks for a grant that no request has used.
 	Fresh bool
+	// Right is under which the request is made, and so its grant. Of a metered right,
+	// a new grant sets so many Calls aside; if that is none, there is no new grant.
+	Right   string
+	Metered bool
+	Calls   uint64
 }
 
 // Start begins paying for a request: on the oldest grant that can cover it, or
@@ -137,7 +145,8 @@ func (w *Wallet) Start(o Order) (*Stream, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drop(w.now())
-	if !o.Fresh && len(p.grants) > 0 && !p.grants[len(p.grants)-1].ageing(w.now(), w.config.Lifetime) {
+	last := o.Metered && o.Calls == 0 // there is no successor
+	if !o.Fresh && len(p.grants) > 0 && (last || !p.grants[len(p.grants)-1].ageing(w.now(), w.config.Lifetime)) {
 		for _, g := range p.grants {
 			s, err := g.start(w, o)
 			if err == nil || !errors.Is(err, inference.ErrCap) && !errors.Is(err, inference.ErrTicketValue) {
@@ -160,6 +169,9 @@ func (w *Wallet) Start(o Order) (*Stream, error) {
 // issue signs a grant and stores it. The store has its seed before anyone sees
 // its anchor.
 func (w *Wallet) issue(o Order) (*grant, error) {
+	if o.Metered && o.Calls == 0 {
+		return nil, ErrNoCalls
+	}
 	token, err := o.Price.Cost(0, 0, 1)
 	if err != nil {
 		return nil, err
@@ -181,6 +193,7 @@ func (w *Wallet) issue(o Order) (*grant, error) {
 	signed := receipt.Grant{
 		ChainID: w.config.ChainID, Payer: w.config.Payer, Provider: o.Provider, Model: o.Model, App: w.config.App,
 		TicketValue: value, Tickets: tickets, Expiry: now.Add(w.config.Lifetime).Unix(), Anchor: chain.Anchor(),
+		Right: o.Right, Calls: o.Calls,
 	}.Sign(w.signer)
 	stored := store.Grant{SignedGrant: signed, Seed: seed}
 	if err := w.store.AddGrant(stored, now); err != nil {
@@ -218,6 +231,24 @@ func (w *Wallet) Open() (n int) {
 		p.mu.Unlock()
 	}
 	return n
+}
+
+// Calls is how many calls under a right the open grants may make together, and how
+// many of them they have not made.
+func (w *Wallet) Calls(right string) (promised, free uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.lines {
+		p.mu.Lock()
+		for _, g := range p.grants {
+			if g.signed.Right == right {
+				promised += g.signed.Calls
+				free += g.left()
+			}
+		}
+		p.mu.Unlock()
+	}
+	return promised, free
 }
 
 // Exposure is what the open grants can still pay together, in ucredit: the most

@@ -24,6 +24,7 @@ type Seen struct {
 	Provider    string // account address
 	ProviderKey []byte // registered on the ledger
 	Payer, App  string
+	Right       string // the grant's
 	Model       receipt.Digest
 	Class       string
 	Request     receipt.Digest
@@ -61,6 +62,7 @@ func (s Seen) Check(r receipt.Receipt) error {
 		{"provider_key", bytes.Equal(r.ProviderKey, s.ProviderKey)},
 		{"payer", r.Payer == s.Payer},
 		{"app", r.App == s.App},
+		{"right", r.Right == s.Right},
 		{"model", r.Model == s.Model},
 		{"class", r.Class == s.Class},
 		{"request", r.Request == s.Request},

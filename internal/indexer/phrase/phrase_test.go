@@ -8,6 +8,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	_ "github.com/koinon/koinon/api/koinon/access/v1"
 	_ "github.com/koinon/koinon/api/koinon/assembly/v1"
 	_ "github.com/koinon/koinon/api/koinon/audit/v1"
 	_ "github.com/koinon/koinon/api/koinon/beacon/v1"

@@ -62,6 +62,7 @@ import (
 	ibcexported "github.com/cosmos/ibc-go/v11/modules/core/exported"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/access"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
@@ -184,6 +185,7 @@ func (app *App) addModules() {
 		offering.NewAppModule(k.Offering),
 		assembly.NewAppModule(k.Assembly),
 		pin.NewAppModule(k.Pin),
+		access.NewAppModule(k.Access),
 	)
 	app.basics = module.NewBasicManagerFromManager(app.modules, map[string]module.AppModuleBasic{
 		genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
@@ -203,7 +205,7 @@ func (app *App) orderModules() {
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, distributiontypes.ModuleName, stakingtypes.ModuleName, slashingtypes.ModuleName,
 		govtypes.ModuleName, minttypes.ModuleName, beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
-		pool.ModuleName, offering.ModuleName, assembly.ModuleName, pin.ModuleName,
+		pool.ModuleName, offering.ModuleName, assembly.ModuleName, pin.ModuleName, access.ModuleName,
 		genutiltypes.ModuleName, evidencetypes.ModuleName, authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		ibcexported.ModuleName, transfertypes.ModuleName,
 	}

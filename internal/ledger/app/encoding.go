@@ -29,6 +29,7 @@ import (
 	ibc "github.com/cosmos/ibc-go/v11/modules/core"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/access"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
@@ -67,7 +68,7 @@ var messageModules = []module.AppModuleBasic{
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
 	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
 	beacon.AppModule{}, model.AppModule{}, share.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{}, challenge.AppModule{},
-	pool.AppModule{}, offering.AppModule{}, assembly.AppModule{}, pin.AppModule{},
+	pool.AppModule{}, offering.AppModule{}, assembly.AppModule{}, pin.AppModule{}, access.AppModule{},
 }
 
 // Encoding is how messages, transactions and state are written.

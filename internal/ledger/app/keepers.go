@@ -37,6 +37,7 @@ import (
 	ibckeeper "github.com/cosmos/ibc-go/v11/modules/core/keeper"
 	ibctm "github.com/cosmos/ibc-go/v11/modules/light-clients/07-tendermint"
 
+	"github.com/koinon/koinon/internal/ledger/x/access"
 	"github.com/koinon/koinon/internal/ledger/x/assembly"
 	"github.com/koinon/koinon/internal/ledger/x/audit"
 	"github.com/koinon/koinon/internal/ledger/x/beacon"
@@ -57,7 +58,7 @@ var storeKeys = []string{
 	distributiontypes.StoreKey, govtypes.StoreKey, feegrant.StoreKey, authzkeeper.StoreKey, upgradetypes.StoreKey,
 	evidencetypes.StoreKey, consensustypes.StoreKey, ibcexported.StoreKey, transfertypes.StoreKey,
 	beacon.ModuleName, model.ModuleName, share.ModuleName, provider.ModuleName, curation.ModuleName, escrow.ModuleName, audit.ModuleName, challenge.ModuleName,
-	pool.ModuleName, offering.ModuleName, assembly.ModuleName, pin.ModuleName,
+	pool.ModuleName, offering.ModuleName, assembly.ModuleName, pin.ModuleName, access.StoreKey,
 }
 
 // accounts are the modules that hold money, and what more they may do with it.
@@ -78,6 +79,7 @@ var accounts = map[string][]string{
 	pool.ModuleName:                nil,
 	offering.ModuleName:            nil,
 	pin.ModuleName:                 nil,
+	access.ModuleName:              nil,
 }
 
 // Keepers are the modules' stores.
@@ -110,6 +112,7 @@ type Keepers struct {
 	Offering  *offering.Keeper
 	Assembly  *assembly.Keeper
 	Pin       *pin.Keeper
+	Access    *access.Keeper
 }
 
 // Authority is the account that governance acts as.
@@ -158,8 +161,10 @@ func newKeepers(base *baseapp.BaseApp, e Encoding, keys map[string]*storetypes.K
 		authtypes.NewModuleAddress(provider.ModuleName), k.Bank, k.Model, k.Assembly, authority)
 	k.Curation = curation.NewKeeper(e.Codec, service(keys[curation.ModuleName]), addresses, authtypes.NewModuleAddress(curation.ModuleName),
 		k.Bank, k.Distribution, k.Model, k.Provider, authority)
+	k.Access = access.NewKeeper(e.Codec, service(keys[access.StoreKey]), addresses, authtypes.NewModuleAddress(access.ModuleName),
+		k.Model, k.Share, k.Bank, k.Distribution, k.Account)
 	k.Escrow = escrow.NewKeeper(e.Codec, service(keys[escrow.ModuleName]), addresses, authtypes.NewModuleAddress(escrow.ModuleName),
-		k.Bank, k.Distribution, k.Model, k.Share, k.Provider, k.Curation, authority)
+		k.Bank, k.Distribution, k.Model, k.Share, k.Provider, k.Curation, k.Access, k.Staking, authority)
 	k.Audit = audit.NewKeeper(e.Codec, service(keys[audit.ModuleName]), addresses, authtypes.NewModuleAddress(audit.ModuleName),
 		k.Bank, k.Beacon, k.Model, k.Provider, k.Escrow, k.Curation, authority)
 	k.Challenge = challenge.NewKeeper(e.Codec, service(keys[challenge.ModuleName]),

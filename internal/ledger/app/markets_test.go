@@ -26,6 +26,7 @@ import (
 	"github.com/koinon/koinon/internal/ledger/x/model"
 	"github.com/koinon/koinon/internal/ledger/x/offering"
 	"github.com/koinon/koinon/internal/mechanism/ballot"
+	"github.com/koinon/koinon/internal/mechanism/conduct"
 	rules "github.com/koinon/koinon/internal/mechanism/offering"
 	"github.com/koinon/koinon/receipt"
 )
@@ -320,6 +321,14 @@ func TestWhatShareholdersDecide(t *testing.T) {
 	next := ledgertest.Version(ada, "bard")
 	next.Version, next.Digest = "2.0", two
 	m.Must(ada, next)
+	told := conduct.Conduct{SystemPrompt: "Be brief.", Filters: []string{"a", "b"}}
+	brief := ledgertest.Digest("bard, brief")
+	behaved := ledgertest.Version(ada, "bard")
+	behaved.Version, behaved.Digest, behaved.Conduct = "2.1", brief, told.Digest().String()
+	m.Must(ada, behaved)
+	does := func(c conduct.Conduct, digest string) assemblyv1.Action {
+		return assemblyv1.Action{What: &assemblyv1.Action_Conduct{Conduct: &assemblyv1.Conduct{SystemPrompt: c.SystemPrompt, Filters: c.Filters, Digest: digest}}}
+	}
 	policy := ledgertest.Version(ada, "bard").Policy
 	policy.ProviderBps, policy.Owners[0].Bps = 6_500, 2_000
 	greedy := policy
@@ -328,11 +337,14 @@ func TestWhatShareholdersDecide(t *testing.T) {
 		action assemblyv1.Action
 		want   error
 	}{
-		{assemblyv1.Action{What: &assemblyv1.Action_Latest{Latest: &assemblyv1.Latest{Digest: one}}}, nil},
+		{does(told, one), assembly.ErrConduct},
+		{does(conduct.Conduct{SystemPrompt: "Be rude."}, brief), assembly.ErrConduct},
+		{does(conduct.Conduct{Filters: []string{"b", "a"}}, brief), assembly.ErrField},
+		{does(told, brief), nil},
+		{assemblyv1.Action{What: &assemblyv1.Action_Latest{Latest: &assemblyv1.Latest{Digest: brief}}}, nil},
+		{does(conduct.Conduct{}, one), nil}, // as it was; its name stands for it
 		{assemblyv1.Action{What: &assemblyv1.Action_Revenue{Revenue: &assemblyv1.Revenue{Digest: one, Policy: policy}}}, nil},
 		{assemblyv1.Action{What: &assemblyv1.Action_Revenue{Revenue: &assemblyv1.Revenue{Digest: one, Policy: greedy}}}, assembly.ErrBounds},
-		{assemblyv1.Action{What: &assemblyv1.Action_Conduct{Conduct: &assemblyv1.Conduct{SystemPrompt: "Be brief.", Filters: []string{"a", "b"}}}}, nil},
-		{assemblyv1.Action{What: &assemblyv1.Action_Conduct{Conduct: &assemblyv1.Conduct{Filters: []string{"b", "a"}}}}, assembly.ErrField},
 		{assemblyv1.Action{What: &assemblyv1.Action_Dataset{Dataset: &assemblyv1.Dataset{Digest: two, Allowed: true}}}, nil},
 		{assemblyv1.Action{What: &assemblyv1.Action_Dataset{Dataset: &assemblyv1.Dataset{Digest: two}}}, nil},
 		{assemblyv1.Action{What: &assemblyv1.Action_Retraining{Retraining: &assemblyv1.Retraining{Base: one, Recipe: two}}}, nil},
@@ -364,7 +376,7 @@ func TestWhatShareholdersDecide(t *testing.T) {
 		t.Errorf("a new version took the name: %+v, %v", v, err)
 	}
 	s, err := m.App.Assembly.Settings(m.Context(), "bard")
-	if err != nil || s.Conduct.SystemPrompt != "Be brief." || len(s.Datasets) != 1 || s.Datasets[0].Allowed || s.Retraining.Recipe != two || s.Charter.ThresholdBps != 6_000 {
+	if err != nil || s.Conduct.Digest != one || len(s.Datasets) != 1 || s.Datasets[0].Allowed || s.Retraining.Recipe != two || s.Charter.ThresholdBps != 6_000 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

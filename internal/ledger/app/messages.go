@@ -39,6 +39,9 @@ var classes = func() map[string]class {
 }()
 
 var freeMessages = []string{
+	"/koinon.access.v1.MsgBuy",
+	"/koinon.access.v1.MsgPresent",
+	"/koinon.access.v1.MsgTransfer",
 	"/koinon.audit.v1.MsgOpenDispute",
 	"/koinon.audit.v1.MsgReportEquivocation",
 	"/koinon.audit.v1.MsgReportOverCount",
@@ -101,6 +104,10 @@ var paidMessages = []string{
 	"/ibc.core.connection.v1.MsgConnectionOpenConfirm",
 	"/ibc.core.connection.v1.MsgConnectionOpenInit",
 	"/ibc.core.connection.v1.MsgConnectionOpenTry",
+	"/koinon.access.v1.MsgClosePlan",
+	"/koinon.access.v1.MsgGrant",
+	"/koinon.access.v1.MsgOpenPlan",
+	"/koinon.access.v1.MsgSetPolicy",
 	"/koinon.assembly.v1.MsgPropose",
 	"/koinon.assembly.v1.MsgVote",
 	"/koinon.audit.v1.MsgBond",

@@ -67,6 +67,9 @@ func KeyFromMnemonic(name, mnemonic string) (Key, error) {
 // Address is the account's.
 func (k Key) Address() string { return sdk.AccAddress(k.private.PubKey().Address()).String() }
 
+// Sign signs bytes that are no transaction, as the ledger checks them.
+func (k Key) Sign(data []byte) ([]byte, error) { return k.private.Sign(data) }
+
 // CheckAddress refuses what is not an account's address in its one canonical form.
 func CheckAddress(text string) error {
 	_, err := account.Parse(address.NewBech32Codec(app.AddressPrefix), text)

@@ -88,6 +88,12 @@ func (c *Client) Proposals(ctx context.Context, model string) ([]assemblyv1.Prop
 	})
 }
 
+// Ceilings returns the highest prices of all models that have one.
+func (c *Client) Ceilings(ctx context.Context) ([]assemblyv1.ModelCeiling, error) {
+	r, err := assemblyv1.NewQueryClient(c.conn).Ceilings(ctx, &assemblyv1.QueryCeilingsRequest{})
+	return r.GetCeilings(), asked(err)
+}
+
 // Decided returns what a model's shareholders decided, their charter and the
 // model's treasury.
 func (c *Client) Decided(ctx context.Context, model string) (assemblyv1.QuerySettingsResponse, error) {

@@ -75,6 +75,15 @@ func NewAccount(name string) Account {
 // Public is the public half of the account's grant key.
 func (a Account) Public() []byte { return a.GrantKey.Public().(ed25519.PublicKey) }
 
+// Sign signs bytes with the account's key.
+func (a Account) Sign(data []byte) []byte {
+	signature, err := a.key.Sign(data)
+	if err != nil {
+		panic(err) // a key in memory always signs
+	}
+	return signature
+}
+
 // GoString is the account's name, which is what a failing test should print.
 func (a Account) GoString() string { return a.Name }
 
@@ -305,6 +314,9 @@ func (l *Ledger) Check() {
 		if err := check(ctx); err != nil {
 			l.tb.Fatalf("height %d: %v", l.Height, err)
 		}
+	}
+	if err := l.App.Access.CheckBooks(ctx, l.App.Escrow); err != nil {
+		l.tb.Fatalf("height %d: %v", l.Height, err)
 	}
 	issuers, err := escrowv1.NewQueryClient(l.Conn()).Issuers(context.Background(), &escrowv1.QueryIssuersRequest{})
 	if err != nil {

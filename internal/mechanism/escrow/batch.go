@@ -28,6 +28,9 @@ type Outcome struct {
 	Grant   Grant // as it is afterwards
 	Amount  uint64
 	Payouts []Payout
+	// Discount is what of the amount went back to the payer; with it, the payouts are
+	// the whole.
+	Discount uint64
 	// Returned went back to the payer, as the grant closed.
 	Returned uint64
 }
@@ -66,7 +69,10 @@ func RedeemBatch(p Params, book Book, claims []Claim, sender, treasury string, n
 			outcomes[i].Refusal = err
 			continue
 		}
-		outcomes[i] = Outcome{Grant: g, Amount: amount, Payouts: payouts}
+		outcomes[i] = Outcome{Grant: g, Amount: amount, Payouts: payouts, Discount: amount}
+		for _, out := range payouts {
+			outcomes[i].Discount -= out.Amount
+		}
 		if g.Status == Closed {
 			outcomes[i].Returned = locked - amount
 		}

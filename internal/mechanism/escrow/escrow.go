@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/koinon/koinon/internal/mechanism/discount"
 	"github.com/koinon/koinon/internal/mechanism/split"
 )
 
@@ -30,6 +31,8 @@ type Params struct {
 	FreeTxsPerWindow uint32 // a buyer's transactions without gas …
 	FreeWindowBlocks uint64 // … in so many blocks
 	AuditBps         uint32 // of the treasury's part of a redemption, to the audit fund
+	// Discounts lower the treasury's part, by what a payer has at activation.
+	Discounts discount.Schedule
 }
 
 // Bounds of parameters, so that governance cannot set a trap by mistake.
@@ -91,7 +94,7 @@ func (p Params) Validate() error {
 	if p.AuditBps > split.Whole {
 		return fmt.Errorf("%w: audit_bps is %d, at most %d", ErrParams, p.AuditBps, split.Whole)
 	}
-	return nil
+	return p.Discounts.Validate()
 }
 
 // Deposit adds to a payer's available credit; a key that is not empty becomes

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/koinon/koinon/internal/mechanism/discount"
 	"github.com/koinon/koinon/internal/mechanism/split"
 	"github.com/koinon/koinon/receipt"
 )
@@ -31,6 +32,9 @@ type Grant struct {
 	// ReleaseAt is when the grant lapses and its rest goes back: expiry and the
 	// grace of its activation, whatever the parameters say later. Unix seconds.
 	ReleaseAt int64
+	// DiscountBps of the treasury's part of each redemption go back to the payer, as
+	// its schedule said at activation.
+	DiscountBps uint32
 }
 
 // Rest is what is still locked for the grant, in ucredit.
@@ -97,8 +101,9 @@ type Redemption struct {
 
 // Redeem pays for the tickets revealed since the last redemption: their value
 // leaves the locked credit and is split by the model's policy. The provider's
-// part is due after the challenge window, the others' now. It returns the
-// value redeemed.
+// part is due after the challenge window, the others' now; the grant's discount on
+// the treasury's goes back to the payer's available credit. It returns the value
+// redeemed, of which the payouts and the discount are the whole.
 func Redeem(p Params, a Account, g Grant, policy split.Policy, r Redemption, sender, treasury string, now int64) (Account, Grant, []Payout, uint64, error) {
 	refuse := func(err error) (Account, Grant, []Payout, uint64, error) { return a, g, nil, 0, err }
 	switch {
@@ -123,11 +128,12 @@ func Redeem(p Params, a Account, g Grant, policy split.Policy, r Redemption, sen
 		}
 	}
 	amount := (r.Index - g.Redeemed) * g.TicketValue // at most the cap
-	payouts, err := payouts(p, g, policy, amount, r.Index, treasury, now)
+	payouts, back, err := payouts(p, g, policy, amount, r.Index, treasury, now)
 	if err != nil {
 		return refuse(err)
 	}
 	a.Locked -= amount
+	a.Available += back // fits, as what was locked did
 	if r.Index > g.Redeemed {
 		g.Redeemed, g.LastTicket = r.Index, r.Ticket
 	}
@@ -138,13 +144,20 @@ func Redeem(p Params, a Account, g Grant, policy split.Policy, r Redemption, sen
 	return a, g, payouts, amount, nil
 }
 
-func payouts(p Params, g Grant, policy split.Policy, amount, index uint64, treasury string, now int64) ([]Payout, error) {
+// payouts divides what is redeemed, and returns what of it goes back.
+func payouts(p Params, g Grant, policy split.Policy, amount, index uint64, treasury string, now int64) (out []Payout, back uint64, err error) {
 	parts, err := split.Split(amount, policy, split.Parties{Provider: g.Provider, App: g.App, Treasury: treasury, Model: g.Model.String()})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	out := make([]Payout, 0, len(parts))
 	for _, part := range parts {
+		if part.Role == split.Treasury {
+			back = discount.Of(part.Amount, g.DiscountBps)
+			part.Amount -= back
+		}
+		if part.Amount == 0 {
+			continue
+		}
 		due := now
 		if part.Role == split.Provider || part.Role == split.Curators {
 			due += p.ChallengeWindow
@@ -154,7 +167,7 @@ func payouts(p Params, g Grant, policy split.Policy, amount, index uint64, treas
 			Recipient: part.Recipient, Role: part.Role, Amount: part.Amount, Provider: g.Provider,
 		})
 	}
-	return out, nil
+	return out, back, nil
 }
 
 // release closes a grant and gives what is left of it back to its payer.

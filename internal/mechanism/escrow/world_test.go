@@ -56,6 +56,7 @@ type world struct {
 	genesis  *big.Int            // all credit at the start
 	started  map[string]*big.Int // each wallet's content at the start, and all minted to it since
 	earned   map[string]*big.Int // each provider's part of what was redeemed, by long division
+	back     map[string]*big.Int // each payer's discounts
 	promises []*promise
 	accepted []func(*rapid.T) error // each sends again a message that was accepted
 }
@@ -66,6 +67,7 @@ func newWorld(p escrow.Params, policy split.Policy, wallets map[string]*big.Int)
 		accounts: map[string]escrow.Account{}, grants: map[receipt.Digest]escrow.Grant{},
 		payouts: map[payoutKey]escrow.Payout{}, wallets: wallets, module: new(big.Int),
 		references: map[string]bool{"": false}, genesis: new(big.Int), started: map[string]*big.Int{}, earned: map[string]*big.Int{},
+		back: map[string]*big.Int{},
 	}
 	for name, amount := range wallets {
 		w.started[name] = new(big.Int).Set(amount)
@@ -152,6 +154,7 @@ func (w *world) activate(t *rapid.T, s receipt.SignedGrant, sender string) error
 	if err != nil {
 		return unchanged(t, err, before, a)
 	}
+	g.DiscountBps = 20 * uint32(s.Anchor[0]) // up to more than there is
 	w.accounts[s.Payer], w.grants[g.ID] = a, g
 	for _, p := range w.promises {
 		if p.ID() == g.ID {
@@ -211,11 +214,12 @@ func (s shelf) Load(c escrow.Claim) (escrow.Account, escrow.Grant, split.Policy,
 // Store implements escrow.Book.
 func (s shelf) Store(a escrow.Account, o escrow.Outcome) error {
 	p := s.promised(o.Grant.ID.Hex())
-	if back := a.Available - s.account(a.Payer).Available; back != o.Returned {
-		s.t.Fatalf("%d came back, the outcome says %d", back, o.Returned)
+	if back := a.Available - s.account(a.Payer).Available; back != o.Returned+o.Discount {
+		s.t.Fatalf("%d came back, the outcome says %d and a discount of %d", back, o.Returned, o.Discount)
 	}
 	s.accounts[a.Payer], s.grants[o.Grant.ID] = a, o.Grant
-	s.file(s.t, p, o.Payouts, o.Amount)
+	entry(s.back, a.Payer).Add(entry(s.back, a.Payer), whole(o.Discount))
+	s.file(s.t, p, o.Payouts, o.Amount, o.Discount)
 	p.receipts = o.Grant.Receipts
 	p.closed = p.closed || o.Grant.Status == escrow.Closed
 	return nil
@@ -230,9 +234,10 @@ func (w *world) promised(id string) *promise {
 	panic("a claim of no promise") // the tests claim what was signed
 }
 
-// file stores a redemption's payouts and checks that they are a split of its
-// amount: they sum to it, and the provider's is the floor of its part.
-func (w *world) file(t *rapid.T, p *promise, payouts []escrow.Payout, amount uint64) {
+// file stores a redemption's payouts and checks that they and the discount are a
+// split of its amount: they sum to it, the provider's is the floor of its part, and
+// what goes back is at most half of what the treasury had.
+func (w *world) file(t *rapid.T, p *promise, payouts []escrow.Payout, amount, back uint64) {
 	sum, provider := new(big.Int), new(big.Int)
 	for _, payout := range payouts {
 		if _, known := w.payouts[keyOf(payout)]; known {
@@ -247,7 +252,12 @@ func (w *world) file(t *rapid.T, p *promise, payouts []escrow.Payout, amount uin
 		sum.Add(sum, whole(payout.Amount))
 		w.payouts[keyOf(payout)] = payout
 	}
-	if sum.Cmp(whole(amount)) != 0 {
+	for _, payout := range payouts {
+		if payout.Role == split.Treasury && back > payout.Amount {
+			t.Fatalf("%d go back, the treasury has %d", back, payout.Amount)
+		}
+	}
+	if sum.Add(sum, whole(back)); sum.Cmp(whole(amount)) != 0 {
 		t.Fatalf("a split of %d sums to %s", amount, sum)
 	}
 	part := new(big.Int).Mul(whole(amount), whole(uint64(w.policy.ProviderBps)))
@@ -413,8 +423,8 @@ func (w *world) checkPayer(t *rapid.T, payer string) {
 	if lost.Cmp(revealed) > 0 {
 		t.Fatalf("%s lost %s and revealed %s", payer, lost, revealed)
 	}
-	if lost.Cmp(paid) != 0 {
-		t.Fatalf("%s lost %s and paid %s", payer, lost, paid)
+	if lost.Cmp(paid.Sub(paid, entry(w.back, payer))) != 0 {
+		t.Fatalf("%s lost %s and paid %s, less discounts", payer, lost, paid)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
 	"github.com/koinon/koinon/internal/ledger/client"
 	"github.com/koinon/koinon/internal/provider"
+	"github.com/koinon/koinon/receipt"
 )
 
 var _ provider.Ledger = (*Account)(nil)
@@ -87,6 +88,21 @@ func (a *Account) Escrow(ctx context.Context, payer string) (escrowv1.Escrow, er
 func (a *Account) Grant(ctx context.Context, id string) (escrowv1.ActiveGrant, error) {
 	v, err := a.client.Grant(ctx, id)
 	return v, found(err)
+}
+
+// Admission asks whether the ledger would take a grant under the right it names.
+func (a *Account) Admission(ctx context.Context, g receipt.Grant) (until int64, err error) {
+	r, err := a.client.Admission(ctx, g.Model.String(), g.Payer, g.Right, g.Calls)
+	if err == nil && r.Refusal != "" {
+		err = fmt.Errorf("%w: %s", provider.ErrRefused, r.Refusal)
+	}
+	return r.Until, found(err)
+}
+
+// Ceiling reads the highest price that a model's shareholders allow.
+func (a *Account) Ceiling(ctx context.Context, model string) (receipt.Price, error) {
+	s, err := a.client.Decided(ctx, model)
+	return receipt.Price{Input: s.Settings.Ceiling.InputPrice, Output: s.Settings.Ceiling.OutputPrice}, found(err)
 }
 
 // EscrowParams reads x/escrow's parameters.

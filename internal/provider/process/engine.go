@@ -184,5 +184,6 @@ func modelOf(m weights.Manifest, digest receipt.Digest) provider.Model {
 	return provider.Model{
 		Digest: digest, Name: m.Name, Version: m.Version, Class: m.Class, License: m.License, Architecture: m.Architecture,
 		Parameters: m.Parameters, SizeBytes: m.Weights.Size, ContextLength: m.ContextLength, Quantization: m.Quantization, Root: m.Root,
+		Conduct: m.Conduct,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"regexp"
 	"slices"
 
 	sdkmath "cosmossdk.io/math"
@@ -16,19 +15,16 @@ import (
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	"github.com/koinon/koinon/internal/ledger/account"
 	"github.com/koinon/koinon/internal/mechanism/ballot"
+	"github.com/koinon/koinon/internal/mechanism/conduct"
 	"github.com/koinon/koinon/receipt"
 )
 
 // Bounds of what is decided.
 const (
-	maxPrompt   = 16 << 10 // bytes
-	maxFilters  = 32
 	maxDatasets = 256
 	whole       = 10_000 // basis points
 	latest      = "latest"
 )
-
-var filterName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
 
 // check refuses an action that could not be done now, so that nobody votes for
 // what is not to be had.
@@ -41,7 +37,7 @@ func (k *Keeper) check(ctx context.Context, model string, action assemblyv1.Acti
 	case *assemblyv1.Action_Revenue:
 		return k.checkRevenue(ctx, model, a.Revenue)
 	case *assemblyv1.Action_Conduct:
-		return checkConduct(a.Conduct)
+		return k.checkConduct(ctx, model, a.Conduct)
 	case *assemblyv1.Action_Dataset:
 		return checkDigest("dataset.digest", a.Dataset.Digest)
 	case *assemblyv1.Action_Retraining:
@@ -65,6 +61,8 @@ func (k *Keeper) do(ctx context.Context, model string, action assemblyv1.Action)
 	switch a := action.What.(type) {
 	case *assemblyv1.Action_Latest:
 		return k.models.Point(ctx, model, latest, a.Latest.Digest)
+	case *assemblyv1.Action_Conduct:
+		return errors.Join(k.models.Point(ctx, model, latest, a.Conduct.Digest), k.set(ctx, model, action))
 	case *assemblyv1.Action_Revenue:
 		return k.models.SetPolicy(ctx, a.Revenue.Digest, a.Revenue.Policy)
 	case *assemblyv1.Action_Spending:
@@ -157,14 +155,26 @@ func sumOf(p modelv1.Policy) uint64 {
 	return sum
 }
 
-func checkConduct(c *assemblyv1.Conduct) error {
-	if len(c.SystemPrompt) > maxPrompt || len(c.Filters) > maxFilters {
-		return fmt.Errorf("%w: conduct has a system prompt of at most %d bytes and at most %d filters", ErrField, maxPrompt, maxFilters)
+// checkConduct refuses a conduct that the named version does not have: what is
+// decided is in the manifest of what is served.
+func (k *Keeper) checkConduct(ctx context.Context, model string, c *assemblyv1.Conduct) error {
+	wanted := conduct.Conduct{SystemPrompt: c.SystemPrompt, Filters: c.Filters}
+	if err := wanted.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrField, err)
 	}
-	for i, f := range c.Filters {
-		if !filterName.MatchString(f) || i > 0 && c.Filters[i-1] >= f {
-			return fmt.Errorf("%w: conduct.filters[%d]: names of lower-case letters, digits and hyphens in alphabetical order, not %q", ErrField, i, f)
-		}
+	if err := k.of(ctx, model, c.Digest); err != nil {
+		return err
+	}
+	v, err := k.models.Version(ctx, c.Digest)
+	if err != nil {
+		return err
+	}
+	name := ""
+	if !wanted.IsZero() {
+		name = wanted.Digest().String()
+	}
+	if v.Conduct != name {
+		return fmt.Errorf("%w: %s@%s has %q in its manifest, this one is %q: register a version that has it", ErrConduct, v.Name, v.Version, v.Conduct, name)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ var (
 	ErrCeiling   = errorsmod.Register(ModuleName, 6, "the price is above the model's ceiling")
 	ErrBounds    = errorsmod.Register(ModuleName, 7, "a revenue policy within bounds is needed")
 	ErrAuthority = errorsmod.Register(ModuleName, 8, "only governance may do this")
+	ErrConduct   = errorsmod.Register(ModuleName, 10, "the version has another conduct")
 	ErrBooks     = errorsmod.Register(ModuleName, 9, "votes do not add up to what proposals say")
 )
 

@@ -121,6 +121,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Proposal", Use: "proposal ID", Short: "Show a proposal", PositionalArgs: args("id")},
 				{RpcMethod: "Proposals", Use: "proposals", Short: "List proposals", Example: "koinon query assembly proposals --model @ada/bard"},
 				{RpcMethod: "Settings", Use: "settings MODEL", Short: "Show what a model's shareholders decided", PositionalArgs: args("model")},
+				{RpcMethod: "Ceilings", Use: "ceilings", Short: "List the highest prices that shareholders set"},
 				{RpcMethod: "Params", Use: "params", Short: "Show the module's parameters"},
 			},
 		},

@@ -53,6 +53,17 @@ func (q queries) Settings(ctx context.Context, r *assemblyv1.QuerySettingsReques
 	return &assemblyv1.QuerySettingsResponse{Settings: s, Charter: charter, Treasury: treasury}, err
 }
 
+// Ceilings implements assemblyv1.QueryServer.
+func (q queries) Ceilings(ctx context.Context, _ *assemblyv1.QueryCeilingsRequest) (*assemblyv1.QueryCeilingsResponse, error) {
+	r := &assemblyv1.QueryCeilingsResponse{}
+	return r, q.settings.Walk(ctx, nil, func(model string, s assemblyv1.Settings) (bool, error) {
+		if s.Ceiling != (assemblyv1.Ceiling{}) {
+			r.Ceilings = append(r.Ceilings, assemblyv1.ModelCeiling{Model: model, Ceiling: s.Ceiling})
+		}
+		return false, nil
+	})
+}
+
 // Params implements assemblyv1.QueryServer.
 func (q queries) Params(ctx context.Context, _ *assemblyv1.QueryParamsRequest) (*assemblyv1.QueryParamsResponse, error) {
 	p, err := q.params.Get(ctx)

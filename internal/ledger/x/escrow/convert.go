@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	"github.com/koinon/koinon/internal/mechanism/discount"
 	"github.com/koinon/koinon/internal/mechanism/escrow"
 	"github.com/koinon/koinon/internal/mechanism/split"
 	"github.com/koinon/koinon/receipt"
@@ -16,8 +17,16 @@ func paramsOf(p escrowv1.Params) escrow.Params {
 		WithdrawDelay: p.WithdrawDelaySeconds, ChallengeWindow: p.ChallengeWindowSeconds, RedeemGrace: p.RedeemGraceSeconds,
 		MaxGrantSeconds: p.MaxGrantSeconds, MaxTickets: p.MaxTickets,
 		FreeTxsPerWindow: p.FreeTxsPerWindow, FreeWindowBlocks: p.FreeWindowBlocks,
-		AuditBps: p.AuditBps,
+		AuditBps: p.AuditBps, Discounts: discount.Schedule{Stake: stepsOf(p.Discounts.Stake), Held: stepsOf(p.Discounts.Held)},
 	}
+}
+
+func stepsOf(list []escrowv1.DiscountStep) []discount.Step {
+	steps := make([]discount.Step, len(list))
+	for i, s := range list {
+		steps[i] = discount.Step{Least: s.Least, Bps: s.Bps}
+	}
+	return steps
 }
 
 func accountOf(e escrowv1.Escrow) escrow.Account {
@@ -41,6 +50,7 @@ func GrantOf(g escrowv1.Grant) (receipt.Grant, error) {
 	return receipt.Grant{
 		ChainID: g.ChainId, Payer: g.Payer, Provider: g.Provider, Model: model, App: g.App,
 		TicketValue: g.TicketValue, Tickets: g.Tickets, Expiry: g.Expiry, Anchor: anchor,
+		Right: g.Right, Calls: g.Calls,
 	}, nil
 }
 
@@ -49,6 +59,7 @@ func StoredGrant(g receipt.Grant) escrowv1.Grant {
 	return escrowv1.Grant{
 		ChainId: g.ChainID, Payer: g.Payer, Provider: g.Provider, ModelDigest: g.Model.String(), App: g.App,
 		TicketValue: g.TicketValue, Tickets: g.Tickets, Expiry: g.Expiry, Anchor: g.Anchor[:],
+		Right: g.Right, Calls: g.Calls,
 	}
 }
 
@@ -79,6 +90,7 @@ func activeOf(g escrowv1.ActiveGrant) (escrow.Grant, error) {
 	return escrow.Grant{
 		Grant: grant, ID: id, Status: escrow.Status(g.Status), Redeemed: g.Redeemed, LastTicket: ticket,
 		ReceiptsRoot: root, Receipts: g.Receipts, ActivatedAt: g.ActivatedAt, ReleaseAt: g.ReleaseAt,
+		DiscountBps: g.DiscountBps,
 	}, nil
 }
 
@@ -86,7 +98,7 @@ func storedActive(g escrow.Grant) escrowv1.ActiveGrant {
 	return escrowv1.ActiveGrant{
 		Id: g.ID.Hex(), Grant: StoredGrant(g.Grant), Status: escrowv1.GrantStatus(g.Status), Redeemed: g.Redeemed,
 		LastTicket: g.LastTicket[:], ReceiptsRoot: g.ReceiptsRoot[:], Receipts: g.Receipts, ActivatedAt: g.ActivatedAt,
-		ReleaseAt: g.ReleaseAt,
+		ReleaseAt: g.ReleaseAt, DiscountBps: g.DiscountBps,
 	}
 }
 

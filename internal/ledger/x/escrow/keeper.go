@@ -22,7 +22,9 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
+	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	"github.com/koinon/koinon/internal/mechanism/split"
+	"github.com/koinon/koinon/receipt"
 )
 
 // ModuleName names the module, its store, its account and its errors.
@@ -54,6 +56,7 @@ type Pool interface {
 // Models knows how a model version's earnings are split.
 type Models interface {
 	Policy(ctx context.Context, digest string) (split.Policy, error)
+	Version(ctx context.Context, digest string) (modelv1.Version, error)
 }
 
 // Royalties are what a model earns for whoever owns it.
@@ -61,6 +64,21 @@ type Royalties interface {
 	// Pay takes a royalty from a module's account, and returns what stays there
 	// because nobody can be paid.
 	Pay(ctx context.Context, from, model string, ucredit uint64) (uint64, error)
+	// Held is how many of a model's shares somebody holds, of how many there are.
+	Held(ctx context.Context, model, holder string) (shares, all uint64, err error)
+}
+
+// Stakes knows what accounts have staked.
+type Stakes interface {
+	GetDelegatorBonded(ctx context.Context, delegator sdk.AccAddress) (sdkmath.Int, error)
+}
+
+// Rights says who may call which version.
+type Rights interface {
+	// Admit refuses a grant that its payer may not make, and sets its calls aside.
+	Admit(ctx context.Context, g receipt.Grant) error
+	// Settle counts the calls that a grant made which has closed.
+	Settle(ctx context.Context, g receipt.Grant, made uint64) error
 }
 
 // Providers knows who may take new grants, and who may be a party at all.
@@ -98,6 +116,8 @@ type Keeper struct {
 	royalties Royalties
 	providers Providers
 	curators  Curators
+	rights    Rights
+	stakes    Stakes
 
 	schema     collections.Schema
 	params     collections.Item[escrowv1.Params]
@@ -123,7 +143,7 @@ type Keeper struct {
 // NewKeeper makes the module's keeper; account is the module's own, authority
 // may admit issuers and change parameters.
 func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses address.Codec, account sdk.AccAddress,
-	bank Bank, pool Pool, models Models, royalties Royalties, providers Providers, curators Curators, authority string,
+	bank Bank, pool Pool, models Models, royalties Royalties, providers Providers, curators Curators, rights Rights, stakes Stakes, authority string,
 ) *Keeper {
 	b := collections.NewSchemaBuilder(service)
 	timed := collections.PairKeyCodec(collections.Int64Key, collections.StringKey)
@@ -131,6 +151,7 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 	texts := collections.PairKeyCodec(collections.StringKey, collections.StringKey)
 	k := &Keeper{
 		authority: authority, account: account, addresses: addresses, bank: bank, pool: pool, models: models, royalties: royalties, providers: providers, curators: curators,
+		rights: rights, stakes: stakes,
 		params:     collections.NewItem(b, collections.NewPrefix(0), "params", codec.CollValue[escrowv1.Params](cdc)),
 		escrows:    collections.NewMap(b, collections.NewPrefix(1), "escrows", collections.StringKey, codec.CollValue[escrowv1.Escrow](cdc)),
 		grants:     collections.NewMap(b, collections.NewPrefix(2), "grants", collections.StringKey, codec.CollValue[escrowv1.ActiveGrant](cdc)),

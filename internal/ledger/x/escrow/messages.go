@@ -112,6 +112,12 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 	if err := m.mayExpose(ctx, active); err != nil {
 		return nil, err
 	}
+	if err := m.rights.Admit(ctx, grant); err != nil {
+		return nil, err
+	}
+	if active.DiscountBps, err = m.discount(ctx, params, grant); err != nil {
+		return nil, err
+	}
 	if err := m.storeAccount(ctx, a); err != nil {
 		return nil, err
 	}
@@ -121,6 +127,30 @@ func (m messages) Activate(ctx context.Context, msg *escrowv1.MsgActivate) (*esc
 	id := active.ID.Hex()
 	return &escrowv1.MsgActivateResponse{Id: id}, emit(ctx, &escrowv1.EventGrantActivated{
 		Id: id, Payer: grant.Payer, Provider: grant.Provider, ModelDigest: grant.Model.String(), Cap: active.Rest(), Expiry: grant.Expiry})
+}
+
+// discount is what of the treasury's part a payer has back, by what it has now.
+func (k *Keeper) discount(ctx context.Context, p escrow.Params, g receipt.Grant) (uint32, error) {
+	if len(p.Discounts.Stake)+len(p.Discounts.Held) == 0 {
+		return 0, nil
+	}
+	payer, err := k.addresses.StringToBytes(g.Payer)
+	if err != nil {
+		return 0, err
+	}
+	staked, err := k.stakes.GetDelegatorBonded(ctx, payer)
+	if err != nil {
+		return 0, err
+	}
+	v, err := k.models.Version(ctx, g.Model.String())
+	if err != nil {
+		return 0, err
+	}
+	shares, all, err := k.royalties.Held(ctx, v.Name, g.Payer)
+	if err != nil || !staked.IsUint64() {
+		return 0, err
+	}
+	return p.Discounts.Bps(staked.Uint64(), shares, all), nil
 }
 
 // UpdateParams implements escrowv1.MsgServer.

@@ -50,7 +50,7 @@ func tell(ctx context.Context, provider, id string, o escrow.Outcome) error {
 	}
 	g := o.Grant
 	event := &escrowv1.EventRedeemed{Id: id, Payer: g.Payer, Provider: g.Provider, ModelDigest: g.Model.String(),
-		Index: g.Redeemed, Amount: o.Amount, ReceiptsRoot: g.ReceiptsRoot[:]}
+		Index: g.Redeemed, Amount: o.Amount, ReceiptsRoot: g.ReceiptsRoot[:], Discount: o.Discount}
 	for _, p := range o.Payouts {
 		event.Payouts = append(event.Payouts, storedPayout(p))
 	}
@@ -104,6 +104,11 @@ func (b book) Store(a escrow.Account, o escrow.Outcome) error {
 	}
 	if err := b.expose(b.ctx, o.Grant.Provider, o.Amount+o.Returned, 0); err != nil {
 		return err
+	}
+	if o.Grant.Status == escrow.Closed {
+		if err := b.rights.Settle(b.ctx, o.Grant.Grant, o.Grant.Receipts); err != nil {
+			return err
+		}
 	}
 	var treasury uint64
 	for _, p := range o.Payouts {

@@ -11,6 +11,7 @@ import (
 
 	escrowv1 "github.com/koinon/koinon/api/koinon/escrow/v1"
 	"github.com/koinon/koinon/internal/mechanism/escrow"
+	"github.com/koinon/koinon/receipt"
 )
 
 // loadParams returns the parameters.
@@ -63,6 +64,20 @@ func (k *Keeper) removeGrant(ctx context.Context, g escrow.Grant) error {
 		k.releases.Remove(ctx, collections.Join(g.ReleaseAt, id)),
 		k.byPayer.Remove(ctx, collections.Join(g.Payer, id)),
 		k.byProvider.Remove(ctx, collections.Join(g.Provider, id)))
+}
+
+// WalkActive calls each for every active grant, in the order of their ids.
+func (k *Keeper) WalkActive(ctx context.Context, each func(receipt.Grant) error) error {
+	return k.grants.Walk(ctx, nil, func(_ string, stored escrowv1.ActiveGrant) (bool, error) {
+		if stored.Status != escrowv1.GrantStatus_GRANT_STATUS_ACTIVE {
+			return false, nil
+		}
+		g, err := GrantOf(stored.Grant)
+		if err != nil {
+			return true, err
+		}
+		return false, each(g)
+	})
 }
 
 func keyOf(p escrowv1.Payout) payoutKey {
@@ -193,7 +208,7 @@ func (k *Keeper) lapseGrant(ctx context.Context, id string) error {
 	if err := errors.Join(k.storeAccount(ctx, a), k.expose(ctx, g.Provider, returned, 0)); err != nil {
 		return err
 	}
-	if err := k.removeGrant(ctx, g); err != nil {
+	if err := errors.Join(k.removeGrant(ctx, g), k.rights.Settle(ctx, g.Grant, g.Receipts)); err != nil {
 		return err
 	}
 	return emit(ctx, &escrowv1.EventGrantClosed{Id: id, Payer: g.Payer, Provider: g.Provider, Returned: returned, Expired: true})

@@ -5,9 +5,24 @@ import (
 	"errors"
 	"fmt"
 
+	"cosmossdk.io/collections"
+
 	modelv1 "github.com/koinon/koinon/api/koinon/model/v1"
 	"github.com/koinon/koinon/internal/mechanism/registry"
 )
+
+// Owner is who owns a model or a namespace, by its name.
+func (k *Keeper) Owner(ctx context.Context, name string) (string, error) {
+	if registry.CheckNamespace(name) != nil {
+		m, err := k.Model(ctx, name)
+		return m.Owner, err
+	}
+	n, err := k.namespaces.Get(ctx, name)
+	if errors.Is(err, collections.ErrNotFound) {
+		return "", fmt.Errorf("%w: %s", ErrNoNamespace, name)
+	}
+	return n.Owner, err
+}
 
 // Listed returns the model that a version is of; it refuses a version that is
 // not listed.

@@ -39,6 +39,7 @@ func (m messages) RegisterVersion(ctx context.Context, msg *modelv1.MsgRegisterV
 		License: msg.License, Architecture: msg.Architecture, Parameters: msg.Parameters, SizeBytes: msg.SizeBytes,
 		ContextLength: msg.ContextLength, Quantization: msg.Quantization, CreatedAt: now(ctx), WeightsRoot: msg.WeightsRoot,
 		Status: modelv1.Status_STATUS_LISTED, Parents: msg.Parents, DerivativeBps: msg.DerivativeBps, Card: msg.Card,
+		Conduct: msg.Conduct,
 	}
 	if msg.Draft {
 		v.Status = modelv1.Status_STATUS_DRAFT

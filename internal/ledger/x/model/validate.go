@@ -57,6 +57,11 @@ func (k *Keeper) validate(v modelv1.Version) error {
 	} else if v.WeightsRoot != "" {
 		return bad("weights_root", "empty for the statistical class")
 	}
+	if v.Conduct != "" {
+		if _, err := receipt.ParseDigest(v.Conduct); err != nil {
+			return fmt.Errorf("%w: conduct: %w", ErrField, err)
+		}
+	}
 	if err := validateCard(v.Card); err != nil {
 		return err
 	}

@@ -48,6 +48,16 @@ func (k *Keeper) payOwner(ctx context.Context, from, model string, ucredit uint6
 	return 0, emit(ctx, &sharev1.EventRoyalty{Model: model, Amount: ucredit, Holder: m.Owner})
 }
 
+// Held is how many of a model's shares somebody holds, kept ones included, of how
+// many there are; none of a model without shares.
+func (k *Keeper) Held(ctx context.Context, model, holder string) (shares, all uint64, err error) {
+	if has, err := k.issues.Has(ctx, model); err != nil || !has {
+		return 0, 0, err
+	}
+	_, shares, err = k.holding(ctx, model, holder)
+	return shares, k.supply(ctx, model), err
+}
+
 // Claim pays a holder what its shares of a model have earned, in ucredit, or
 // refuses with share.ErrNothing. A module that holds shares calls it for its
 // own account.

@@ -34,6 +34,7 @@ function facts(s: Shown): HTMLElement {
   row("Weights", String(r.model), `/models/${encodeURIComponent(String(r.model))}`);
   row("Provider", String(r.provider), `/providers/${encodeURIComponent(String(r.provider))}`);
   row("Tokens", `${r.prompt_tokens} of the prompt (${r.cached_tokens} cached), ${r.completion_tokens} of the answer`);
+  if (r.right) row("Right to call", String(r.right));
   row("Cost", dollars(BigInt(String(r.cost ?? 0))));
   row("Number on its grant", String(r.sequence));
   row("The gateway found", s.valid ? "nothing wrong with it" : (s.problem ?? "something wrong"));

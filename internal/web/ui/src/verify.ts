@@ -48,7 +48,7 @@ export function bytes(r: Receipt): Uint8Array {
   const s = r.sampling, seed = r.seed;
   return concatBytes(
     begin("receipt"), integer(r.version), text(r.chain_id), digest(r.grant), integer(r.sequence), digest(r.previous),
-    text(r.provider), sized(base64(r.provider_key)), text(r.payer), text(r.app), digest(r.model), text(r.class), digest(r.request),
+    text(r.provider), sized(base64(r.provider_key)), text(r.payer), text(r.app), text(r.right), digest(r.model), text(r.class), digest(r.request),
     integer(r.prompt_tokens), integer(r.cached_tokens), integer(r.completion_tokens), digest(r.prompt_digest), digest(r.output_digest), digest(r.commitment),
     text(r.logprobs.form), digest(r.logprobs.digest),
     text(s.kind), float(s.temperature), float(s.top_p), integer(s.top_k), float(s.min_p), float(s.typical_p), float(s.repetition_penalty),

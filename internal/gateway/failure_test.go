@@ -160,6 +160,8 @@ func TestDisconnect(t *testing.T) {
 	response.Body.Close()
 	eventually(t, "the key is charged", func() bool { return h.spent(h.keyID) == 11+70 })
 	eventually(t, "the ticket arrives", func() bool { paid, _ := p.paid(); return paid == 100 })
+	// Else the gateway may not have seen that its client left, and takes more.
+	eventually(t, "the gateway leaves", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.parted == 1 })
 	close(release)
 	eventually(t, "the generation stops", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.broken == 1 })
 	eventually(t, "the provider claims no more", func() bool { _, owed := p.paid(); return owed <= 11+70 })

@@ -33,6 +33,7 @@ type scripted struct {
 	pace     func(token int)             // before each token
 	grants   map[receipt.Digest]*account // by grant
 	served   int                         // streams
+	parted   int                         // streams whose gateway has ended its side
 	broken   int                         // streams that the gateway left
 	requests []inference.Request
 	paidWith receipt.Digest // the last request's grant
@@ -243,6 +244,7 @@ func (s *serving) reveal(r *inferencev1.Reveal) error {
 func (s *serving) listen() {
 	defer func() {
 		close(s.left)
+		s.p.set(func(p *scripted) { p.parted++ })
 		s.account.mu.Lock()
 		s.account.moved.Broadcast()
 		s.account.mu.Unlock()

@@ -42,8 +42,8 @@ web: ## The pages' scripts and style from internal/web/ui; needs npm.
 	npm ci --prefix internal/web/ui --ignore-scripts --no-audit --no-fund
 	npm run --prefix internal/web/ui build
 
-docs: ## docs/reference from the program.
-	HOME='~' $(GO) run -trimpath ./cmd/koinon docs reference docs/reference
+docs: build ## docs/reference from the program.
+	HOME='~' ./bin/koinon docs reference docs/reference
 
 man: ## Manual pages and completions of the shells, in bin/share.
 	$(GO) run -trimpath -ldflags '$(LDFLAGS)' ./cmd/koinon docs man bin/share/man/man1

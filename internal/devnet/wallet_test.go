@@ -157,7 +157,6 @@ func (h hand) votes(t *testing.T, b *browser) {
 // clear; after a reload the key signs once it is unlocked, and not with a wrong
 // passphrase.
 func (h hand) keeps(t *testing.T, b *browser) {
-	h.t = t
 	words := h.words["bob"]
 	b.open("/wallet")
 	b.do("keep", chromedp.Click("#keep-box summary"), chromedp.SetValue("#key-name", "bob's"), chromedp.SetValue("#words", words),

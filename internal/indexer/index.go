@@ -55,6 +55,10 @@ func Open(ctx context.Context, path string) (*Index, error) {
 // connect opens the file; more are pragmas. The writer's cache of 64 MiB holds what a
 // few thousand transactions touch, so that their pages are not written in between.
 func connect(path, more string) (*sql.DB, error) {
+	path, err := filepath.Abs(path) // of a relative one a URL would take the first folder for a host
+	if err != nil {
+		return nil, fmt.Errorf("opening the index: %w", err)
+	}
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" + more}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {

@@ -12,6 +12,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/... ./internal/ledger/x/...
 RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route|ledger/x)(/|$$)|/api/')
 
+# A browser takes its pages from a program of ordinary speed.
+BROWSED := TestPeopleWithABrowser
+
 .PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights bench-index calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
@@ -22,7 +25,8 @@ build: ## The one binary.
 
 test: ## Every test; Node's npm adds the clients written in JavaScript.
 	$(GO) test -timeout 10m $(PURE)
-	$(GO) test -race -timeout 15m $(RACED)
+	$(GO) test -timeout 10m -run $(BROWSED) ./internal/devnet
+	$(GO) test -race -timeout 15m -skip $(BROWSED) $(RACED)
 	@if command -v python3 >/dev/null; then cd deploy/vllm && python3 -B -m unittest; \
 	else echo "SKIPPED: python3 is absent, so deploy/vllm is not tested"; fi
 

@@ -15,7 +15,7 @@ import (
 // aside or used and are never more than were sold; none is admitted after its end;
 // and one that is in use stays with its holder.
 func TestCallsAreCounted(t *testing.T) {
-	type grant struct{ calls, made uint64 }
+	type grant struct{ calls uint64 }
 	rapid.Check(t, func(t *rapid.T) {
 		terms := access.Terms{
 			Calls: rapid.Uint64Range(0, 20).Draw(t, "calls"), Seconds: rapid.Int64Range(0, 50).Draw(t, "seconds"),

@@ -10,9 +10,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # ledger's modules: there it would only slow arithmetic that shares nothing and
 # blocks that run one by one, so they are tested without it.
 PURE  := ./internal/tensor/... ./internal/trainer/... ./internal/engine/... ./internal/mechanism/... ./internal/route/... ./internal/ledger/x/...
-RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route|ledger/x)(/|$$)|/api/')
+RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine|mechanism|route|ledger/x)(/|$$)|/api/|/cmd/koinon$$')
 
-# A browser takes its pages from a program of ordinary speed.
+# Scripts and browsers drive the program as it ships: under the race detector each of
+# their many processes takes three times as long, and internal/devnet runs every role
+# under it in one.
 BROWSED := TestPeopleWithABrowser
 
 .PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights bench-index calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
@@ -25,6 +27,7 @@ build: ## The one binary.
 
 test: ## Every test; Node's npm adds the clients written in JavaScript.
 	$(GO) test -timeout 10m $(PURE)
+	$(GO) test -timeout 15m ./cmd/koinon
 	$(GO) test -timeout 10m -run $(BROWSED) ./internal/devnet
 	$(GO) test -race -timeout 15m -skip $(BROWSED) $(RACED)
 	@if command -v python3 >/dev/null; then cd deploy/vllm && python3 -B -m unittest; \

@@ -4,6 +4,9 @@
 package journal
 
 import (
+	"encoding"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -46,7 +49,21 @@ func New(talk io.Writer, others ...io.Writer) *slog.Logger {
 }
 
 func lines(w io.Writer) slog.Handler {
-	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo})
+	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: named})
+}
+
+// named writes what can say its name by that alone: libraries hand whole services to
+// their logger, which go on changing while encoding/json would read every field.
+func named(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindAny {
+		return a
+	}
+	switch v := a.Value.Any().(type) {
+	case error, json.Marshaler, encoding.TextMarshaler:
+	case fmt.Stringer:
+		a.Value = slog.StringValue(v.String())
+	}
+	return a
 }
 
 // Terminal says whether what is written there is read by somebody on a terminal.

@@ -108,3 +108,17 @@ func TestFollowGoesOnWhereTheLogBeginsAnew(t *testing.T) {
 		t.Errorf("where nothing was logged: %v", err)
 	}
 }
+
+// service is what a library hands to its logger: it has a name, and fields of its own.
+type service struct{ Secret string }
+
+func (*service) String() string { return "Reactor" }
+
+// TestServicesAreNamed and not written out, which would race with their work.
+func TestServicesAreNamed(t *testing.T) {
+	var out bytes.Buffer
+	New(&out).Info("stopping", "impl", &service{"hidden"})
+	if line := out.String(); !strings.Contains(line, `"impl":"Reactor"`) || strings.Contains(line, "hidden") {
+		t.Error(line)
+	}
+}

@@ -67,8 +67,8 @@ var messageModules = []module.AppModuleBasic{
 	distribution.AppModuleBasic{}, gov.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, authzmodule.AppModuleBasic{},
 	upgrade.AppModuleBasic{}, evidence.AppModuleBasic{}, consensus.AppModuleBasic{}, genutil.AppModuleBasic{},
 	ibc.AppModuleBasic{}, transfer.AppModuleBasic{}, ibctm.AppModuleBasic{},
-	beacon.AppModule{}, model.AppModule{}, share.AppModule{}, provider.AppModule{}, curation.AppModule{}, escrow.AppModule{}, audit.AppModule{}, challenge.AppModule{},
-	pool.AppModule{}, offering.AppModule{}, assembly.AppModule{}, pin.AppModule{}, access.AppModule{},
+	beacon.NewAppModule(nil), model.NewAppModule(nil), share.NewAppModule(nil), provider.NewAppModule(nil), curation.NewAppModule(nil), escrow.NewAppModule(nil), audit.NewAppModule(nil), challenge.NewAppModule(nil),
+	pool.NewAppModule(nil), offering.NewAppModule(nil), assembly.NewAppModule(nil), pin.NewAppModule(nil), access.NewAppModule(nil),
 }
 
 // Encoding is how messages, transactions and state are written.

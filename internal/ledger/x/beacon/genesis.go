@@ -40,13 +40,13 @@ func validateGenesis(state beaconv1.GenesisState) error {
 	return validateParams(state.Params)
 }
 
-func (k *Keeper) initGenesis(ctx sdk.Context, state beaconv1.GenesisState) error {
+func (k *Keeper) initGenesis(ctx context.Context, state beaconv1.GenesisState) error {
 	if err := validateGenesis(state); err != nil {
 		return err
 	}
 	r := state.Randomness
 	if len(r) == 0 {
-		first := beacon.Round{Chain: ctx.ChainID()}.Join(receipt.Digest{}, nil)
+		first := beacon.Round{Chain: sdk.UnwrapSDKContext(ctx).ChainID()}.Join(receipt.Digest{}, nil)
 		r = first[:]
 	}
 	return errors.Join(k.params.Set(ctx, state.Params), k.head.Set(ctx, beaconv1.Head{Randomness: r, Previous: r}))

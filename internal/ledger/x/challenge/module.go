@@ -2,103 +2,39 @@ package challenge
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 	"cosmossdk.io/core/appmodule"
+	gogogrpc "github.com/cosmos/gogoproto/grpc"
 	"github.com/grpc-ecosystem/grpc-gateway/runtime"
 
-	"github.com/cosmos/cosmos-sdk/client"
-	"github.com/cosmos/cosmos-sdk/codec"
-	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
-	sdk "github.com/cosmos/cosmos-sdk/types"
-	"github.com/cosmos/cosmos-sdk/types/module"
-	"github.com/cosmos/cosmos-sdk/types/msgservice"
-
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
-	"github.com/koinon/koinon/internal/ledger/refusal"
+	"github.com/koinon/koinon/internal/ledger/module"
 )
 
-var (
-	_ module.AppModuleBasic = AppModule{}
-	_ module.HasGenesis     = AppModule{}
-	_ module.HasServices    = AppModule{}
-	_ appmodule.AppModule   = AppModule{}
-)
+var _ appmodule.HasEndBlocker = AppModule{}
 
 // AppModule fits the keeper into the SDK's module manager.
-type AppModule struct{ keeper *Keeper }
+type AppModule struct {
+	module.Module[challengev1.GenesisState, *challengev1.GenesisState]
+	keeper *Keeper
+}
 
 // NewAppModule makes the module.
-func NewAppModule(k *Keeper) AppModule { return AppModule{k} }
-
-// IsOnePerModuleType implements depinject.OnePerModuleType.
-func (AppModule) IsOnePerModuleType() {}
-
-// IsAppModule implements appmodule.AppModule.
-func (AppModule) IsAppModule() {}
-
-// Name is the module's name.
-func (AppModule) Name() string { return ModuleName }
-
-// ConsensusVersion counts changes of the stored form.
-func (AppModule) ConsensusVersion() uint64 { return 1 }
-
-// RegisterLegacyAminoCodec implements module.AppModuleBasic; amino JSON comes
-// from the protobuf descriptors.
-func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
-
-// RegisterInterfaces makes the messages known.
-func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
-	r.RegisterImplementations((*sdk.Msg)(nil),
-		&challengev1.MsgCommit{}, &challengev1.MsgReveal{}, &challengev1.MsgUpdateParams{})
-	msgservice.RegisterMsgServiceDesc(r, &challengev1.Msg_serviceDesc)
-}
-
-// RegisterGRPCGatewayRoutes serves queries over REST.
-func (AppModule) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeMux) {
-	if err := challengev1.RegisterQueryHandlerClient(context.Background(), mux, challengev1.NewQueryClient(c)); err != nil {
-		panic(err) // a route that is registered twice: a mistake in the protobuf source
-	}
-}
-
-// RegisterServices serves messages and queries.
-func (m AppModule) RegisterServices(c module.Configurator) {
-	challengev1.RegisterMsgServer(refusal.Server(c.MsgServer()), messages{m.keeper})
-	challengev1.RegisterQueryServer(c.QueryServer(), queries{m.keeper})
-}
-
-// DefaultGenesis implements module.HasGenesis.
-func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {
-	return cdc.MustMarshalJSON(DefaultGenesis())
-}
-
-// ValidateGenesis checks a genesis.
-func (AppModule) ValidateGenesis(cdc codec.JSONCodec, _ client.TxEncodingConfig, data json.RawMessage) error {
-	var state challengev1.GenesisState
-	if err := cdc.UnmarshalJSON(data, &state); err != nil {
-		return fmt.Errorf("%s genesis: %w", ModuleName, err)
-	}
-	return rules(state.Params).Validate()
-}
-
-// InitGenesis stores a genesis.
-func (m AppModule) InitGenesis(ctx sdk.Context, cdc codec.JSONCodec, data json.RawMessage) {
-	var state challengev1.GenesisState
-	cdc.MustUnmarshalJSON(data, &state)
-	if err := m.keeper.initGenesis(ctx, state); err != nil {
-		panic(fmt.Errorf("%s genesis: %w", ModuleName, err))
-	}
-}
-
-// ExportGenesis returns the whole state.
-func (m AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.RawMessage {
-	state, err := m.keeper.exportGenesis(ctx)
-	if err != nil {
-		panic(fmt.Errorf("%s export: %w", ModuleName, err))
-	}
-	return cdc.MustMarshalJSON(state)
+func NewAppModule(k *Keeper) AppModule {
+	return AppModule{module.Module[challengev1.GenesisState, *challengev1.GenesisState]{
+		Called: ModuleName, Messages: &challengev1.Msg_serviceDesc,
+		Serve: func(msgs, asked gogogrpc.Server) {
+			challengev1.RegisterMsgServer(msgs, messages{k})
+			challengev1.RegisterQueryServer(asked, queries{k})
+		},
+		Routes: func(ctx context.Context, mux *runtime.ServeMux, ledger gogogrpc.ClientConn) error {
+			return challengev1.RegisterQueryHandlerClient(ctx, mux, challengev1.NewQueryClient(ledger))
+		},
+		Default:  DefaultGenesis,
+		Validate: func(s challengev1.GenesisState) error { return rules(s.Params).Validate() },
+		Init:     k.initGenesis, Export: k.exportGenesis,
+	}, k}
 }
 
 // EndBlock begins and ends the stages of challenges.
@@ -106,20 +42,13 @@ func (m AppModule) EndBlock(ctx context.Context) error { return m.keeper.endBloc
 
 // AutoCLIOptions describes the commands that the protobuf services become.
 func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
-	args := func(fields ...string) []*autocliv1.PositionalArgDescriptor {
-		var list []*autocliv1.PositionalArgDescriptor
-		for _, f := range fields {
-			list = append(list, &autocliv1.PositionalArgDescriptor{ProtoField: f})
-		}
-		return list
-	}
 	return &autocliv1.ModuleOptions{
 		Query: &autocliv1.ServiceCommandDescriptor{
 			Service: "koinon.challenge.v1.Query",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{RpcMethod: "Challenges", Use: "challenges", Short: "List challenges that are kept", Example: "koinon query challenge challenges"},
-				{RpcMethod: "Participants", Use: "participants EPOCH DIGEST", Short: "Show who must answer a challenge, and what they answered", Example: "koinon query challenge participants 12 sha256:…", PositionalArgs: args("epoch", "model_digest")},
-				{RpcMethod: "Open", Use: "open ADDRESS", Short: "List what a provider has still to answer", Example: "koinon query challenge open koinon1…", PositionalArgs: args("provider")},
+				{RpcMethod: "Participants", Use: "participants EPOCH DIGEST", Short: "Show who must answer a challenge, and what they answered", Example: "koinon query challenge participants 12 sha256:…", PositionalArgs: module.Args("epoch", "model_digest")},
+				{RpcMethod: "Open", Use: "open ADDRESS", Short: "List what a provider has still to answer", Example: "koinon query challenge open koinon1…", PositionalArgs: module.Args("provider")},
 				{RpcMethod: "Params", Use: "params", Short: "Show the module's parameters", Example: "koinon query challenge params"},
 			},
 		},

@@ -12,6 +12,17 @@ import (
 	"github.com/koinon/koinon/internal/mechanism/registry"
 )
 
+// validateGenesis checks every version's policy; how versions relate is checked as
+// they are stored.
+func validateGenesis(s modelv1.GenesisState) error {
+	for _, v := range s.Versions {
+		if err := PolicyOf(v, false).Validate(); err != nil {
+			return fmt.Errorf("%s@%s: %w", v.Name, v.Version, err)
+		}
+	}
+	return nil
+}
+
 // initGenesis stores a genesis and refuses one that does not fit together.
 func (k *Keeper) initGenesis(ctx context.Context, s modelv1.GenesisState) error {
 	for _, n := range s.Namespaces {

@@ -2,105 +2,39 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 	"cosmossdk.io/core/appmodule"
+	gogogrpc "github.com/cosmos/gogoproto/grpc"
 	"github.com/grpc-ecosystem/grpc-gateway/runtime"
 
-	"github.com/cosmos/cosmos-sdk/client"
-	"github.com/cosmos/cosmos-sdk/codec"
-	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
-	sdk "github.com/cosmos/cosmos-sdk/types"
-	"github.com/cosmos/cosmos-sdk/types/module"
-	"github.com/cosmos/cosmos-sdk/types/msgservice"
-
 	providerv1 "github.com/koinon/koinon/api/koinon/provider/v1"
-	"github.com/koinon/koinon/internal/ledger/refusal"
+	"github.com/koinon/koinon/internal/ledger/module"
 )
 
-var (
-	_ module.AppModuleBasic   = AppModule{}
-	_ module.HasGenesis       = AppModule{}
-	_ module.HasServices      = AppModule{}
-	_ appmodule.AppModule     = AppModule{}
-	_ appmodule.HasEndBlocker = AppModule{}
-)
+var _ appmodule.HasEndBlocker = AppModule{}
 
 // AppModule fits the keeper into the SDK's module manager.
-type AppModule struct{ keeper *Keeper }
+type AppModule struct {
+	module.Module[providerv1.GenesisState, *providerv1.GenesisState]
+	keeper *Keeper
+}
 
 // NewAppModule makes the module.
-func NewAppModule(k *Keeper) AppModule { return AppModule{k} }
-
-// IsOnePerModuleType implements depinject.OnePerModuleType.
-func (AppModule) IsOnePerModuleType() {}
-
-// IsAppModule implements appmodule.AppModule.
-func (AppModule) IsAppModule() {}
-
-// Name is the module's name.
-func (AppModule) Name() string { return ModuleName }
-
-// ConsensusVersion counts changes of the stored form.
-func (AppModule) ConsensusVersion() uint64 { return 1 }
-
-// RegisterLegacyAminoCodec implements module.AppModuleBasic; amino JSON comes
-// from the protobuf descriptors.
-func (AppModule) RegisterLegacyAminoCodec(*codec.LegacyAmino) {}
-
-// RegisterInterfaces makes the messages known.
-func (AppModule) RegisterInterfaces(r codectypes.InterfaceRegistry) {
-	r.RegisterImplementations((*sdk.Msg)(nil),
-		&providerv1.MsgRegister{}, &providerv1.MsgUpdate{}, &providerv1.MsgBond{}, &providerv1.MsgUnbond{},
-		&providerv1.MsgUnjail{}, &providerv1.MsgSetOffer{}, &providerv1.MsgRemoveOffer{}, &providerv1.MsgUpdateParams{})
-	msgservice.RegisterMsgServiceDesc(r, &providerv1.Msg_serviceDesc)
-}
-
-// RegisterGRPCGatewayRoutes serves queries over REST.
-func (AppModule) RegisterGRPCGatewayRoutes(c client.Context, mux *runtime.ServeMux) {
-	if err := providerv1.RegisterQueryHandlerClient(context.Background(), mux, providerv1.NewQueryClient(c)); err != nil {
-		panic(err) // a route that is registered twice: a mistake in the protobuf source
-	}
-}
-
-// RegisterServices serves messages and queries.
-func (m AppModule) RegisterServices(c module.Configurator) {
-	providerv1.RegisterMsgServer(refusal.Server(c.MsgServer()), messages{m.keeper})
-	providerv1.RegisterQueryServer(c.QueryServer(), queries{m.keeper})
-}
-
-// DefaultGenesis implements module.HasGenesis.
-func (AppModule) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {
-	return cdc.MustMarshalJSON(DefaultGenesis())
-}
-
-// ValidateGenesis checks the parameters.
-func (AppModule) ValidateGenesis(cdc codec.JSONCodec, _ client.TxEncodingConfig, data json.RawMessage) error {
-	var state providerv1.GenesisState
-	if err := cdc.UnmarshalJSON(data, &state); err != nil {
-		return fmt.Errorf("%s genesis: %w", ModuleName, err)
-	}
-	return validateParams(state.Params)
-}
-
-// InitGenesis stores a genesis.
-func (m AppModule) InitGenesis(ctx sdk.Context, cdc codec.JSONCodec, data json.RawMessage) {
-	var state providerv1.GenesisState
-	cdc.MustUnmarshalJSON(data, &state)
-	if err := m.keeper.initGenesis(ctx, state); err != nil {
-		panic(fmt.Errorf("%s genesis: %w", ModuleName, err))
-	}
-}
-
-// ExportGenesis returns the whole state.
-func (m AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.RawMessage {
-	state, err := m.keeper.exportGenesis(ctx)
-	if err != nil {
-		panic(fmt.Errorf("%s export: %w", ModuleName, err))
-	}
-	return cdc.MustMarshalJSON(state)
+func NewAppModule(k *Keeper) AppModule {
+	return AppModule{module.Module[providerv1.GenesisState, *providerv1.GenesisState]{
+		Called: ModuleName, Messages: &providerv1.Msg_serviceDesc,
+		Serve: func(msgs, asked gogogrpc.Server) {
+			providerv1.RegisterMsgServer(msgs, messages{k})
+			providerv1.RegisterQueryServer(asked, queries{k})
+		},
+		Routes: func(ctx context.Context, mux *runtime.ServeMux, ledger gogogrpc.ClientConn) error {
+			return providerv1.RegisterQueryHandlerClient(ctx, mux, providerv1.NewQueryClient(ledger))
+		},
+		Default:  DefaultGenesis,
+		Validate: func(s providerv1.GenesisState) error { return validateParams(s.Params) },
+		Init:     k.initGenesis, Export: k.exportGenesis,
+	}, k}
 }
 
 // EndBlock pays bonds that have come due.
@@ -108,18 +42,11 @@ func (m AppModule) EndBlock(ctx context.Context) error { return m.keeper.payUnbo
 
 // AutoCLIOptions describes the commands that the protobuf services become.
 func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
-	args := func(fields ...string) []*autocliv1.PositionalArgDescriptor {
-		var list []*autocliv1.PositionalArgDescriptor
-		for _, f := range fields {
-			list = append(list, &autocliv1.PositionalArgDescriptor{ProtoField: f})
-		}
-		return list
-	}
 	return &autocliv1.ModuleOptions{
 		Query: &autocliv1.ServiceCommandDescriptor{
 			Service: "koinon.provider.v1.Query",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
-				{RpcMethod: "Provider", Use: "provider ADDRESS", Short: "Show one provider", Example: "koinon query provider provider koinon1…", PositionalArgs: args("address")},
+				{RpcMethod: "Provider", Use: "provider ADDRESS", Short: "Show one provider", Example: "koinon query provider provider koinon1…", PositionalArgs: module.Args("address")},
 				{RpcMethod: "Providers", Use: "providers", Short: "List providers", Example: "koinon query provider providers"},
 				{RpcMethod: "Offers", Use: "offers", Short: "List offers", Example: "koinon query provider offers --model-digest sha256:…"},
 				{RpcMethod: "Params", Use: "params", Short: "Show the module's parameters", Example: "koinon query provider params"},
@@ -128,10 +55,10 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 		Tx: &autocliv1.ServiceCommandDescriptor{
 			Service: "koinon.provider.v1.Msg",
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
-				{RpcMethod: "Bond", Use: "bond UKOIN", Short: "Add to your bond", Example: "koinon tx provider bond 1000000 --from me", PositionalArgs: args("amount")},
-				{RpcMethod: "Unbond", Use: "unbond UKOIN", Short: "Take from your bond, after the unbonding time", Example: "koinon tx provider unbond 1000000 --from me", PositionalArgs: args("amount")},
+				{RpcMethod: "Bond", Use: "bond UKOIN", Short: "Add to your bond", Example: "koinon tx provider bond 1000000 --from me", PositionalArgs: module.Args("amount")},
+				{RpcMethod: "Unbond", Use: "unbond UKOIN", Short: "Take from your bond, after the unbonding time", Example: "koinon tx provider unbond 1000000 --from me", PositionalArgs: module.Args("amount")},
 				{RpcMethod: "Unjail", Use: "unjail", Short: "Sell again, once your time in jail is over", Example: "koinon tx provider unjail --from me"},
-				{RpcMethod: "RemoveOffer", Use: "remove-offer DIGEST", Short: "Withdraw an offer", PositionalArgs: args("model_digest")},
+				{RpcMethod: "RemoveOffer", Use: "remove-offer DIGEST", Short: "Withdraw an offer", PositionalArgs: module.Args("model_digest")},
 				{RpcMethod: "UpdateParams", Skip: true},
 			},
 		},

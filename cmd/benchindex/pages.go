@@ -63,9 +63,10 @@ func pages(ctx context.Context, x *indexer.Index, l madeUp, rounds int) (list []
 	}{
 		{"/", func() string { return "/" }},
 		{"/models", func() string { return "/models" }},
+		{"/models, far down", func() string { return "/models?after=" + model() }},
 		{"/models/{digest}", func() string { return "/models/" + model() }},
 		{"/providers", func() string { return "/providers" }},
-		{"/providers, far down", func() string { return fmt.Sprintf("/providers?after=%d", r.IntN(l.providers)) }},
+		{"/providers, far down", func() string { return "/providers?after=" + provider() }},
 		{"/providers?format=csv", func() string { return "/providers?format=csv" }},
 		{"/providers/{address}", func() string { return "/providers/" + provider() }},
 		{"/ledger", func() string { return "/ledger" }},

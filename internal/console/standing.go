@@ -15,6 +15,7 @@ import (
 
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/mechanism/bond"
 	"github.com/koinon/koinon/internal/web"
 )
 
@@ -23,7 +24,7 @@ type standing struct{ ledger *client.Client }
 
 // Account implements [web.Ledger].
 func (s standing) Account(ctx context.Context, address string) (web.Account, error) {
-	a := web.Account{Address: address, Others: []web.Coin{}}
+	a := web.Account{Address: address, Others: []web.Coin{}, Tokens: []web.Token{}}
 	if err := client.CheckAddress(address); err != nil {
 		return a, web.Refusal{Says: err.Error()}
 	}
@@ -48,6 +49,9 @@ func (s standing) Account(ctx context.Context, address string) (web.Account, err
 		default:
 			a.Others = append(a.Others, web.Coin{Denom: c.Denom, Amount: c.Amount.String()})
 		}
+	}
+	if a.Tokens, err = s.tokens(ctx, address); err != nil {
+		return a, err
 	}
 	escrow, err := s.ledger.Escrow(ctx, address)
 	if errors.Is(err, client.ErrNotFound) {
@@ -115,6 +119,12 @@ func (s standing) Issuers(ctx context.Context) ([]web.Issuer, error) {
 	}
 	slices.SortStableFunc(list, func(a, b web.Issuer) int { return cmp.Compare(b.Outstanding, a.Outstanding) })
 	return list, err
+}
+
+// Capital implements [web.Ledger].
+func (s standing) Capital(ctx context.Context, bonds uint64) (web.Capital, error) {
+	c, err := s.ledger.Capital(ctx)
+	return web.Capital{Capacity: bond.Exposure(bonds, c.PerKoin), Supply: c.Supply, Staked: c.Staked, Yield: c.Yield}, err
 }
 
 // Modules implements [web.Ledger].

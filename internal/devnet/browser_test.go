@@ -233,6 +233,7 @@ func TestPeopleWithABrowser(t *testing.T) {
 	story("search", searches)
 	h := newHand(t, n.Info)
 	story("trade", h.trades)
+	story("access", h.admits)
 	story("vote", h.votes)
 	story("keep a key", h.keeps)
 	story("extension", h.extends)

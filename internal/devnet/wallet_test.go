@@ -17,6 +17,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/crypto/hd"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	accessv1 "github.com/koinon/koinon/api/koinon/access/v1"
 	assemblyv1 "github.com/koinon/koinon/api/koinon/assembly/v1"
 	offeringv1 "github.com/koinon/koinon/api/koinon/offering/v1"
 	sharev1 "github.com/koinon/koinon/api/koinon/share/v1"
@@ -136,6 +137,23 @@ func (h hand) trades(t *testing.T, b *browser) {
 	b.reviews("Order shares of bard for up to $3.00.", someKoin, chromedp.SetValue("#budget", "3"))
 	b.open("/models/" + ledgertest.Digest("bard"))
 	b.until("the offering has sold", `/[1-9]\d* *\D*of\D*400/.test(document.getElementById("sales").innerText)`)
+}
+
+// admits: Ada gates her model, and Bob buys access from its page.
+func (h hand) admits(t *testing.T, b *browser) {
+	h.t = t
+	ada, bob, digest := h.key("ada").Address(), h.key("bob").Address(), ledgertest.Digest("bard")
+	h.must("ada", &accessv1.MsgSetPolicy{Owner: ada, Policy: accessv1.Policy{Digest: digest, Gated: true}})
+	h.must("ada", &accessv1.MsgOpenPlan{Owner: ada, Digest: digest, Calls: 1000, Seconds: 30 * 24 * 3600, Price: 2_500_000})
+	b.open("/models/" + digest)
+	b.do("follow the link to buy", chromedp.Click("#access a.button"))
+	b.until("the wallet is open", `document.getElementById("do")?.value === "access"`)
+	b.signs(bob, "?do=access&plan=1")
+	b.reviews("Buy an access token of bard for $2.50: 1000 calls in 30 days.", nothing)
+	b.until("what Bob holds is shown", `/Access to bard\s+1000 calls left, until/.test(document.getElementById("balances").innerText)`)
+	if held, err := h.ledger.AccessTokens(t.Context(), bob); err != nil || len(held) != 1 || held[0].Plan != 1 {
+		t.Errorf("the ledger has %v of Bob's, %v", held, err)
+	}
 }
 
 // votes: a shareholder votes from the model's page, which shows the vote so far.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"math"
 	"net/http"
+	"slices"
 
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
@@ -63,7 +64,8 @@ func (g *Gateway) describe(id string, v *version) openai.Model {
 	return model
 }
 
-// measured is what this gateway's own requests have seen of an offer.
+// measured is what this gateway's own requests have seen of an offer, and what its
+// provider last said of itself.
 type measured struct {
 	Provider string `json:"provider"`
 	Model    string `json:"model"` // digest
@@ -73,18 +75,40 @@ type measured struct {
 	// 0 while unknown.
 	FirstToken int64   `json:"first_token_ms"`
 	Rate       float64 `json:"tokens_per_second"`
+	Load       *load   `json:"load,omitempty"` // nothing if it has been silent
 }
 
-// showMeasured serves GET /measured, of which nobody's requests can be told.
-func (g *Gateway) showMeasured(w http.ResponseWriter, _ *http.Request) {
-	list, now := []measured{}, g.now()
+// load is what a provider's heartbeat says.
+type load struct {
+	Active uint32  `json:"active"`            // requests that run
+	Queue  uint32  `json:"queue"`             // requests that wait
+	Rate   float64 `json:"tokens_per_second"` // of one stream; 0 if it does not say
+	Paused bool    `json:"paused"`
+}
+
+func loadOf(r *route.Report) *load {
+	if r == nil {
+		return nil
+	}
+	return &load{r.Active, r.Queue, tenths(r.Rate), r.Paused}
+}
+
+func tenths(x float64) float64 { return math.Round(10*x) / 10 }
+
+// showMeasured serves GET /measured, of which nobody's requests can be told: of all
+// offers, or with ?provider=ADDRESS, which may be repeated, of some providers'.
+func (g *Gateway) showMeasured(w http.ResponseWriter, r *http.Request) {
+	list, now, wanted := []measured{}, g.now(), r.URL.Query()["provider"]
 	if m := g.directory.current.Load(); m != nil {
 		for _, v := range m.versions {
 			for _, o := range v.offers {
 				if len(list) == maxMeasured {
 					break
 				}
-				list = append(list, measured{o.provider, v.Digest, o.lane.Usable(now), o.lane.TTFT().Milliseconds(), math.Round(10*o.lane.Rate()) / 10})
+				if wanted != nil && !slices.Contains(wanted, o.provider) {
+					continue
+				}
+				list = append(list, measured{o.provider, v.Digest, o.lane.Usable(now), o.lane.TTFT().Milliseconds(), tenths(o.lane.Rate()), loadOf(o.lane.Provider.Heard(now))})
 			}
 		}
 	}

@@ -18,11 +18,14 @@ func scanDay(r *sql.Rows, d *DayRow) error { return r.Scan(&d.Day, &d.Of, &d.Amo
 const others = "others"
 
 // FeesByModel is what was redeemed for each model version a day, since the day of a
-// time: for the ten best paid by name, and for the others together.
+// time: for the ten best paid lately by name, and for the others together.
 func (x *Index) FeesByModel(ctx context.Context, since int64) ([]DayRow, error) {
-	return list(ctx, x, scanDay, `WITH best AS (SELECT model FROM fees WHERE day >= ?1 / 86400 * 86400 GROUP BY model ORDER BY SUM(amount) DESC, model LIMIT 10)
-		SELECT day, CASE WHEN model IN best THEN COALESCE((SELECT name || '@' || version FROM versions WHERE digest = model), model) ELSE ?2 END, SUM(amount)
-		FROM fees WHERE day >= ?1 / 86400 * 86400 GROUP BY 1, 2 ORDER BY 1, 2`, since, others)
+	return list(ctx, x, scanDay, `WITH best AS MATERIALIZED (SELECT digest, name || '@' || version AS called FROM versions WHERE lately > 0 ORDER BY lately DESC, paid DESC, at DESC, digest DESC LIMIT 10),
+		named AS MATERIALIZED (SELECT day, called, SUM(amount) AS amount FROM best CROSS JOIN parts ON model = digest AND day >= ?1 / 86400 * 86400 GROUP BY digest, day)
+		SELECT day, called, amount FROM named
+		UNION ALL SELECT day, ?2, SUM(amount) - COALESCE((SELECT SUM(amount) FROM named WHERE named.day = parts.day), 0) AS rest
+			FROM parts WHERE model = '' AND day >= ?1 / 86400 * 86400 GROUP BY day HAVING rest > 0
+		ORDER BY 1, 2`, since, others)
 }
 
 // PaidByRole is what each role was paid a day, since the day of a time, of a model
@@ -44,36 +47,21 @@ func (x *Index) Earned(ctx context.Context, provider string, since int64) ([]Day
 		LEFT JOIN versions v ON v.digest = p.model WHERE p.provider = ? AND p.at >= ? AND p.role = 'provider' GROUP BY 1, 2 ORDER BY 1, 2`, provider, since)
 }
 
-// IssuerRow is who mints credit, in ucredit.
-type IssuerRow struct {
-	Address     string `json:"address"`
-	Name        string `json:"name,omitempty"`
-	Backing     string `json:"backing,omitempty"`
-	Cap         uint64 `json:"cap,omitempty"`
-	Outstanding uint64 `json:"outstanding"`
-}
-
-// Issuers lists who mints credit, the largest first.
-func (x *Index) Issuers(ctx context.Context) ([]IssuerRow, error) {
-	return list(ctx, x, func(r *sql.Rows, i *IssuerRow) error {
-		return r.Scan(&i.Address, &i.Name, &i.Backing, &i.Cap, &i.Outstanding)
-	},
-		`SELECT address, name, backing, cap, outstanding FROM issuers ORDER BY outstanding DESC, address`)
-}
-
 // Totals are the figures by which a network is judged.
 type Totals struct {
 	Height    int64 `json:"height"`
-	At        int64 `json:"at"` // of that block, Unix seconds
+	At        int64 `json:"at"`    // of that block, Unix seconds
+	Began     int64 `json:"began"` // of the first
 	Txs       int64 `json:"txs"`
 	Providers int   `json:"providers"` // active
 	Versions  int   `json:"versions"`
-	// Paid and the next two are since the time asked for, in ucredit.
+	// Paid and the next are since the time asked for, in ucredit.
 	Paid      uint64 `json:"paid"`
 	Royalties uint64 `json:"royalties"` // of it, to models and their owners
-	Buyers    int    `json:"buyers"`    // who paid
-	Sellers   int    `json:"sellers"`   // who were paid
+	Buyers    int    `json:"buyers"`    // who paid in the last thirty days
+	Sellers   int    `json:"sellers"`   // who were paid then
 	Bonded    uint64 `json:"bonded"`    // ukoin, of providers
+	Backing   uint64 `json:"backing"`   // of it, of those that are active
 	Slashed   uint64 `json:"slashed"`   // ukoin, of providers, ever
 	// Locked is what backs grants that are open, in ucredit.
 	Locked uint64 `json:"locked"`
@@ -82,15 +70,14 @@ type Totals struct {
 }
 
 // Totals sums up; Paid, Royalties and Settling since the hour of a time in Unix
-// seconds, Buyers and Sellers since that time.
+// seconds.
 func (x *Index) Totals(ctx context.Context, since int64) (Totals, error) {
 	scan := func(r *sql.Rows, t *Totals) error {
-		return r.Scan(&t.Height, &t.At, &t.Txs, &t.Providers, &t.Versions, &t.Paid, &t.Royalties, &t.Buyers, &t.Sellers, &t.Bonded, &t.Slashed, &t.Locked, &t.Settling)
+		return r.Scan(&t.Height, &t.At, &t.Began, &t.Txs, &t.Providers, &t.Versions, &t.Paid, &t.Royalties, &t.Buyers, &t.Sellers, &t.Bonded, &t.Backing, &t.Slashed, &t.Locked, &t.Settling)
 	}
-	return one(ctx, x, scan, `SELECT COALESCE(b.height, 0), COALESCE(b.at, 0), t.txs, t.providers, (SELECT COUNT(*) FROM versions),
+	return one(ctx, x, scan, `SELECT COALESCE(b.height, 0), COALESCE(b.at, 0), COALESCE((SELECT at FROM blocks ORDER BY height LIMIT 1), 0), t.txs, t.providers, (SELECT COUNT(*) FROM versions),
 		COALESCE(h.paid, 0), COALESCE(h.royalty, 0),
-		(SELECT COUNT(*) FROM traders WHERE side = 'buyer' AND last >= ?1), (SELECT COUNT(*) FROM traders WHERE side = 'seller' AND last >= ?1),
-		t.bonded, t.slashed, t.locked, COALESCE(h.seconds / h.grants, 0)
+		t.buyers, t.sellers, t.bonded, t.backing, t.slashed, t.locked, COALESCE(h.seconds / h.grants, 0)
 		FROM totals t LEFT JOIN (SELECT height, at FROM blocks ORDER BY height DESC LIMIT 1) b ON TRUE
-		LEFT JOIN (SELECT SUM(paid) AS paid, SUM(royalty) AS royalty, SUM(seconds) AS seconds, SUM(grants) AS grants FROM hours WHERE hour >= ?1 / 3600 * 3600) h ON TRUE`, since)
+		LEFT JOIN (SELECT SUM(paid) AS paid, SUM(royalty) AS royalty, SUM(seconds) AS seconds, SUM(grants) AS grants FROM hours WHERE hour >= ? / 3600 * 3600) h ON TRUE`, since)
 }

@@ -47,15 +47,6 @@ func (w *writer) happened(e proto.Message) {
 		w.redeemed(e)
 	case *escrowv1.EventGrantClosed:
 		w.exec(`UPDATE grants SET closed = ? WHERE id = ?`, w.at, e.Id)
-	case *escrowv1.EventIssuerSet:
-		w.issuer(e.Address)
-		w.exec(`UPDATE issuers SET name = ?, cap = ?, backing = ? WHERE address = ?`, e.Name, int64(e.Cap), e.Backing, e.Address)
-	case *escrowv1.EventMinted:
-		w.outstanding(e.Issuer, e.Outstanding)
-	case *escrowv1.EventBurned:
-		w.outstanding(e.Issuer, e.Outstanding)
-	case *escrowv1.EventSwapped:
-		w.outstanding(e.Issuer, e.Outstanding)
 	case *modelv1.EventStatusChanged:
 		w.exec(`UPDATE versions SET status = ? WHERE digest = ?`, word(e.To, "STATUS_"), e.Digest)
 	case *modelv1.EventTransferred:
@@ -77,15 +68,6 @@ func (w *writer) redeemed(e *escrowv1.EventRedeemed) {
 		w.exec(`INSERT INTO payments (height, at, grant_id, payer, provider, model, recipient, role, amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			w.height, w.at, e.Id, e.Payer, e.Provider, e.ModelDigest, p.Recipient, word(p.Role, "ROLE_"), int64(p.Amount))
 	}
-}
-
-func (w *writer) issuer(address string) {
-	w.exec(`INSERT OR IGNORE INTO issuers (address) VALUES (?)`, address)
-}
-
-func (w *writer) outstanding(address string, amount uint64) {
-	w.issuer(address)
-	w.exec(`UPDATE issuers SET outstanding = ? WHERE address = ?`, int64(amount), address)
 }
 
 // providers writes what becomes of providers and their offers.

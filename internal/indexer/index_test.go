@@ -82,9 +82,11 @@ var (
 	})
 	histories = rapid.Custom(func(t *rapid.T) []Block {
 		blocks := make([]Block, rapid.SampledFrom([]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, stride + 1}).Draw(t, "blocks"))
+		at := time.Unix(4_000_000, 0)
 		for i := range blocks {
 			b := &blocks[i]
-			b.Height, b.Time, b.Hash = int64(i+1), time.Unix(1_000_000+int64(i)*600, 0), fmt.Sprintf("%064X", i+1)
+			at = at.Add(rapid.SampledFrom([]time.Duration{10 * time.Minute, 20 * time.Hour, 20 * 24 * time.Hour}).Draw(t, "later"))
+			b.Height, b.Time, b.Hash = int64(i+1), at, fmt.Sprintf("%064X", i+1)
 			b.Txs = rapid.SliceOfN(rapid.OneOf(versions, providers, redemptions), 0, 2).Draw(t, "txs")
 			for j := range b.Txs {
 				b.Txs[j].Hash = fmt.Sprintf("%060X%04X", i+1, j)
@@ -199,17 +201,21 @@ func TestRebuiltTablesAreTheSame(t *testing.T) {
 	})
 }
 
+// lately is the beginning of the last thirty days.
+const lately = `(SELECT (MAX(at) / 86400 - 30) * 86400 FROM blocks)`
+
 // sumsHold compares what triggers keep with what the tables add up to.
 func sumsHold(t *rapid.T, x *Index) {
 	for kept, added := range map[string]string{
-		`SELECT txs, providers, bonded, slashed, locked FROM totals`: `SELECT (SELECT COUNT(*) FROM txs), (SELECT COUNT(*) FROM providers WHERE status = 'active'),
-			(SELECT COALESCE(SUM(bond), 0) FROM providers), (SELECT COALESCE(SUM(slashed), 0) FROM providers), (SELECT COALESCE(SUM(cap - redeemed), 0) FROM grants WHERE closed = 0)`,
+		`SELECT txs, providers, bonded, backing, slashed, locked FROM totals`: `SELECT (SELECT COUNT(*) FROM txs), (SELECT COUNT(*) FROM providers WHERE status = 'active'),
+			(SELECT COALESCE(SUM(bond), 0) FROM providers), (SELECT COALESCE(SUM(bond), 0) FROM providers WHERE status = 'active'), (SELECT COALESCE(SUM(slashed), 0) FROM providers), (SELECT COALESCE(SUM(cap - redeemed), 0) FROM grants WHERE closed = 0)`,
 		`SELECT group_concat(digest || providers || '/' || paid) FROM versions`: `SELECT group_concat(digest || (SELECT COUNT(*) FROM offers o JOIN providers p ON p.address = o.provider WHERE model = digest AND status = 'active')
 			|| '/' || (SELECT COALESCE(SUM(amount), 0) FROM payments WHERE model = digest)) FROM versions`,
 		`SELECT group_concat(address || offers || '/' || earned || '/' || audits || '/' || passed) FROM providers`: `SELECT group_concat(address || (SELECT COUNT(*) FROM offers WHERE provider = address)
 			|| '/' || (SELECT COALESCE(SUM(amount), 0) FROM payments WHERE provider = address AND role = 'provider') || '/' || (SELECT COUNT(*) FROM audits WHERE provider = address)
 			|| '/' || (SELECT COUNT(*) FROM audits WHERE provider = address AND outcome IN ('passed', 'agreed', 'upheld'))) FROM providers`,
-		`SELECT group_concat(day || model || amount) FROM fees`: `SELECT group_concat(day || model || amount) FROM (SELECT at / 86400 * 86400 AS day, model, SUM(amount) AS amount FROM payments GROUP BY 1, 2)`,
+		`SELECT group_concat(digest || lately) FROM versions`: `SELECT group_concat(digest || (SELECT COALESCE(SUM(amount), 0) FROM payments WHERE model = digest AND at >= ` + lately + `)) FROM versions`,
+		`SELECT buyers, sellers FROM totals`:                  `SELECT COUNT(DISTINCT payer), COUNT(DISTINCT provider) FROM payments WHERE at >= ` + lately,
 		`SELECT group_concat(model || day || role || amount) FROM parts WHERE model <> ''`: `SELECT group_concat(model || day || role || amount)
 			FROM (SELECT model, at / 86400 * 86400 AS day, role, SUM(amount) AS amount FROM payments GROUP BY 1, 2, 3)`,
 		`SELECT group_concat(day || role || amount) FROM parts WHERE model = ''`: `SELECT group_concat(day || role || amount)
@@ -327,7 +333,7 @@ func TestQueries(t *testing.T) {
 	if err != nil || len(older) != 1 || older[0].Hash != of[1].Hash {
 		t.Errorf("older: %+v, %v", older, err)
 	}
-	if in, err := x.TxsIn(ctx, 2); err != nil || len(in) != 1 || len(in[0].Events) != 1 {
+	if in, err := x.TxsIn(ctx, 2, own, 9); err != nil || len(in) != 1 || len(in[0].Events) != 1 {
 		t.Errorf("in a block: %+v, %v", in, err)
 	}
 }

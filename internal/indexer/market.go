@@ -25,21 +25,24 @@ type VersionRow struct {
 	// ucredit for a million tokens.
 	Input  uint64 `json:"input"`
 	Output uint64 `json:"output"`
-	Paid   uint64 `json:"paid"` // ucredit, in all
+	Paid   uint64 `json:"paid"`   // ucredit, in all
+	Lately uint64 `json:"lately"` // of it, in the last thirty days
 }
 
 func scanVersion(r *sql.Rows, v *VersionRow) error {
 	return r.Scan(&v.Digest, &v.Name, &v.Version, &v.Owner, &v.Status, &v.Class, &v.License, &v.Architecture, &v.Quantization,
-		&v.Parameters, &v.Size, &v.Context, &v.At, &v.Providers, &v.Input, &v.Output, &v.Paid)
+		&v.Parameters, &v.Size, &v.Context, &v.At, &v.Providers, &v.Input, &v.Output, &v.Paid, &v.Lately)
 }
 
 const selectVersion = `SELECT v.digest, v.name, v.version, v.owner, v.status, v.class, v.license, v.architecture, v.quantization, v.parameters, v.size, v.context, v.at, v.providers,
 	COALESCE((SELECT input FROM offers WHERE model = v.digest AND active = 1 ORDER BY input LIMIT 1), 0),
-	COALESCE((SELECT output FROM offers WHERE model = v.digest AND active = 1 ORDER BY output LIMIT 1), 0), v.paid FROM versions v `
+	COALESCE((SELECT output FROM offers WHERE model = v.digest AND active = 1 ORDER BY output LIMIT 1), 0), v.paid, v.lately FROM versions v `
 
-// Versions lists model versions, the best paid first.
-func (x *Index) Versions(ctx context.Context, limit int) ([]VersionRow, error) {
-	return list(ctx, x, scanVersion, selectVersion+`ORDER BY 17 DESC, v.at DESC, v.digest LIMIT ?`, limit)
+// Versions lists model versions, the best paid lately first: those after the version
+// of a digest or, for an empty one, from the first.
+func (x *Index) Versions(ctx context.Context, after string, limit int) ([]VersionRow, error) {
+	return list(ctx, x, scanVersion, selectVersion+beyond(after, `WHERE (v.lately, v.paid, v.at, v.digest) < (SELECT lately, paid, at, digest FROM versions WHERE digest = ?1) `)+
+		`ORDER BY v.lately DESC, v.paid DESC, v.at DESC, v.digest DESC LIMIT ?2`, after, limit)
 }
 
 // Version returns one version by its digest, "sha256:…".
@@ -54,13 +57,15 @@ type Relatives struct {
 	Tags     []string     `json:"tags"`
 }
 
+const maxRelatives = 50
+
 // Relatives returns what a version comes from, what comes from it, and the tags
 // that point to it.
 func (x *Index) Relatives(ctx context.Context, digest string) (r Relatives, err error) {
-	if r.Parents, err = list(ctx, x, scanVersion, selectVersion+`WHERE v.digest IN (SELECT parent FROM lineage WHERE version = ?) ORDER BY v.name, v.at`, digest); err != nil {
+	if r.Parents, err = list(ctx, x, scanVersion, selectVersion+`WHERE v.digest IN (SELECT parent FROM lineage WHERE version = ?) ORDER BY v.name, v.at LIMIT ?`, digest, maxRelatives); err != nil {
 		return r, err
 	}
-	if r.Children, err = list(ctx, x, scanVersion, selectVersion+`WHERE v.digest IN (SELECT version FROM lineage WHERE parent = ?) ORDER BY v.name, v.at LIMIT ?`, digest, MaxPage); err != nil {
+	if r.Children, err = list(ctx, x, scanVersion, selectVersion+`WHERE v.digest IN (SELECT version FROM lineage WHERE parent = ?) ORDER BY v.name, v.at LIMIT ?`, digest, maxRelatives); err != nil {
 		return r, err
 	}
 	r.Tags, err = column(ctx, x.reader, `SELECT tag FROM tags WHERE version = ? ORDER BY tag`, digest)
@@ -91,11 +96,20 @@ func scanProvider(r *sql.Rows, p *ProviderRow) error {
 const selectProvider = `SELECT p.address, p.moniker, p.region, p.status, p.bond, p.slashed, p.jailed_until, p.tombstoned, p.at,
 	p.offers, p.earned, p.audits, p.passed FROM providers p `
 
-// Providers lists providers by their bond, the largest first, after an offset.
-func (x *Index) Providers(ctx context.Context, offset, limit int) ([]ProviderRow, error) {
-	// What is skipped is skipped in the index alone.
-	return list(ctx, x, scanProvider, selectProvider+`WHERE p.address IN (SELECT address FROM providers ORDER BY bond DESC, address LIMIT ? OFFSET ?)
-		ORDER BY p.bond DESC, p.address`, limit, offset)
+// Providers lists providers by their bond, the largest first: those after the
+// provider of an address or, for an empty one, from the first.
+func (x *Index) Providers(ctx context.Context, after string, limit int) ([]ProviderRow, error) {
+	return list(ctx, x, scanProvider, selectProvider+beyond(after, `WHERE (p.bond, p.address) < (SELECT bond, address FROM providers WHERE address = ?1) `)+
+		`ORDER BY p.bond DESC, p.address DESC LIMIT ?2`, after, limit)
+}
+
+// beyond is the condition of a list that goes on after a row, and none for one from
+// the first row: in one condition for both, SQLite would walk all rows before.
+func beyond(after, condition string) string {
+	if after == "" {
+		return ""
+	}
+	return condition
 }
 
 // Provider returns one provider.
@@ -122,19 +136,16 @@ func scanOffer(r *sql.Rows, o *OfferRow) error {
 	return r.Scan(&o.Provider, &o.Moniker, &o.Status, &o.Model, &o.Name, &o.Input, &o.Cached, &o.Output, &o.Audits, &o.Passed)
 }
 
-// MaxOffers bounds what Offers returns.
-const MaxOffers = 200
-
 // Offers lists the offers for a version or, where that is empty, of a provider, the
 // cheapest first.
-func (x *Index) Offers(ctx context.Context, model, provider string) ([]OfferRow, error) {
+func (x *Index) Offers(ctx context.Context, model, provider string, limit int) ([]OfferRow, error) {
 	of, subject := "o.model", model
 	if model == "" {
 		of, subject = "o.provider", provider
 	}
 	return list(ctx, x, scanOffer, `SELECT o.provider, p.moniker, p.status, o.model, COALESCE(v.name || '@' || v.version, ''), o.input, o.cached, o.output, p.audits, p.passed
 		FROM offers o JOIN providers p ON p.address = o.provider LEFT JOIN versions v ON v.digest = o.model
-		WHERE `+of+` = ? ORDER BY o.output, o.input, o.provider LIMIT ?`, subject, MaxOffers)
+		WHERE `+of+` = ? ORDER BY o.output, o.input, o.provider LIMIT ?`, subject, limit)
 }
 
 // AuditRow is what an audit or a challenge of a provider found.

@@ -144,11 +144,12 @@ func (x *Index) TxsOf(ctx context.Context, subject string, p Page) ([]TxRow, err
 		strings.TrimPrefix(subject, "sha256:"), height, position, limit))
 }
 
-// TxsIn lists what a block has and did, in order.
-func (x *Index) TxsIn(ctx context.Context, height int64) ([]TxRow, error) {
-	return x.withSteps(ctx)(list(ctx, x, scanTx, selectTx+`WHERE t.height = ?
-		UNION ALL SELECT height, -1, at, '', '', 0, 0, '' FROM blocks WHERE height = ? AND EXISTS (SELECT 1 FROM events e WHERE e.height = blocks.height AND e.position = -1)
-		ORDER BY 2 LIMIT ?`, height, height, MaxPage))
+// TxsIn lists what a block has and did, in order, from a position on: the block's
+// own is -1.
+func (x *Index) TxsIn(ctx context.Context, height, from int64, limit int) ([]TxRow, error) {
+	return x.withSteps(ctx)(list(ctx, x, scanTx, selectTx+`WHERE t.height = ?1 AND t.position >= ?2
+		UNION ALL SELECT height, -1, at, '', '', 0, 0, '' FROM blocks WHERE height = ?1 AND ?2 < 0 AND EXISTS (SELECT 1 FROM events e WHERE e.height = blocks.height AND e.position = -1)
+		ORDER BY 2 LIMIT ?3`, height, from, limit))
 }
 
 // Tx returns one transaction by its hash in hexadecimal digits.

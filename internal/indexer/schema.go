@@ -2,7 +2,7 @@ package indexer
 
 // layout is the version of the tables below. Tables of another layout are made
 // again from the ledger, which loses nothing.
-const layout = 2
+const layout = 3
 
 // schema: amounts are in ucredit or, where it says so, in ukoin; times are Unix
 // seconds of the block. A position of -1 is the block's own, after its
@@ -71,9 +71,11 @@ CREATE TABLE versions (
 	at           INTEGER NOT NULL,
 	-- kept by triggers
 	providers    INTEGER NOT NULL DEFAULT 0, -- active ones that offer it
-	paid         INTEGER NOT NULL DEFAULT 0
+	paid         INTEGER NOT NULL DEFAULT 0,
+	lately       INTEGER NOT NULL DEFAULT 0 -- of it, since totals.since
 ) WITHOUT ROWID;
 CREATE INDEX versions_by_name ON versions (name);
+CREATE INDEX versions_by_pay ON versions (lately, paid, at, digest);
 CREATE TABLE lineage (
 	version TEXT NOT NULL,
 	parent  TEXT NOT NULL,
@@ -103,7 +105,7 @@ CREATE TABLE providers (
 	audits     INTEGER NOT NULL DEFAULT 0,
 	passed     INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
-CREATE INDEX providers_by_bond ON providers (bond DESC, address);
+CREATE INDEX providers_by_bond ON providers (bond, address);
 CREATE INDEX providers_by_moniker ON providers (lower(moniker));
 CREATE TABLE offers (
 	provider TEXT NOT NULL,
@@ -145,13 +147,6 @@ CREATE TABLE payments ( -- one row for each part of a redemption's split
 CREATE INDEX payments_by_model ON payments (model, at);
 CREATE INDEX payments_by_provider ON payments (provider, at);
 CREATE INDEX payments_by_recipient ON payments (recipient, at);
-CREATE TABLE issuers (
-	address     TEXT PRIMARY KEY,
-	name        TEXT NOT NULL DEFAULT '',
-	backing     TEXT NOT NULL DEFAULT '',
-	cap         INTEGER NOT NULL DEFAULT 0,
-	outstanding INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
 CREATE TABLE cases (
 	id       INTEGER PRIMARY KEY,
 	provider TEXT NOT NULL,

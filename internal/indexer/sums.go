@@ -8,11 +8,15 @@ const sums = `
 CREATE TABLE totals ( -- of all that there is
 	txs       INTEGER NOT NULL,
 	providers INTEGER NOT NULL, -- active
-	bonded    INTEGER NOT NULL, -- ukoin, as the next
+	bonded    INTEGER NOT NULL, -- ukoin, as the next two
+	backing   INTEGER NOT NULL, -- of it, of those that are active
 	slashed   INTEGER NOT NULL,
-	locked    INTEGER NOT NULL
+	locked    INTEGER NOT NULL,
+	since     INTEGER NOT NULL, -- the day thirty before the last block's
+	buyers    INTEGER NOT NULL, -- who paid since then
+	sellers   INTEGER NOT NULL  -- who were paid
 );
-INSERT INTO totals VALUES (0, 0, 0, 0, 0);
+INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TABLE hours ( -- of payments, and of grants first redeemed then
 	hour    INTEGER PRIMARY KEY,
 	paid    INTEGER NOT NULL DEFAULT 0,
@@ -20,12 +24,6 @@ CREATE TABLE hours ( -- of payments, and of grants first redeemed then
 	grants  INTEGER NOT NULL DEFAULT 0,
 	seconds INTEGER NOT NULL DEFAULT 0 -- from activating them
 );
-CREATE TABLE fees ( -- a day, by model version
-	day    INTEGER NOT NULL,
-	model  TEXT NOT NULL,
-	amount INTEGER NOT NULL,
-	PRIMARY KEY (day, model)
-) WITHOUT ROWID;
 CREATE TABLE parts ( -- a day, by role, of a model version or, for an empty one, of all
 	model  TEXT NOT NULL,
 	day    INTEGER NOT NULL,
@@ -41,11 +39,23 @@ CREATE TABLE traders ( -- who paid, and who was paid for serving
 ) WITHOUT ROWID;
 CREATE INDEX traders_by_time ON traders (side, last);
 
+CREATE TRIGGER day_passed AFTER INSERT ON blocks WHEN new.at / 86400 - 30 > (SELECT since / 86400 FROM totals) BEGIN
+	UPDATE totals SET since = (new.at / 86400 - 30) * 86400;
+	UPDATE totals SET buyers = (SELECT COUNT(*) FROM traders WHERE side = 'buyer' AND last >= since),
+		sellers = (SELECT COUNT(*) FROM traders WHERE side = 'seller' AND last >= since);
+	UPDATE versions SET lately = (SELECT COALESCE(SUM(amount), 0) FROM parts WHERE model = digest AND day >= (SELECT since FROM totals));
+END;
+CREATE TRIGGER trader_came AFTER INSERT ON traders BEGIN
+	UPDATE totals SET buyers = buyers + (new.side = 'buyer'), sellers = sellers + (new.side = 'seller');
+END;
+CREATE TRIGGER trader_returned AFTER UPDATE OF last ON traders WHEN old.last < (SELECT since FROM totals) BEGIN
+	UPDATE totals SET buyers = buyers + (new.side = 'buyer'), sellers = sellers + (new.side = 'seller');
+END;
 CREATE TRIGGER txs_counted AFTER INSERT ON txs BEGIN
 	UPDATE totals SET txs = txs + 1;
 END;
 CREATE TRIGGER provider_added AFTER INSERT ON providers BEGIN
-	UPDATE totals SET providers = providers + (new.status = 'active'), bonded = bonded + new.bond, slashed = slashed + new.slashed;
+	UPDATE totals SET providers = providers + (new.status = 'active'), bonded = bonded + new.bond, backing = backing + new.bond * (new.status = 'active'), slashed = slashed + new.slashed;
 	UPDATE offers SET active = (new.status = 'active') WHERE provider = new.address;
 	UPDATE providers SET offers = (SELECT COUNT(*) FROM offers WHERE provider = new.address),
 		earned = (SELECT COALESCE(SUM(amount), 0) FROM payments WHERE provider = new.address AND role = 'provider'),
@@ -53,10 +63,11 @@ CREATE TRIGGER provider_added AFTER INSERT ON providers BEGIN
 		passed = (SELECT COUNT(*) FROM audits WHERE provider = new.address AND outcome IN ('passed', 'agreed', 'upheld')) WHERE address = new.address;
 END;
 CREATE TRIGGER provider_changed AFTER UPDATE OF bond, slashed ON providers BEGIN
-	UPDATE totals SET bonded = bonded + new.bond - old.bond, slashed = slashed + new.slashed - old.slashed;
+	UPDATE totals SET bonded = bonded + new.bond - old.bond, backing = backing + (new.bond - old.bond) * (new.status = 'active'), slashed = slashed + new.slashed - old.slashed;
 END;
 CREATE TRIGGER provider_moved AFTER UPDATE OF status ON providers WHEN new.status <> old.status BEGIN
-	UPDATE totals SET providers = providers + (new.status = 'active') - (old.status = 'active');
+	UPDATE totals SET providers = providers + (new.status = 'active') - (old.status = 'active'),
+		backing = backing + new.bond * ((new.status = 'active') - (old.status = 'active'));
 	UPDATE offers SET active = (new.status = 'active') WHERE provider = new.address;
 END;
 CREATE TRIGGER offer_added AFTER INSERT ON offers BEGIN
@@ -73,7 +84,8 @@ CREATE TRIGGER offer_removed AFTER DELETE ON offers BEGIN
 END;
 CREATE TRIGGER version_added AFTER INSERT ON versions BEGIN
 	UPDATE versions SET providers = (SELECT COUNT(*) FROM offers WHERE model = new.digest AND active = 1),
-		paid = (SELECT COALESCE(SUM(amount), 0) FROM payments WHERE model = new.digest) WHERE digest = new.digest;
+		paid = (SELECT COALESCE(SUM(amount), 0) FROM payments WHERE model = new.digest),
+		lately = (SELECT COALESCE(SUM(amount), 0) FROM parts WHERE model = new.digest AND day >= (SELECT since FROM totals)) WHERE digest = new.digest;
 END;
 CREATE TRIGGER grant_added AFTER INSERT ON grants BEGIN
 	UPDATE totals SET locked = locked + new.cap;
@@ -91,10 +103,9 @@ END;
 CREATE TRIGGER paid AFTER INSERT ON payments BEGIN
 	INSERT INTO hours (hour, paid, royalty) VALUES (new.at / 3600 * 3600, new.amount, CASE WHEN new.role IN ('owner', 'royalty') THEN new.amount ELSE 0 END)
 		ON CONFLICT DO UPDATE SET paid = paid + excluded.paid, royalty = royalty + excluded.royalty;
-	INSERT INTO fees VALUES (new.at / 86400 * 86400, new.model, new.amount) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount;
 	INSERT INTO parts VALUES (new.model, new.at / 86400 * 86400, new.role, new.amount), ('', new.at / 86400 * 86400, new.role, new.amount)
 		ON CONFLICT DO UPDATE SET amount = amount + excluded.amount;
-	UPDATE versions SET paid = paid + new.amount WHERE digest = new.model;
+	UPDATE versions SET paid = paid + new.amount, lately = lately + new.amount WHERE digest = new.model;
 END;
 CREATE TRIGGER provider_paid AFTER INSERT ON payments WHEN new.role = 'provider' BEGIN
 	UPDATE providers SET earned = earned + new.amount WHERE address = new.provider;

@@ -47,21 +47,32 @@ func cursor(r *http.Request) indexer.Page {
 	height, position, _ := strings.Cut(r.URL.Query().Get("before"), ".")
 	h, err := strconv.ParseInt(height, 10, 64)
 	if err != nil || h < 1 {
-		return indexer.Page{Limit: perPage}
+		return indexer.Page{Limit: rows(r)}
 	}
 	p, err := strconv.ParseInt(position, 10, 64)
 	if err != nil {
 		p = 0
 	}
-	return indexer.Page{Before: indexer.Cursor{Height: h, Position: p}, Limit: perPage}
+	return indexer.Page{Before: indexer.Cursor{Height: h, Position: p}, Limit: rows(r)}
 }
 
-// perPage is how many rows a table has.
-const perPage = 50
+// perPage is how many rows a table has, and perFile how many it has as a file.
+const (
+	perPage = 50
+	perFile = 250
+)
+
+// rows is how many rows a table has for whoever asks.
+func rows(r *http.Request) int {
+	if r.URL.Query().Has("format") {
+		return perFile
+	}
+	return perPage
+}
 
 // older is the address of a list's next page; empty at its end.
 func older(r *http.Request, txs []indexer.TxRow) string {
-	if len(txs) < perPage {
+	if len(txs) < rows(r) {
 		return ""
 	}
 	last := txs[len(txs)-1].Cursor()
@@ -109,12 +120,22 @@ func (s *Site) block(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	txs, err := s.config.Index.TxsIn(r.Context(), height)
+	from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+	if err != nil {
+		from = -1
+	}
+	txs, err := s.config.Index.TxsIn(r.Context(), height, from, rows(r)+1)
+	next := ""
+	if len(txs) > rows(r) {
+		next = withQuery(r.URL.Path, []string{"from", strconv.FormatInt(txs[rows(r)].Position, 10)})
+		txs = txs[:rows(r)]
+	}
 	return page{Title: "Block " + strconv.FormatInt(height, 10), Section: "ledger", Template: "block", Rows: txs, Data: struct {
 		Block indexer.BlockRow
 		Lines []line
+		Next  string
 		Now   time.Time
-	}{b, s.lines(r, txs), s.now()}}, err
+	}{b, s.lines(r, txs), next, s.now()}}, err
 }
 
 func (s *Site) transaction(r *http.Request) (page, error) {

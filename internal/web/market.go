@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/koinon/koinon/internal/indexer"
@@ -26,11 +25,16 @@ func (s *Site) front(r *http.Request) (page, error) {
 }
 
 func (s *Site) models(r *http.Request) (page, error) {
-	versions, err := s.config.Index.Versions(r.Context(), indexer.MaxPage)
+	versions, err := s.config.Index.Versions(r.Context(), r.URL.Query().Get("after"), rows(r)+1)
+	next := ""
+	if len(versions) > rows(r) {
+		versions = versions[:rows(r)]
+		next = withQuery("/models", []string{"after", versions[len(versions)-1].Digest})
+	}
 	return page{Title: "Models", Section: "models", Template: "models", Rows: versions, Data: struct {
 		Versions []indexer.VersionRow
-		Now      time.Time
-	}{versions, s.now()}}, err
+		Next     string
+	}{versions, next}}, err
 }
 
 // month is how far back charts go.
@@ -42,7 +46,7 @@ func (s *Site) model(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	offers, err := s.config.Index.Offers(ctx, digest, "")
+	offers, err := s.config.Index.Offers(ctx, digest, "", rows(r))
 	if err != nil {
 		return page{}, err
 	}
@@ -63,11 +67,29 @@ func (s *Site) model(r *http.Request) (page, error) {
 		Relatives       indexer.Relatives
 		Offers          []indexer.OfferRow
 		Paid, Royalties []indexer.DayRow
+		Access          access
 		Owned           owned
 		Now             time.Time
 	}{Version: v, Relatives: relatives, Offers: offers, Paid: paid, Royalties: royalties, Now: s.now()}
+	if data.Access, err = s.access(r, v); err != nil {
+		return page{}, err
+	}
 	data.Owned, err = s.owned(r, v.Name)
 	return page{Title: v.Name + "@" + v.Version, Section: "models", Template: "model", Rows: offers, Data: data}, err
+}
+
+// access is who may call a version.
+type access struct {
+	Gated bool
+	Plans []Plan
+}
+
+func (s *Site) access(r *http.Request, v indexer.VersionRow) (a access, err error) {
+	if a.Gated, err = s.config.Ledger.Gated(r.Context(), v.Digest); err != nil || !a.Gated {
+		return a, err
+	}
+	a.Plans, err = s.config.Ledger.Plans(r.Context(), v.Name)
+	return a, err
 }
 
 // owned is who owns a model, what of it is for sale, and what its owners vote on.
@@ -89,14 +111,11 @@ func (s *Site) owned(r *http.Request, model string) (o owned, err error) {
 }
 
 func (s *Site) providers(r *http.Request) (page, error) {
-	after, err := strconv.Atoi(r.URL.Query().Get("after"))
-	if err != nil || after < 0 {
-		after = 0
-	}
-	list, err := s.config.Index.Providers(r.Context(), after, perPage+1)
+	list, err := s.config.Index.Providers(r.Context(), r.URL.Query().Get("after"), rows(r)+1)
 	next := ""
-	if len(list) > perPage {
-		list, next = list[:perPage], "/providers?after="+strconv.Itoa(after+perPage)
+	if len(list) > rows(r) {
+		list = list[:rows(r)]
+		next = withQuery("/providers", []string{"after", list[len(list)-1].Address})
 	}
 	return page{Title: "Providers", Section: "providers", Template: "providers", Rows: list, Data: struct {
 		Providers []indexer.ProviderRow
@@ -122,7 +141,7 @@ func (s *Site) provider(r *http.Request) (page, error) {
 		Lines       []line
 		Now         time.Time
 	}{Provider: p, Now: s.now()}
-	if data.Offers, err = x.Offers(ctx, "", address); err != nil {
+	if data.Offers, err = x.Offers(ctx, "", address, rows(r)); err != nil {
 		return page{}, err
 	}
 	if data.Audits, err = x.Audits(ctx, address, 12); err != nil {
@@ -140,47 +159,4 @@ func (s *Site) provider(r *http.Request) (page, error) {
 	txs, err := x.TxsOf(ctx, address, indexer.Page{Limit: 12})
 	data.Lines = s.lines(r, txs)
 	return page{Title: p.Moniker, Section: "providers", Template: "provider", Rows: data.Offers, Data: data}, err
-}
-
-// economy shows the figures by which a network is judged.
-func (s *Site) economy(r *http.Request) (page, error) {
-	ctx, since := r.Context(), s.now().Add(-month).Unix()
-	x := s.config.Index
-	totals, err := x.Totals(ctx, since)
-	if err != nil {
-		return page{}, err
-	}
-	fees, err := x.FeesByModel(ctx, since)
-	if err != nil {
-		return page{}, err
-	}
-	roles, err := x.PaidByRole(ctx, "", since)
-	if err != nil {
-		return page{}, err
-	}
-	issuers, err := s.config.Ledger.Issuers(ctx)
-	if err != nil {
-		return page{}, err
-	}
-	convictions, err := x.Convictions(ctx, "", 20)
-	if err != nil {
-		return page{}, err
-	}
-	versions, err := x.Versions(ctx, 20)
-	if err != nil {
-		return page{}, err
-	}
-	hosted, err := readHosted(s.config.Hosted)
-	if err != nil {
-		s.config.Log.Warn("the table of hosted APIs cannot be read", "error", err)
-	}
-	return page{Title: "Economy", Section: "economy", Template: "economy", Rows: fees, Data: struct {
-		Totals      indexer.Totals
-		Fees, Roles []indexer.DayRow
-		Issuers     []Issuer
-		Convictions []indexer.ConvictionRow
-		Prices      []Price
-		Hosted      string // the file, for whoever may edit it
-		Now         time.Time
-	}{totals, fees, roles, issuers, convictions, compared(versions, hosted), s.config.Hosted, s.now()}}, nil
 }

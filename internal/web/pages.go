@@ -29,6 +29,7 @@ type frame struct {
 	Path    string
 	Query   string // of a search
 	Exports bool
+	File    func(format string) string // where the page's table is as a file
 	ChainID string
 	Version string
 	Height  int64
@@ -99,12 +100,22 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, status int, f fram
 
 // around adds what every page shows.
 func (s *Site) around(r *http.Request, p page) frame {
-	f := frame{page: p, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Exports: p.Rows != nil, ChainID: s.config.ChainID, Version: s.config.Version, Name: s.names(r), Gateway: !s.config.Alone, Own: s.config.Own != nil && local(r)}
+	f := frame{page: p, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Exports: p.Rows != nil, File: file(r), ChainID: s.config.ChainID, Version: s.config.Version, Name: s.names(r), Gateway: !s.config.Alone, Own: s.config.Own != nil && local(r)}
 	f.Height, _ = s.config.Index.Height(r.Context()) // 0 says that it is not known
 	if s.config.Key != "" && local(r) {
 		f.Key = s.config.Key
 	}
 	return f
+}
+
+// file is where a page's table is as a file of a format, from the row on that the
+// page begins with.
+func file(r *http.Request) func(format string) string {
+	return func(format string) string {
+		query := r.URL.Query()
+		query.Set("format", format)
+		return "?" + query.Encode()
+	}
 }
 
 // names finds an account's or a version's name, asking the index once for each.

@@ -19,6 +19,11 @@ type Ledger interface {
 	Ballots(ctx context.Context, model string) ([]Ballot, error)
 	// Proposals are what governance votes on, the latest first.
 	Proposals(ctx context.Context) ([]Ballot, error)
+	// Plans are the kinds of access token for sale of a model, or of all for an empty
+	// name, the cheapest first.
+	Plans(ctx context.Context, model string) ([]Plan, error)
+	// Gated says whether a version answers those alone who have access.
+	Gated(ctx context.Context, digest string) (bool, error)
 	// Shares are a model's; none for one that has no shares.
 	Shares(ctx context.Context, model string) (Shares, error)
 	// Validators are those who make blocks, the largest stake first.
@@ -27,6 +32,9 @@ type Ledger interface {
 	Modules(ctx context.Context) ([]Module, error)
 	// Issuers are those who issue credit, the largest first.
 	Issuers(ctx context.Context) ([]Issuer, error)
+	// Capital is what KOIN is at stake, where providers that serve have bonds of so
+	// many ukoin.
+	Capital(ctx context.Context, bonds uint64) (Capital, error)
 }
 
 // Refusal is the ledger's own words for what it would not do.
@@ -51,6 +59,26 @@ type Account struct {
 	Locked   uint64 `json:"locked,string"`
 	GrantKey bool   `json:"grant_key"`
 	Others   []Coin `json:"others"` // shares
+	// Tokens are the rights to call gated models that it holds and that have not ended.
+	Tokens []Token `json:"tokens"`
+}
+
+// Token is a right to call a model's gated versions.
+type Token struct {
+	ID    uint64 `json:"id"`
+	Scope string `json:"scope"` // a model's name, or a namespace's for all models in it
+	Good  string `json:"good"`  // for what: "7 calls, until 2026-11-23 10:00 UTC"
+}
+
+// Plan is a kind of access token that is for sale.
+type Plan struct {
+	ID    uint64 `json:"id"`
+	Model string `json:"model"`
+	Good  string `json:"good"` // for what: "1000 calls in 30 days"
+	// Transferable tokens can be given to others.
+	Transferable bool   `json:"transferable"`
+	Price        uint64 `json:"price"` // ucredit
+	Sold         uint64 `json:"sold"`
 }
 
 // Coin is an amount of a denomination.
@@ -162,6 +190,17 @@ type Issuer struct {
 	Outstanding uint64 `json:"outstanding"` // ucredit
 }
 
+// Capital is what KOIN is at stake, and what it brings.
+type Capital struct {
+	// Capacity is what the bonds let providers have in active grants, in ucredit; 0
+	// if nothing bounds it.
+	Capacity uint64
+	Supply   uint64 // ukoin, in all
+	Staked   uint64 // of it, with validators
+	// Yield is what stake brings in a year, in basis points.
+	Yield uint32
+}
+
 // silent is a ledger that nobody can ask: pages show what the index has.
 type silent struct{}
 
@@ -171,9 +210,12 @@ func (silent) Send(context.Context, []byte) (string, error)       { return "", e
 func (silent) Sales(context.Context, string) ([]Sale, error)      { return nil, nil }
 func (silent) Ballots(context.Context, string) ([]Ballot, error)  { return nil, nil }
 func (silent) Proposals(context.Context) ([]Ballot, error)        { return nil, nil }
+func (silent) Plans(context.Context, string) ([]Plan, error)      { return nil, nil }
+func (silent) Gated(context.Context, string) (bool, error)        { return false, nil }
 func (silent) Shares(context.Context, string) (Shares, error)     { return Shares{}, nil }
 func (silent) Validators(context.Context) ([]Validator, error)    { return nil, nil }
 func (silent) Modules(context.Context) ([]Module, error)          { return nil, nil }
 func (silent) Issuers(context.Context) ([]Issuer, error)          { return nil, nil }
+func (silent) Capital(context.Context, uint64) (Capital, error)   { return Capital{}, nil }
 
 var errSilent = Refusal{"there is no ledger behind these pages"}

@@ -25,6 +25,10 @@ func (s *Site) wallet(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	plans, err := l.Plans(ctx, "")
+	if err != nil {
+		return page{}, err
+	}
 	ballots, err := l.Ballots(ctx, "")
 	if err != nil {
 		return page{}, err
@@ -32,10 +36,11 @@ func (s *Site) wallet(r *http.Request) (page, error) {
 	proposals, err := l.Proposals(ctx)
 	data := struct {
 		Sales              []Sale
+		Plans              []Plan
 		Ballots, Proposals []Ballot
 		People             string // JSON
 		ChainID, RPC, REST string
-	}{ChainID: s.config.ChainID, RPC: s.config.RPC, REST: s.config.REST, People: "[]"}
+	}{ChainID: s.config.ChainID, RPC: s.config.RPC, REST: s.config.REST, Plans: plans, People: "[]"}
 	for _, sale := range sales {
 		if sale.Status == "open" {
 			data.Sales = append(data.Sales, sale)

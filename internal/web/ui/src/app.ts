@@ -31,16 +31,23 @@ function follow(): void {
   addEventListener("pagehide", () => source.close());
 }
 
-/** speeds fills in what the gateway has measured of the offers in a table. */
+interface Load { active: number; queue: number; tokens_per_second: number; paused: boolean }
+interface Measured { provider: string; model: string; first_token_ms: number; tokens_per_second: number; load?: Load }
+
+/** speeds fills in what the gateway has measured and heard of those in a table: of a
+ * provider's offer for a model or, in a row without a model, what it says of itself. */
 async function speeds(): Promise<void> {
-  const rows = document.querySelectorAll<HTMLElement>("[data-measured] tr[data-provider]");
+  const rows = [...document.querySelectorAll<HTMLElement>("[data-measured] tr[data-provider]")];
   if (rows.length === 0 || document.body.dataset.gateway === undefined) return;
-  const { measured } = (await (await fetch("/measured")).json()) as { measured: { provider: string; model: string; first_token_ms: number; tokens_per_second: number }[] };
-  const known = new Map(measured.map((m) => [`${m.provider} ${m.model}`, m]));
+  const query = new URLSearchParams([...new Set(rows.map((row) => row.dataset.provider ?? ""))].map((p) => ["provider", p]));
+  const { measured } = (await (await fetch(`/measured?${query}`)).json()) as { measured: Measured[] };
+  const write = (row: HTMLElement, cell: string, text: string): void => { const at = row.querySelector(`[data-${cell}]`); if (at) at.textContent = text; };
   for (const row of rows) {
-    const m = known.get(`${row.dataset.provider} ${row.dataset.model}`), first = row.querySelector("[data-first]"), rate = row.querySelector("[data-rate]");
-    if (m && m.first_token_ms > 0 && first) first.textContent = `${m.first_token_ms} ms`;
-    if (m && m.tokens_per_second > 0 && rate) rate.textContent = m.tokens_per_second.toFixed(1);
+    const { provider, model } = row.dataset, m = measured.find((m) => m.provider === provider && (!model || m.model === model));
+    if (m && m.first_token_ms > 0) write(row, "first", `${m.first_token_ms} ms`);
+    const rate = (model ? m?.tokens_per_second : m?.load?.tokens_per_second) ?? 0;
+    if (rate > 0) write(row, "rate", rate.toFixed(1));
+    if (m?.load) write(row, "load", m.load.paused ? "paused" : m.load.active + m.load.queue === 0 ? "idle" : `${m.load.active} running${m.load.queue ? `, ${m.load.queue} waiting` : ""}`);
   }
 }
 

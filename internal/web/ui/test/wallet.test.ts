@@ -7,7 +7,7 @@ import { bech32 } from "@scure/base";
 import { bytesToHex } from "@noble/curves/utils.js";
 import { areWords, fromWords, isAddress, newWords } from "../src/wallet/account";
 import * as keyring from "../src/wallet/keyring";
-import { buy, micro, modelOf, send } from "../src/wallet/orders";
+import { access, buy, micro, modelOf, send } from "../src/wallet/orders";
 import { message } from "../src/wallet/protobuf";
 
 const words = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
@@ -45,6 +45,10 @@ test("what is read is what is signed", async () => {
   assert.equal(bytesToHex(b.value), bytesToHex(message({ 1: a.address, 2: 3n, 3: 10_000_000n, 4: 500_000_000_000n })));
   assert.equal(b.says, "Order shares of @ada/bard for up to $10.00, at no more than $0.50 a share.");
   assert.match(b.note ?? "", /^At the price now that is about 500\u202f000 shares/);
+  const right = access(a, "4", "@ada/bard", "1000 calls in 30 days", 5_000_000n, false);
+  assert.equal(bytesToHex(right.value), bytesToHex(message({ 1: a.address, 2: 4n })));
+  assert.equal(right.says, "Buy an access token of @ada/bard for $5.00: 1000 calls in 30 days.");
+  assert.equal(right.credit, 5_000_000n);
   assert.equal(send(a, a.address, "share/ada/bard", "7").says, `Send 7 shares of @ada/bard to ${a.address}.`);
   assert.throws(() => send(a, a.address, "share/ada/bard", "7.5"));
   assert.equal(modelOf("share/_/bard"), "bard");

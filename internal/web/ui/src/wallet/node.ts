@@ -5,6 +5,7 @@ export interface Account {
   address: string; exists: boolean; number: string; sequence: string;
   credit: string; koin: string; escrow: string; locked: string; grant_key: boolean;
   others: { denom: string; amount: string }[];
+  tokens: { id: number; scope: string; good: string }[];
 }
 export interface Cost { gas: bigint; fee: bigint }
 

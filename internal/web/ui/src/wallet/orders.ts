@@ -53,6 +53,13 @@ export function buy(by: Signer, offering: string, model: string, price: bigint, 
     note: about + "All orders of a block are filled at one price, and what is left of the budget comes back at once. If the offering misses its least sum, all of it does." };
 }
 
+/** access orders an access token; price is what the plan asks, in micro-credits. */
+export function access(by: Signer, plan: string, model: string, good: string, price: bigint, transferable: boolean): Order {
+  return { kind: "koinon.access.v1.MsgBuy", value: message({ 1: by.address, 2: BigInt(plan) }), credit: price,
+    says: `Buy an access token of ${model} for ${dollars(price)}: ${good}.`,
+    note: `Answers are paid for besides. ${transferable ? "You can give it to another account while it is not in use." : "It stays with this account."}` };
+}
+
 export const choices = { yes: 1n, no: 2n, abstain: 3n } as const;
 export type Choice = keyof typeof choices;
 

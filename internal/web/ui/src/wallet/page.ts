@@ -69,6 +69,7 @@ class Wallet {
     };
     set("do", query.get("do"));
     set("offering", query.get("offering"));
+    set("plan", query.get("plan"));
     set("ballot", query.get("ballot"));
     set("choice", query.get("choice"));
     set("to", query.get("to"));
@@ -154,6 +155,7 @@ class Wallet {
     row("Escrow", dollars(BigInt(has.escrow)));
     if (has.locked !== "0") row("Backs grants", dollars(BigInt(has.locked)));
     const shares = has.others.filter((c) => orders.modelOf(c.denom));
+    for (const t of has.tokens) row(`Access to ${t.scope}`, t.good);
     for (const c of shares) row(`Shares of ${orders.modelOf(c.denom)}`, count(c.amount));
     if (!has.exists) row("", "It holds nothing yet: somebody must send it something first.");
     byId<HTMLSelectElement>("asset").replaceChildren(new Option("dollars", "ucredit"), new Option("KOIN", "ukoin"), ...shares.map((c) => new Option(`shares of ${orders.modelOf(c.denom)}`, c.denom)));
@@ -184,6 +186,10 @@ class Wallet {
         return orders.send(by, to, field("asset"), field("send-amount"));
       }
       case "buy": return orders.buy(by, field("offering"), chosen("offering", "model"), BigInt(chosen("offering", "price") || 0), field("budget"), field("limit"));
+      case "access": {
+        if (!field("plan")) throw new Error("No access token is for sale.");
+        return orders.access(by, field("plan"), chosen("plan", "model"), chosen("plan", "good"), BigInt(chosen("plan", "price")), "transferable" in (byId<HTMLSelectElement>("plan").selectedOptions[0]?.dataset ?? {}));
+      }
       case "vote": return orders.vote(by, field("ballot"), chosen("ballot", "title"), field("choice") as orders.Choice);
       case "claim": return orders.claim(by, field("royalties"));
       default: throw new Error("Choose what to do.");

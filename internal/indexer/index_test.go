@@ -180,6 +180,8 @@ func TestRebuiltTablesAreTheSame(t *testing.T) {
 			t.Fatalf("rebuilt:\n%s\nfollowed:\n%s", rebuilt, followed)
 		}
 		sumsHold(t, x)
+		walks(t, func(after string, limit int) ([]VersionRow, error) { return x.Versions(ctx, after, limit) }, func(v VersionRow) string { return v.Digest })
+		walks(t, func(after string, limit int) ([]ProviderRow, error) { return x.Providers(ctx, after, limit) }, func(p ProviderRow) string { return p.Address })
 		totals, err := x.Totals(ctx, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -199,6 +201,29 @@ func TestRebuiltTablesAreTheSame(t *testing.T) {
 			t.Fatalf("%+v, want %d paid in %d transactions", totals, paid, txs)
 		}
 	})
+}
+
+// walks: a list read page by page is the list read at once.
+func walks[T comparable](t *rapid.T, read func(after string, limit int) ([]T, error), name func(T) string) {
+	all, err := read("", MaxPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, walked := "", []T{}
+	for {
+		next, err := read(after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(next) == 0 {
+			break
+		}
+		walked = append(walked, next...)
+		after = name(next[len(next)-1])
+	}
+	if !slices.Equal(all, walked) {
+		t.Fatalf("at once %v, page by page %v", all, walked)
+	}
 }
 
 // lately is the beginning of the last thirty days.

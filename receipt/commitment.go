@@ -17,7 +17,8 @@ func tokenBytes(ids []int32) []byte {
 // 1,024 by 1,024, or of a position's hidden state after each layer. Whoever disputes
 // a leaf opens it to these, which say where two runs part.
 func Fold(folds []uint64) Digest {
-	data := make([]byte, 0, 8*len(folds))
+	var room [512]byte // of most models; a leaf is made of every token
+	data := room[:0]
 	for _, f := range folds {
 		data = binary.LittleEndian.AppendUint64(data, f)
 	}
@@ -28,7 +29,8 @@ func Fold(folds []uint64) Digest {
 // answer, the token chosen, the [Fold] of the logits it was chosen from, and that
 // of the layers that led to them, zero where an engine does not tell.
 func Leaf(step uint64, token int32, logits, fold Digest) Digest {
-	c := begin("step")
+	var room [128]byte
+	c := canonical(room[:0]).begin("step")
 	c.integer(step)
 	c.integer(uint64(uint32(token)))
 	c.digest(logits)

@@ -64,8 +64,10 @@ func (d *Digest) UnmarshalText(text []byte) error {
 // canonical collects the canonical bytes of one object.
 type canonical []byte
 
-func begin(kind string) canonical {
-	c := make(canonical, 0, 128)
+func begin(kind string) canonical { return make(canonical, 0, 128).begin(kind) }
+
+// begin names the object whose bytes follow.
+func (c canonical) begin(kind string) canonical {
 	c = append(c, "koinon/"...)
 	c = append(c, kind...)
 	return append(c, "/v1\x00"...)

@@ -50,7 +50,7 @@ func (f *forward) attendGroup(index int, s share) {
 	defer f.scratch.Put(buffer)
 	for i := range s.tokens {
 		first := (s.first+i)*f.heads*f.headDim + s.head*group*f.headDim
-		sees := len(s.history.tokens) + i + 1
+		sees := s.position + i + 1
 		used := (sees + pageTokens - 1) / pageTokens
 		across := used * pageTokens
 		scores := resize(buffer, group*across)
@@ -71,7 +71,7 @@ func (f *forward) attendGroup(index int, s share) {
 func (f *forward) attendPanel(index int, s share) {
 	const across = tensor.PanelWidth
 	width, kvHead := f.heads*f.headDim, s.head/(f.heads/f.kvHeads)
-	n, start := min(across, len(s.tokens)-s.from), len(s.history.tokens)+s.from
+	n, start := min(across, len(s.tokens)-s.from), s.position+s.from
 	first, positions := (s.first+s.from)*width+s.head*f.headDim, start+n
 	used := (positions + pageTokens - 1) / pageTokens
 	buffer := f.scratch.Get().(*[]float32)

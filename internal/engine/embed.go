@@ -101,14 +101,14 @@ func (m *Model) Embed(tokens []int32, pooling Pooling, threads int) ([]float32, 
 	count := 0
 	for at := 0; at < len(tokens); at += prefillChunk {
 		n := min(prefillChunk, len(tokens)-at)
-		s.chunk(tokens[at:at+n], 0)
 		rows = rows[:0]
 		for row := range n {
 			if pooling == PoolMean || at+row == len(tokens)-1 {
 				rows = append(rows, row)
 			}
 		}
-		states := s.states(rows)
+		s.chunk(tokens[at:at+n], rows, false)
+		states := s.states()
 		for i := range rows {
 			for j, v := range states[i*m.dim:][:m.dim] {
 				sum[j] += float64(v)

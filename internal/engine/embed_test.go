@@ -35,11 +35,11 @@ func embedSlowly(m *Model, tokens []int32, pooling Pooling) []float32 {
 	s := m.newSequence(1)
 	sum := make([]float64, m.EmbeddingLength())
 	for _, id := range tokens {
-		s.chunk([]int32{id}, 0)
+		s.chunk([]int32{id}, []int{0}, false)
 		if pooling == PoolLast {
 			clear(sum)
 		}
-		for j, v := range s.states([]int{0}) {
+		for j, v := range s.states() {
 			sum[j] += float64(v)
 		}
 	}

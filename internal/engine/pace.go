@@ -90,21 +90,19 @@ func (p *Pace) run(n int, predict bool) error {
 		for j := range n {
 			p.tokens = append(p.tokens, int32(((len(text.tokens)+j)*7919+i*104729+17)%size))
 		}
-		s := span{history: text, tokens: p.tokens[from:]}
-		if predict && p.Committing {
-			s.folded = 1
+		p.spans = append(p.spans, span{history: text, tokens: p.tokens[from:]})
+		if predict {
+			p.rows = append(p.rows, from+n-1)
 		}
-		p.spans = append(p.spans, s)
-		p.rows = append(p.rows, from+n-1)
 	}
-	p.forward.run(p.spans)
+	p.forward.run(p.spans, p.rows, p.Committing)
 	if !predict {
 		return nil
 	}
-	logits := p.forward.predict(p.rows)
+	logits := p.forward.predict()
 	if p.Committing {
 		tensor.Parallel(len(p.rows), p.forward.workers, func(i int) {
-			receipt.Leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], digest(logits[i*size:][:size]), p.forward.folded(p.rows[i]))
+			receipt.Leaf(uint64(len(p.texts[i].tokens)), p.tokens[p.rows[i]], digest(logits[i*size:][:size]), p.forward.folded(i))
 		})
 	}
 	return nil

@@ -103,3 +103,34 @@ func TestReplayFindsWhatDiffers(t *testing.T) {
 		t.Errorf("no token: %v", err)
 	}
 }
+
+// TestWantedPositions: logits are the same bits whichever others are wanted, alone, in
+// runs of any length, and none of a chunk.
+func TestWantedPositions(t *testing.T) {
+	m := load(t, writeModel(t, gguf.Q8_0, 2, true))
+	text := make([]int32, 3*prefillChunk-5)
+	for i := range text {
+		text[i] = int32(i * 7919 % m.Size())
+	}
+	all, err := m.DigestLogits(text, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wanted := range map[string]func(int) bool{
+		"the last":    func(at int) bool { return at == len(text)-1 },
+		"every fifth": func(at int) bool { return at%5 == 0 },
+		"runs":        func(at int) bool { return at%23 > at/23 },
+		"few chunks":  func(at int) bool { return at < 3 || at > 2*prefillChunk },
+	} {
+		seen := make([]receipt.Digest, len(text))
+		err := m.LogitsAfter(text, 1, 2, wanted, func(_, position int, logits []float32) { seen[position] = digest(logits) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, d := range seen {
+			if want := at >= 1 && wanted(at); d != all[at] == want {
+				t.Errorf("%s: position %d, wanted %v, has the logits of all: %v", name, at, want, d == all[at])
+			}
+		}
+	}
+}

@@ -101,14 +101,16 @@ func (e *Engine) loop() {
 			continue
 		}
 		spans := make([]span, len(batch))
+		var rows []int // after which a token is drawn
+		row := 0
 		for i, p := range batch {
 			spans[i] = span{history: &p.answer.history, tokens: p.answer.pending[:p.tokens]}
-			if p.tokens == len(p.answer.pending) {
-				spans[i].folded = 1 // a token is drawn after it
+			if row += p.tokens; p.tokens == len(p.answer.pending) {
+				rows = append(rows, row-1)
 			}
 		}
-		e.forward.run(spans)
-		e.draw(batch, spans)
+		e.forward.run(spans, rows, true)
+		e.draw(batch)
 	}
 }
 
@@ -173,22 +175,21 @@ func (e *Engine) batch() []part {
 
 // draw draws the next token of every answer in a batch whose pending tokens are
 // all computed.
-func (e *Engine) draw(batch []part, spans []span) {
+func (e *Engine) draw(batch []part) {
 	var ready []*answer
-	var rows []int
-	for i, p := range batch {
+	for _, p := range batch {
 		a := p.answer
 		if a.pending = a.pending[p.tokens:]; len(a.pending) == 0 {
-			ready, rows = append(ready, a), append(rows, spans[i].first+p.tokens-1)
+			ready = append(ready, a)
 		}
 	}
 	if len(ready) == 0 {
 		return
 	}
-	logits := e.forward.predict(rows)
+	logits := e.forward.predict()
 	size := e.model.Size()
 	tensor.Parallel(len(ready), e.forward.workers, func(i int) {
-		ready[i].next(e.model, logits[i*size:][:size], e.forward.folded(rows[i]))
+		ready[i].next(e.model, logits[i*size:][:size], e.forward.folded(i))
 	})
 }
 

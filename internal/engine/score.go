@@ -90,7 +90,7 @@ func (c forced) split(do func(worker, i int)) {
 }
 
 // fold is of the layers that led to the logits.
-func (c forced) fold(i int) receipt.Digest { return c.folded(c.rows[i]) }
+func (c forced) fold(i int) receipt.Digest { return c.folded(i) }
 
 // force computes a text, many tokens at once, and shows what follows the token at
 // a position, and each after it; it is valid during the call.
@@ -105,15 +105,11 @@ func (m *Model) force(tokens []int32, p pass, threads int, visit func(forced) er
 				rows = append(rows, i)
 			}
 		}
-		folded := 0
-		if p.folds {
-			folded = len(rows)
-		}
-		s.chunk(tokens[at:at+n], folded)
+		s.chunk(tokens[at:at+n], rows, p.folds)
 		if len(rows) == 0 {
 			continue
 		}
-		if err := visit(forced{s.forward, at, rows, s.predict(rows)}); err != nil {
+		if err := visit(forced{s.forward, at, rows, s.predict()}); err != nil {
 			return err
 		}
 	}

@@ -24,19 +24,20 @@ func (m *Model) newSequence(workers int) *sequence {
 // what follows the last. They are valid until the next call.
 func (s *sequence) extend(tokens []int32) []float32 {
 	for len(tokens) > prefillChunk {
-		s.chunk(tokens[:prefillChunk], 0)
+		s.chunk(tokens[:prefillChunk], nil, false)
 		tokens = tokens[prefillChunk:]
 	}
-	s.chunk(tokens, 0)
-	return s.predict([]int{len(tokens) - 1})
+	s.chunk(tokens, []int{len(tokens) - 1}, false)
+	return s.predict()
 }
 
-// chunk appends tokens, and folds the layers of so many of the last.
-func (s *sequence) chunk(tokens []int32, folded int) {
+// chunk appends tokens, of which what follows some is asked for, as [forward.run] has
+// it.
+func (s *sequence) chunk(tokens []int32, rows []int, leaves bool) {
 	if !s.history.grow(len(tokens)) {
 		panic("engine: a text beyond the context")
 	}
-	s.run([]span{{history: &s.history, tokens: tokens, folded: folded}})
+	s.run([]span{{history: &s.history, tokens: tokens}}, rows, leaves)
 }
 
 // logProbabilities returns log-probabilities of the wanted tokens.
@@ -65,4 +66,7 @@ func logProbabilities(logits []float32, want []int32) []float32 {
 }
 
 // digest is what a leaf has of logits.
-func digest(logits []float32) receipt.Digest { return receipt.Fold(tensor.Folds(nil, logits)) }
+func digest(logits []float32) receipt.Digest {
+	var room [64]uint64 // of most vocabularies
+	return receipt.Fold(tensor.Folds(room[:0], logits))
+}

@@ -18,11 +18,14 @@ type elementwise struct {
 	// round rounds 32 elements times a factor to integers of at most 127, ties to
 	// even, stores four at each step bytes, and returns the sums of both halves.
 	round func(q []int8, step int, x []float32, factor float32) (first, second int32)
-	// lanes are those of a [Fold] after whole rows, in which there is no NaN.
-	lanes func(x []float32) [foldLanes]uint64
+	// lanes are those of a [Fold] after whole rows. If sound is false they are of no
+	// use: there is a NaN, or numbers so large that their sum may be none.
+	lanes func(x []float32) (h [foldLanes]uint64, sound bool)
+	// philox is [PhiloxAll] of whole runs.
+	philox func(dst []uint32, counter [4]uint32, key [2]uint32)
 }
 
-var portableElements = elementwise{scaleOne, lessOne, addOne, normOne, gateOne, topOne, magnitudeOne, roundOne, lanesOne}
+var portableElements = elementwise{scaleOne, lessOne, addOne, normOne, gateOne, topOne, magnitudeOne, roundOne, lanesOne, philoxOne}
 
 func scaleOne(x []float32, s float32) {
 	for i := range x {

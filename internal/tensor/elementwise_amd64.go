@@ -10,7 +10,7 @@ import (
 
 // elements256 are the operations in AVX2; what is left over at the end, fewer than
 // eight, is done one by one.
-var elements256 = elementwise{scale256All, less256, add256, norm256, gate256, top256, magnitude256, roundOne, lanes256}
+var elements256 = elementwise{scale256All, less256, add256, norm256, gate256, top256, magnitude256, roundOne, lanes256, philox256}
 
 // elements512 differ where AVX-512 has an instruction of its own.
 func elements512() elementwise {
@@ -111,32 +111,34 @@ func magnitude256(x []float32) uint32 {
 
 // lanes256 multiplies the halves of lanes by foldFactor one by one. It shifts by
 // vectors: a number to shift by is loaded by an instruction that is slow beside wide
-// registers.
+// registers. A NaN in any row stays in the sum of the rows; infinities may make one
+// there, which costs time alone.
 //
 //go:norace
-func lanes256(x []float32) (h [foldLanes]uint64) {
-	for j := range h {
-		h[j] = uint64(j)
-	}
+func lanes256(x []float32) (h [foldLanes]uint64, sound bool) {
 	half, factor := archsimd.BroadcastUint64x4(32), archsimd.BroadcastUint64x4(foldFactor).AsUint32x8()
 	take := func(y archsimd.Uint64x4) archsimd.Uint64x4 {
 		upper := y.ShiftRight(half)
 		product := upper.AsUint32x8().MulEvenWiden(factor).ShiftLeft(half)
 		return y.Xor(upper).AsUint32x8().MulEvenWiden(factor).Add(product)
 	}
-	h0, h1 := archsimd.LoadUint64x4((*[4]uint64)(h[0:])), archsimd.LoadUint64x4((*[4]uint64)(h[4:]))
-	h2, h3 := archsimd.LoadUint64x4((*[4]uint64)(h[8:])), archsimd.LoadUint64x4((*[4]uint64)(h[12:]))
+	h0, h1 := archsimd.LoadUint64x4((*[4]uint64)(foldStart[0:])), archsimd.LoadUint64x4((*[4]uint64)(foldStart[4:]))
+	h2, h3 := archsimd.LoadUint64x4((*[4]uint64)(foldStart[8:])), archsimd.LoadUint64x4((*[4]uint64)(foldStart[12:]))
+	even, odd := archsimd.BroadcastFloat32x8(0), archsimd.BroadcastFloat32x8(0)
 	for ; len(x) >= foldRow; x = x[foldRow:] {
 		row := (*[foldRow]float32)(x)
-		h0, h1 = take(h0.Xor(load8(row[0:]).AsUint64x4())), take(h1.Xor(load8(row[8:]).AsUint64x4()))
-		h2, h3 = take(h2.Xor(load8(row[16:]).AsUint64x4())), take(h3.Xor(load8(row[24:]).AsUint64x4()))
+		x0, x1, x2, x3 := load8(row[0:]), load8(row[8:]), load8(row[16:]), load8(row[24:])
+		even, odd = even.Add(x0).Add(x1), odd.Add(x2).Add(x3)
+		h0, h1 = take(h0.Xor(x0.AsUint64x4())), take(h1.Xor(x1.AsUint64x4()))
+		h2, h3 = take(h2.Xor(x2.AsUint64x4())), take(h3.Xor(x3.AsUint64x4()))
 	}
 	h0.Store((*[4]uint64)(h[0:]))
 	h1.Store((*[4]uint64)(h[4:]))
 	h2.Store((*[4]uint64)(h[8:]))
 	h3.Store((*[4]uint64)(h[12:]))
+	sound = even.Add(odd).IsNaN().ToBits() == 0
 	archsimd.ClearAVXUpperBits()
-	return h
+	return h, sound
 }
 
 // round512 touches nothing but vectors until it clears them: what the compiler

@@ -27,11 +27,11 @@ const (
 // Every NaN counts as [QuietNaN]: which one an operation gives is the processor's
 // choice.
 func Fold(x []float32) uint64 {
-	elements, whole := &kernels[active].elements, len(x)/foldRow*foldRow
-	if elements.magnitude(x) > infinity {
-		whole = 0
+	whole := len(x) / foldRow * foldRow
+	h, sound := kernels[active].elements.lanes(x[:whole])
+	if !sound {
+		whole, h = 0, foldStart
 	}
-	h := elements.lanes(x[:whole])
 	for i := whole; i < len(x); i += 2 {
 		pair := uint64(CanonicalBits(x[i]))
 		if i+1 < len(x) {
@@ -52,18 +52,22 @@ func take(h, pair uint64) uint64 {
 	return (y ^ y>>32) * foldFactor
 }
 
-// lanesOne are the lanes of a [Fold] after whole rows, in which there is no NaN.
-func lanesOne(x []float32) (h [foldLanes]uint64) {
-	for j := range h {
-		h[j] = uint64(j)
+// foldStart is what the lanes begin at.
+var foldStart = [foldLanes]uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+
+// lanesOne are the lanes of a [Fold] after whole rows.
+func lanesOne(x []float32) (h [foldLanes]uint64, sound bool) {
+	if magnitudeOne(x) > infinity {
+		return h, false
 	}
+	h = foldStart
 	for ; len(x) >= foldRow; x = x[foldRow:] {
 		row := (*[foldRow]float32)(x)
 		for j := range h {
 			h[j] = take(h[j], uint64(math.Float32bits(row[2*j]))|uint64(math.Float32bits(row[2*j+1]))<<32)
 		}
 	}
-	return h
+	return h, true
 }
 
 // Folds are the folds of a step's logits, one of each [FoldSpan] of them and of

@@ -15,6 +15,28 @@ func RMSNorm(y, x, w []float32, eps float32) float32 {
 	return scale
 }
 
+// RMSNormRows is [RMSNorm] of rows as long as w. Four sums run side by side: alone,
+// each addition waits for the one before.
+func RMSNormRows(y, x, w []float32, eps float32) {
+	n := len(w)
+	for ; len(x) >= 4*n; x, y = x[4*n:], y[4*n:] {
+		a, b, c, d := x[:n], x[n:][:n], x[2*n:][:n], x[3*n:][:n]
+		var sums [4]float32
+		for i, v := range a {
+			sums[0] += float32(v * v)
+			sums[1] += float32(b[i] * b[i])
+			sums[2] += float32(c[i] * c[i])
+			sums[3] += float32(d[i] * d[i])
+		}
+		for r, sum := range sums {
+			kernels[active].elements.norm(y[r*n:][:n], x[r*n:][:n], w, 1/Sqrt(sum/float32(n)+eps))
+		}
+	}
+	for ; len(x) >= n; x, y = x[n:], y[n:] {
+		RMSNorm(y[:n], x[:n], w, eps)
+	}
+}
+
 // Sqrt is the correctly rounded square root (IEEE 754), which every processor
 // gives alike.
 func Sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
@@ -69,9 +91,8 @@ func SoftmaxRows(x []float32, stride, rows, n int) {
 // SwiGLU sets y = silu(gate)·up, with silu(v) = v/(1+exp(−v)) (Shazeer, 2020).
 // All have one length; y may be neither input.
 func SwiGLU(y, gate, up []float32) {
-	for i, v := range gate {
-		y[i] = -v
-	}
+	copy(y, gate)
+	Scale(y, -1)
 	ExpAll(y, y)
 	kernels[active].elements.gate(y, gate, up)
 }

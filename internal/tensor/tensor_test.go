@@ -193,3 +193,20 @@ func BenchmarkGemm(b *testing.B) {
 		}
 	}
 }
+
+// TestRMSNormRows: rows side by side have the bits that each has alone.
+func TestRMSNormRows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	const n = 37
+	w, x := random(rng, n), random(rng, 11*n)
+	for rows := range 12 {
+		got, want := slices.Clone(x[:rows*n]), make([]float32, rows*n)
+		RMSNormRows(got, got, w, 1e-5)
+		for at := 0; at < len(want); at += n {
+			RMSNorm(want[at:][:n], x[at:][:n], w, 1e-5)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d rows differ from one at a time", rows)
+		}
+	}
+}

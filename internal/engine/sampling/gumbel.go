@@ -3,6 +3,7 @@ package sampling
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/koinon/koinon/internal/tensor"
 )
@@ -34,8 +35,14 @@ func noiseWord(seed, step uint64, id int32) uint32 {
 
 // noiseBlock has the words of four tokens in a row.
 func noiseBlock(seed, step uint64, block uint32) [4]uint32 {
-	return philox([4]uint32{uint32(step), uint32(step >> 32), block, noiseDomain}, [2]uint32{uint32(seed), uint32(seed >> 32)})
+	return tensor.Philox(noiseCounter(step, block), noiseKey(seed))
 }
+
+func noiseCounter(step uint64, block uint32) [4]uint32 {
+	return [4]uint32{uint32(step), uint32(step >> 32), block, noiseDomain}
+}
+
+func noiseKey(seed uint64) [2]uint32 { return [2]uint32{uint32(seed), uint32(seed >> 32)} }
 
 // noiseDomain is the last word of the counter, "koin": it sets these numbers
 // apart from others made with the same seed.
@@ -46,38 +53,38 @@ func gumbel(word uint32) float32 {
 	return float32(-tensor.Log(-tensor.Log(u)))
 }
 
-// philox is ten rounds of Philox4x32.
-func philox(counter [4]uint32, key [2]uint32) [4]uint32 {
-	a, b, c, d := counter[0], counter[1], counter[2], counter[3]
-	for range 10 {
-		high0, low0 := bits.Mul32(0xd2511f53, a)
-		high1, low1 := bits.Mul32(0xcd9e8d57, c)
-		a, b, c, d = high1^b^key[0], low1, high0^d^key[1], low0
-		key[0] += 0x9e3779b9
-		key[1] += 0xbb67ae85
-	}
-	return [4]uint32{a, b, c, d}
-}
-
 // loud is a candidate's logit with its noise.
 func (s *Sampler) loud(l float32, word uint32) float32 {
 	return finite(l + float32(s.params.Temperature*gumbel(word)))
 }
 
+// crowded is of how many tokens one must be a candidate for the words of all to be
+// made at once, as vectors do: each then takes a seventh of the time.
+const crowded = 7
+
 // loudest is the candidate with the largest sum of logit and noise, among equals
 // the lower id. Logarithms are taken only for those that might win, which are
 // few where the likeliest comes first.
 func (s *Sampler) loudest(keys []uint64, step uint64) (id int32, most float32) {
-	id = keyID(keys[0])
-	at := uint32(id) >> 2
-	words := noiseBlock(s.params.Seed, step, at)
-	most = s.loud(keyLogit(keys[0]), words[id&3])
-	for _, k := range keys[1:] {
-		candidate := keyID(k)
-		if block := uint32(candidate) >> 2; block != at {
-			at, words = block, noiseBlock(s.params.Seed, step, block)
+	all := len(keys)*crowded > len(s.work)
+	if all {
+		s.words = slices.Grow(s.words[:0], len(s.work))[:len(s.work)]
+		tensor.PhiloxAll(s.words, noiseCounter(step, 0), noiseKey(s.params.Seed))
+	}
+	most = float32(math.Inf(-1))
+	var words [4]uint32
+	at := uint32(math.MaxUint32) // no block of any token's
+	for _, k := range keys {
+		candidate, l := keyID(k), keyLogit(k)
+		var word uint32
+		if all {
+			word = s.words[candidate]
+		} else {
+			if block := uint32(candidate) >> 2; block != at {
+				at, words = block, noiseBlock(s.params.Seed, step, block)
+			}
+			word = words[candidate&3]
 		}
-		word, l := words[candidate&3], keyLogit(k)
 		if tooQuiet(word, (most-l)/s.params.Temperature) {
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/koinon/koinon/internal/tensor"
 )
 
 // The known answers of Random123's philox4x32 with ten rounds.
@@ -29,7 +31,7 @@ func TestPhilox(t *testing.T) {
 			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
 		},
 	} {
-		if got := philox(c.counter, c.key); got != c.want {
+		if got := tensor.Philox(c.counter, c.key); got != c.want {
 			t.Errorf("philox(%x, %x) = %x, want %x", c.counter, c.key, got, c.want)
 		}
 	}

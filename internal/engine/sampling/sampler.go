@@ -25,6 +25,7 @@ type Sampler struct {
 	spare   []uint64
 	scaled  []float32 // scaled logits of the candidates, in order
 	p       []float32 // their probabilities
+	words   []uint32  // of noise, by token
 	counts  [buckets]int32
 	domain  [17 + 16]byte
 }

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -95,6 +96,30 @@ func TestAnEarlyStopIsFound(t *testing.T) {
 				rt.Fatalf("after %d tokens, in stage %s, the %s wins", n, g.Stage(), winner)
 			}
 		})
+	}
+}
+
+// A token that ends no text is no stop, though all of its trace is true: it is what the
+// model goes on with.
+func TestAStopIsByATokenThatEnds(t *testing.T) {
+	for _, n := range []int{0, 3} {
+		s := cutShort(t, small(t), 40, n, hot, referee.FinishStop)
+		g, accused := s.game(t), s.player(t, false)
+		claimed := false
+		play(t, &g, func(g *bisection.Game) bisection.Move {
+			m := honest(t, accused)(g)
+			if c, ok := m.(bisection.Claim); ok {
+				claimed = true
+				if err := g.Play(c); !errors.Is(err, bisection.ErrClaim) || g.Stage() != bisection.Claiming {
+					t.Errorf("after %d tokens, token %d ends the text: %v, in stage %s", n, c.Token, err, g.Stage())
+				}
+				return nil
+			}
+			return m
+		}, honest(t, s.player(t, true)))
+		if winner, over := g.Winner(); !claimed || !over || winner != bisection.Challenger {
+			t.Errorf("after %d tokens, in stage %s, the %s wins", n, g.Stage(), winner)
+		}
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"crypto/ed25519"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/gogoproto/proto"
 	"github.com/prometheus/client_golang/prometheus"
 
 	challengev1 "github.com/koinon/koinon/api/koinon/challenge/v1"
@@ -179,47 +181,56 @@ func (t tampered) Duties(ctx context.Context) ([]challengev1.Duty, error) {
 	return t.Account.Duties(ctx)
 }
 
-// copyOthers commits to what another has committed to, and then reveals what it
-// has shown, signed by itself.
+// copyOthers sends in its own name what another has sent of a challenge, read from
+// the blocks: the commitment, then answer, salt and tokens, signed by itself as the
+// ledger wants them.
 func copyOthers(ctx context.Context, ledger *client.Client, account *onledger.Account, key ed25519.PrivateKey, model receipt.Digest, log *slog.Logger) {
-	tried := map[string]bool{}
-	once := func(what string, c challengev1.Challenge, send func() error) {
-		if name := fmt.Sprint(what, c.Epoch); !tried[name] {
-			tried[name] = true
-			log.Info("copying an answer", "what", what, "epoch", c.Epoch, "error", send())
+	committed, revealed := map[int64]bool{}, map[int64]bool{}
+	copied := func(m proto.Message) sdk.Msg {
+		switch m := m.(type) {
+		case *challengev1.MsgCommit:
+			if c := m.Commitments[0]; !committed[c.Epoch] {
+				committed[c.Epoch] = true
+				return &challengev1.MsgCommit{Provider: account.Address(), Commitments: m.Commitments}
+			}
+		case *challengev1.MsgReveal:
+			a := m.Answers[0]
+			duties, _ := account.Duties(ctx)
+			at := slices.IndexFunc(duties, func(d challengev1.Duty) bool {
+				return d.Challenge.Epoch == a.Epoch && d.Challenge.ModelDigest == a.ModelDigest
+			})
+			if at < 0 || revealed[a.Epoch] {
+				return nil
+			}
+			revealed[a.Epoch] = true
+			c := duties[at].Challenge
+			a.Signature = challenge.Statement{
+				Chain: account.ChainID(), Class: receipt.Exact, Payer: c.Payer, Provider: account.Address(), Model: model, Seed: receipt.Digest(c.Seed),
+				Tokens: c.Tokens, Steps: c.Steps, Attempt: int(a.Attempt), Output: a.Tokens, Root: receipt.Digest(a.Digest),
+			}.Receipt().Sign(key).Signature
+			return &challengev1.MsgReveal{Provider: account.Address(), Answers: []challengev1.Answer{a}}
 		}
+		return nil
 	}
-	for ctx.Err() == nil {
-		duties, _ := account.Duties(ctx)
-		for _, d := range duties {
-			c := d.Challenge
-			others, err := ledger.Participants(ctx, c.Epoch, c.ModelDigest)
-			if err != nil {
+	for height := int64(1); ctx.Err() == nil; {
+		block, err := ledger.Block(ctx, height)
+		if err != nil { // it is not there yet
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+			continue
+		}
+		height++
+		for _, tx := range block.Txs {
+			if tx.Refusal != "" || tx.Signer == account.Address() {
 				continue
 			}
-			for _, o := range others {
-				switch {
-				case o.Provider == account.Address():
-				case c.Stage == challengev1.Stage_STAGE_COMMITTING && len(o.Commitment) > 0:
-					once("commitment", c, func() error {
-						return account.Send(ctx, &challengev1.MsgCommit{Provider: account.Address(), Commitments: []challengev1.Commitment{
-							{Epoch: c.Epoch, ModelDigest: c.ModelDigest, Commitment: o.Commitment}}})
-					})
-				case c.Stage == challengev1.Stage_STAGE_REVEALING && len(o.Answer) > 0:
-					once("answer", c, func() error {
-						said := challenge.Statement{
-							Chain: account.ChainID(), Class: receipt.Exact, Payer: c.Payer, Provider: account.Address(), Model: model, Seed: receipt.Digest(c.Seed),
-							Tokens: c.Tokens, Steps: c.Steps, Output: o.Tokens, Root: receipt.Digest(o.Answer),
-						}.Receipt().Sign(key)
-						return account.Send(ctx, &challengev1.MsgReveal{Provider: account.Address(), Answers: []challengev1.Answer{
-							{Epoch: c.Epoch, ModelDigest: c.ModelDigest, Digest: o.Answer, Salt: make([]byte, 32), Tokens: o.Tokens, Signature: said.Signature}}})
-					})
+			for _, m := range tx.Msgs {
+				if mine := copied(m); mine != nil {
+					log.Info("copying an answer", "message", sdk.MsgTypeURL(mine), "error", account.Send(ctx, mine))
 				}
 			}
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }

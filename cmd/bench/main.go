@@ -7,18 +7,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // sections are what can be measured, in the order of the report.
@@ -37,26 +35,7 @@ func (o options) wants(section string) bool {
 	return len(o.only) == 0 || slices.Contains(o.only, section)
 }
 
-// errUsage marks a command line that makes no sense.
-var errUsage = errors.New("wrong usage")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	switch {
-	case err == nil:
-		return
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "bench: interrupted")
-	default:
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-	}
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -78,9 +57,7 @@ whether targets are met or not, 1 failed, 2 wrong usage.`,
 		Example: `  go run ./cmd/bench --binary bin/koinon
   go run ./cmd/bench --binary bin/koinon --quick --json
   go run ./cmd/bench --only engine,tickets`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -88,9 +65,6 @@ whether targets are met or not, 1 failed, 2 wrong usage.`,
 			return bench(cmd.Context(), o)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w: see --help", errUsage, err)
-	})
 	flags := cmd.Flags()
 	flags.StringVar(&o.binary, "binary", "bin/koinon", "the program to run a network with")
 	flags.StringSliceVar(&o.only, "only", nil, "measure these sections alone: "+strings.Join(sections, ", "))
@@ -103,14 +77,14 @@ whether targets are met or not, 1 failed, 2 wrong usage.`,
 func (o options) check() error {
 	for _, name := range o.only {
 		if !slices.Contains(sections, name) {
-			return fmt.Errorf("%w: --only %s is none of %s", errUsage, name, strings.Join(sections, ", "))
+			return fmt.Errorf("%w: --only %s is none of %s", measure.ErrUsage, name, strings.Join(sections, ", "))
 		}
 	}
 	if !o.wants("gateway") && !o.wants("idle") && !o.wants("start") {
 		return nil
 	}
 	if info, err := os.Stat(o.binary); err != nil || info.IsDir() {
-		return fmt.Errorf("%w: --binary %s is not a program: run make build first", errUsage, o.binary)
+		return fmt.Errorf("%w: --binary %s is not a program: run make build first", measure.ErrUsage, o.binary)
 	}
 	return nil
 }
@@ -125,7 +99,7 @@ func bench(ctx context.Context, o options) error {
 	if !o.asJSON {
 		r.Machine.Print(os.Stdout)
 	}
-	err := measure(ctx, o, &r, progress)
+	err := fill(ctx, o, &r, progress)
 	if !o.asJSON {
 		r.print(os.Stdout) // a section that fails does not take the others along
 		return err
@@ -138,7 +112,8 @@ func bench(ctx context.Context, o options) error {
 	return encoder.Encode(r)
 }
 
-func measure(ctx context.Context, o options, r *report, progress func(string, ...any)) (err error) {
+// fill measures every section that is wanted.
+func fill(ctx context.Context, o options, r *report, progress func(string, ...any)) (err error) {
 	if o.wants("tickets") {
 		progress("checking tickets and receipts")
 		if r.Checks, err = measureChecks(ctx, o.quick); err != nil {

@@ -7,16 +7,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // options are a run's flags.
@@ -28,22 +26,7 @@ type options struct {
 	asJSON          bool
 }
 
-// errUsage marks a command line that makes no sense.
-var errUsage = errors.New("wrong usage")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "benchdispute: %v\n", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -58,19 +41,14 @@ by move, and lets the referee compute one number of every operator for models fr
 Progress goes to standard error. Exit codes: 0 measured, 1 failed, 2 wrong usage.`,
 		Example: `  go run ./cmd/benchdispute
   go run ./cmd/benchdispute --answer-tokens 64 --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.threads < 1 || o.rounds < 1 || o.prompt < 1 || o.answer < 1 || len(o.lengths) == 0 {
-				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens, --answer-tokens and --lengths: one at least", errUsage)
+				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens, --answer-tokens and --lengths: one at least", measure.ErrUsage)
 			}
 			return bench(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w: see --help", errUsage, err)
-	})
 	f := cmd.Flags()
 	f.StringVar(&o.gguf, "gguf", "", "llama model whose answers are replayed (default the one that ships)")
 	f.StringVar(&o.cache, "cache", "bin/bench-dispute", "folder of the models")

@@ -6,13 +6,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +17,7 @@ import (
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // options are a run's flags.
@@ -34,22 +32,7 @@ type options struct {
 	asJSON   bool
 }
 
-// errUsage marks a command line that makes no sense.
-var errUsage = errors.New("wrong usage")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "benchengine: %v\n", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -66,9 +49,7 @@ Progress goes to standard error. Exit codes: 0 measured, whether the aims are
 met or not, 1 failed, 2 wrong usage.`,
 		Example: `  go run ./cmd/benchengine --quick
   go run ./cmd/benchengine --sizes 500M --formats Q4_K --threads 2 --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -76,9 +57,6 @@ met or not, 1 failed, 2 wrong usage.`,
 			return bench(cmd.Context(), o)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w: see --help", errUsage, err)
-	})
 	flags := cmd.Flags()
 	flags.StringVar(&o.binary, "binary", "bin/koinon", "the program whose memory is measured")
 	flags.StringVar(&o.cache, "cache", "bin/bench-engine", "folder of the models; 4 GB")
@@ -114,13 +92,13 @@ func (o *options) check() error {
 	} {
 		for _, name := range chosen.values {
 			if !slices.Contains(chosen.known, name) {
-				return fmt.Errorf("%w: --%s %s is none of %s", errUsage, flag, name, strings.Join(chosen.known, ", "))
+				return fmt.Errorf("%w: --%s %s is none of %s", measure.ErrUsage, flag, name, strings.Join(chosen.known, ", "))
 			}
 		}
 	}
 	for _, n := range o.threads {
 		if n < 1 || n > 1024 {
-			return fmt.Errorf("%w: --threads %d: 1 to 1024 are possible", errUsage, n)
+			return fmt.Errorf("%w: --threads %d: 1 to 1024 are possible", measure.ErrUsage, n)
 		}
 	}
 	if err := checkBinary(o.binary); err != nil {

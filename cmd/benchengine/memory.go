@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // memory is the most that a process of koinon had in RAM with a file, beside
@@ -57,7 +59,7 @@ func (t *errorText) Write(p []byte) (int, error) {
 // checkBinary says whether there is a program to ask.
 func checkBinary(path string) error {
 	if info, err := os.Stat(path); err != nil || info.IsDir() {
-		return fmt.Errorf("%w: --binary %s is not a program: run make build first", errUsage, path)
+		return fmt.Errorf("%w: --binary %s is not a program: run make build first", measure.ErrUsage, path)
 	}
 	return nil
 }

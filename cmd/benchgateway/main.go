@@ -13,13 +13,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 	"github.com/koinon/koinon/receipt"
 )
 
@@ -43,29 +42,7 @@ func (o options) mockFlags() []string {
 	return []string{"--rate", fmt.Sprint(o.mock.Rate), "--tokens", fmt.Sprint(o.mock.Tokens)}
 }
 
-// errUsage marks a command line that makes no sense.
-var errUsage = errors.New("wrong usage")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	finish, err := machine.Profile()
-	if err == nil {
-		err = errors.Join(newCommand().ExecuteContext(ctx), finish())
-	}
-	stop()
-	switch {
-	case err == nil:
-		return
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "benchgateway: interrupted")
-	default:
-		fmt.Fprintf(os.Stderr, "benchgateway: %v\n", err)
-	}
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -80,7 +57,7 @@ Node and npm, unless --without-portkey. Progress goes to standard error. Exit
 codes: 0 measured, whether targets are met or not, 1 failed, 2 wrong usage.`,
 		Example: `  go run ./cmd/benchgateway --binary bin/koinon
   go run ./cmd/benchgateway --connections 1,32 --quick --json`,
-		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.quick {
 				o.seconds, o.rounds = 1, 1
@@ -91,9 +68,6 @@ codes: 0 measured, whether targets are met or not, 1 failed, 2 wrong usage.`,
 			return run(cmd.Context(), o)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w: see --help", errUsage, err)
-	})
 	flags := cmd.PersistentFlags()
 	flags.Float64Var(&o.mock.Rate, "rate", 1000, "tokens per second of each answer; 0 for all at once")
 	flags.IntVar(&o.mock.Tokens, "tokens", 16, "tokens of each answer")
@@ -115,10 +89,10 @@ codes: 0 measured, whether targets are met or not, 1 failed, 2 wrong usage.`,
 // check says what is wrong with a command line before anything takes time.
 func (o options) check() error {
 	if info, err := os.Stat(o.binary); err != nil || info.IsDir() {
-		return fmt.Errorf("%w: --binary %s is not a program: run make build first", errUsage, o.binary)
+		return fmt.Errorf("%w: --binary %s is not a program: run make build first", measure.ErrUsage, o.binary)
 	}
 	if o.mock.Tokens < 1 || o.mock.Rate < 0 || o.rounds < 1 || o.seconds <= 0 || len(o.connections) == 0 {
-		return fmt.Errorf("%w: --tokens, --rounds, --seconds and --connections must be positive", errUsage)
+		return fmt.Errorf("%w: --tokens, --rounds, --seconds and --connections must be positive", measure.ErrUsage)
 	}
 	return nil
 }

@@ -10,15 +10,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/indexer"
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // options are a run's flags.
@@ -34,15 +33,7 @@ type options struct {
 // target is what a page may take of the server's time, 95 times in 100.
 const target = 50 * time.Millisecond
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "benchindex: %v\n", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	o := options{shape: shape{models: 600, providers: 100_000, payers: 20_000, redemptions: 250_000, receipts: 4, payouts: 4, block: 100}, rounds: 100, ownStore: 1_000_000}
@@ -57,10 +48,8 @@ beside it.
 
 Progress goes to standard error. Exits 1 if it could not measure; whether a page is
 within 50 ms is in the table.`,
-		Example:       "  go run ./cmd/benchindex\n  go run ./cmd/benchindex --providers 1000 --redemptions 5000 --own-receipts 10000 --json",
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Example: "  go run ./cmd/benchindex\n  go run ./cmd/benchindex --providers 1000 --redemptions 5000 --own-receipts 10000 --json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if min(o.models, o.providers, o.payers, o.redemptions, o.payouts, o.block, o.rounds, o.ownStore) < 1 {
 				return errors.New("every number must be at least 1")

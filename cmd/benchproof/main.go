@@ -6,17 +6,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // options are a run's flags.
@@ -30,22 +28,7 @@ type options struct {
 	asJSON  bool
 }
 
-// errUsage marks a command line that makes no sense.
-var errUsage = errors.New("wrong usage")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "benchproof: %v\n", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -60,19 +43,14 @@ Progress goes to standard error. Exit codes: 0 measured, whether the aims are
 met or not, 1 failed, 2 wrong usage.`,
 		Example: `  go run ./cmd/benchproof
   go run ./cmd/benchproof --gguf bin/bench-engine/50M-Q8_0.gguf --lengths 64,256 --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.threads < 1 || o.rounds < 1 || o.prompt < 1 || len(o.lengths) == 0 {
-				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens and --lengths: one at least", errUsage)
+				return fmt.Errorf("%w: --threads, --rounds, --prompt-tokens and --lengths: one at least", measure.ErrUsage)
 			}
 			return bench(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w: see --help", errUsage, err)
-	})
 	f := cmd.Flags()
 	f.StringVar(&o.gguf, "gguf", "", "model to measure with (default the one that ships)")
 	f.StringVar(&o.cache, "cache", "bin/bench-proof", "folder of the model with a longer context")

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/koinon/koinon/internal/measure"
 	"github.com/koinon/koinon/internal/proof/statistical"
 )
 
@@ -106,7 +107,7 @@ func TestCommandLines(t *testing.T) {
 	} {
 		o := good
 		change(&o)
-		if err := o.check(); !errors.Is(err, errUsage) {
+		if err := o.check(); !errors.Is(err, measure.ErrUsage) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -99,7 +99,7 @@ func (x *experiment) run(ctx context.Context, f folder, o options, progress func
 	series := func(n int, number uint64) []order { return orders(works, n, o.promptTokens, number) }
 	look := func(c scenario, list []order) ([][]float32, error) {
 		progress("%s: %s", x.title(), c.name)
-		values, err := measure(ctx, s, x.Method, c.serve, list)
+		values, err := valuesOf(ctx, s, x.Method, c.serve, list)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}

@@ -6,18 +6,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"regexp"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // options are a run's flags.
@@ -39,22 +37,7 @@ type options struct {
 	profiles     string
 }
 
-// errUsage marks a command line that makes no sense.
-var errUsage = errors.New("wrong usage")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "calibrate: %v\n", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -73,9 +56,7 @@ Progress goes to standard error. Exit codes: 0 measured, whether the aims are
 met or not, 1 failed, 2 wrong usage.`,
 		Example: `  go run ./cmd/calibrate --text shakespeare.txt --text kjv.txt
   go run ./cmd/calibrate --text kjv.txt --quick --llama-cpp "" --json`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -83,9 +64,6 @@ met or not, 1 failed, 2 wrong usage.`,
 			return calibrate(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w: see --help", errUsage, err)
-	})
 	f := cmd.Flags()
 	f.StringArrayVar(&o.texts, "text", nil, "UTF-8 text to learn from and to take prompts from; repeat for more")
 	f.StringVar(&o.cache, "cache", "bin/calibrate", "folder of the models")
@@ -108,13 +86,13 @@ met or not, 1 failed, 2 wrong usage.`,
 // check says what is wrong with a command line.
 func (o *options) check() error {
 	if len(o.texts) == 0 {
-		return fmt.Errorf("%w: no --text: prompts come from there", errUsage)
+		return fmt.Errorf("%w: no --text: prompts come from there", measure.ErrUsage)
 	}
 	if o.promptTokens < 8 || o.answerTokens < 8 || o.promptTokens+o.answerTokens > 224 {
-		return fmt.Errorf("%w: --prompt-tokens and --answer-tokens: 8 at least, and 224 together at most", errUsage)
+		return fmt.Errorf("%w: --prompt-tokens and --answer-tokens: 8 at least, and 224 together at most", measure.ErrUsage)
 	}
 	if o.honest < 10 || o.answers < 2 || o.lifetimes < 1 || o.threads < 1 {
-		return fmt.Errorf("%w: --honest 10, --answers 2, --lifetimes 1 and --threads 1 at least", errUsage)
+		return fmt.Errorf("%w: --honest 10, --answers 2, --lifetimes 1 and --threads 1 at least", measure.ErrUsage)
 	}
 	if o.quick {
 		o.cache += "-quick"
@@ -136,7 +114,7 @@ func calibrate(ctx context.Context, o options, out io.Writer) error {
 	}
 	only, err := regexp.Compile(o.only)
 	if err != nil {
-		return fmt.Errorf("%w: --only: %w", errUsage, err)
+		return fmt.Errorf("%w: --only: %w", measure.ErrUsage, err)
 	}
 	if err := os.MkdirAll(o.cache, 0o755); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/koinon/koinon/internal/engine"
 	"github.com/koinon/koinon/internal/engine/gguf"
 	"github.com/koinon/koinon/internal/engine/quantize"
+	"github.com/koinon/koinon/internal/measure"
 	"github.com/koinon/koinon/internal/trainer"
 	"github.com/koinon/koinon/models/trivium"
 )
@@ -59,7 +60,7 @@ func (f folder) train(ctx context.Context, texts []string, quick bool, progress 
 			continue
 		}
 		if len(texts) == 0 {
-			return fmt.Errorf("%w: %s is not there, and no --text to train it with", errUsage, path)
+			return fmt.Errorf("%w: %s is not there, and no --text to train it with", measure.ErrUsage, path)
 		}
 		c := trainer.Config{
 			Texts: texts, Out: path, Name: m.name, Format: "F32", Steps: m.steps, StopAfter: m.stopAfter, Seed: 1, Threads: 1,

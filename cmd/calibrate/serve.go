@@ -122,8 +122,8 @@ func garbage(_ context.Context, s setup, orders []order) ([]answer, error) {
 	return answers, nil
 }
 
-// measure serves orders and looks at every token with the registered weights.
-func measure(ctx context.Context, s setup, method statistical.Method, serve serve, orders []order) ([][]float32, error) {
+// valuesOf serves orders and looks at every token with the registered weights.
+func valuesOf(ctx context.Context, s setup, method statistical.Method, serve serve, orders []order) ([][]float32, error) {
 	answers, err := serve(ctx, s, orders)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,7 @@ var areas = []area{
 	{"internal/doctor", []string{"internal/instrument"}, []string{"golang.org/x/sys"}},
 	{"internal/flush", nil, offline},
 	{"internal/machine", []string{"internal/tensor"}, offline},
+	{"internal/measure", []string{"internal/machine"}, []string{"github.com/spf13/cobra"}},
 	{"internal/tensor", nil, []string{"golang.org/x/sys"}},
 	{"internal/mechanism", []string{"receipt"}, offline},
 	{"api", []string{}, anything},
@@ -100,7 +101,7 @@ var areas = []area{
 	{"internal/devnet", slices.Concat(services, roles, ledger, []string{"models", "internal/console"}), anything},
 	{"internal/testnet", slices.Concat(services, roles, ledger, []string{"models", "internal/devnet"}), anything},
 	{"internal/architecture", nil, nil},
-	{"cmd", slices.Concat(services, roles, ledger, []string{"models", "client", "internal/web", "internal/console", "internal/devnet", "internal/testnet"}), anything},
+	{"cmd", slices.Concat(services, roles, ledger, []string{"models", "client", "internal/web", "internal/console", "internal/devnet", "internal/testnet", "internal/measure"}), anything},
 }
 
 // areaOf is the area of a folder; nil if the table has none.

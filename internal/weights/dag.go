@@ -3,6 +3,7 @@ package weights
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
@@ -44,96 +45,120 @@ func sumOf(c cid.Cid) receipt.Digest {
 	return receipt.Digest(hash[len(hash)-len(receipt.Digest{}):])
 }
 
-// walk lists a file's leaves in order. get returns a block whose hash has been
-// checked; everything else about it is a stranger's. A file has at most as many
-// leaves as [cutter] could make of its size, so a tree is never much larger than it
-// was announced.
+// nodesOf returns inner nodes, whose hashes have been checked.
+type nodesOf func(context.Context, []cid.Cid) (map[cid.Cid]blocks.Block, error)
+
+// part is a node of a file's tree, or a leaf, and the bytes under it.
+type part struct {
+	cid  cid.Cid
+	size uint64
+}
+
+// walk lists a file's leaves in order. Everything about the nodes but their hashes is
+// a stranger's. Nodes of a level are asked for together, as each answer takes a while.
+// A file has at most as many leaves as [cutter] could make of its size, so a tree is
+// never much larger than it was announced.
 // Refusal: [ErrManifest], or get's.
-func walk(ctx context.Context, b Blob, get func(context.Context, cid.Cid) (blocks.Block, error)) ([]leaf, error) {
+func walk(ctx context.Context, b Blob, get nodesOf) ([]leaf, error) {
 	root, err := b.root()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrManifest, err)
 	}
-	w := walker{get: get, total: b.Size}
-	if err := w.visit(ctx, root, b.Size, maxDepth); err != nil {
-		return nil, err
-	}
-	return w.leaves, nil
-}
-
-type walker struct {
-	get    func(context.Context, cid.Cid) (blocks.Block, error)
-	total  uint64
-	at     uint64
-	leaves []leaf
-}
-
-func (w *walker) visit(ctx context.Context, c cid.Cid, size uint64, depth int) error {
-	if err := checkCID(c); err != nil {
-		return fmt.Errorf("%w: %v", ErrManifest, err)
-	}
-	if c.Type() == cid.Raw {
-		if size > chunkSize {
-			return fmt.Errorf("%w: block %s at byte %d has %d bytes, at most %d are allowed", ErrManifest, c, w.at, size, chunkSize)
+	level := []part{{root, b.Size}}
+	for range maxDepth + 1 {
+		leaves, err := leavesIn(level)
+		if leaves != nil || err != nil {
+			return leaves, err
 		}
-		if most := mostLeaves(w.total); uint64(len(w.leaves)) == most {
-			return fmt.Errorf("%w: more than %d blocks for %d bytes", ErrManifest, most, w.total)
-		}
-		w.leaves = append(w.leaves, leaf{sumOf(c), int64(w.at), int(size)})
-		w.at += size
-		return nil
-	}
-	if depth == 0 {
-		return fmt.Errorf("%w: the tree of blocks is deeper than %d", ErrManifest, maxDepth)
-	}
-	block, err := w.get(ctx, c)
-	if err != nil {
-		return err
-	}
-	children, sizes, err := readNode(block, size)
-	if err != nil {
-		return fmt.Errorf("%w: node %s: %v", ErrManifest, c, err)
-	}
-	for i, child := range children {
-		if err := w.visit(ctx, child, sizes[i], depth-1); err != nil {
-			return err
+		if level, err = under(ctx, level, mostLeaves(b.Size), get); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("%w: the tree of blocks is deeper than %d", ErrManifest, maxDepth)
 }
 
-// readNode returns a node's children and the bytes under each, which sum to size.
-func readNode(block blocks.Block, size uint64) ([]cid.Cid, []uint64, error) {
+// leavesIn are the leaves of a level; nil if it has nodes, too.
+func leavesIn(level []part) ([]leaf, error) {
+	leaves := make([]leaf, 0, len(level))
+	var at uint64
+	for _, p := range level {
+		switch {
+		case p.cid.Type() != cid.Raw:
+			return nil, nil
+		case p.size > chunkSize:
+			return nil, fmt.Errorf("%w: block %s at byte %d has %d bytes, at most %d are allowed", ErrManifest, p.cid, at, p.size, chunkSize)
+		}
+		leaves = append(leaves, leaf{sumOf(p.cid), int64(at), int(p.size)})
+		at += p.size
+	}
+	return leaves, nil
+}
+
+// under is the level below: what is under each node, in its place.
+func under(ctx context.Context, level []part, most uint64, get nodesOf) ([]part, error) {
+	var below []part
+	for some := range slices.Chunk(level, linksPerNode) { // so many nodes are held in memory
+		var names []cid.Cid
+		for _, p := range some {
+			if p.cid.Type() != cid.Raw && !slices.Contains(names, p.cid) {
+				names = append(names, p.cid)
+			}
+		}
+		nodes, err := get(ctx, names)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range some {
+			if p.cid.Type() == cid.Raw {
+				below = append(below, p)
+			} else if children, err := readNode(nodes[p.cid], p.size); err != nil {
+				return nil, fmt.Errorf("%w: node %s: %v", ErrManifest, p.cid, err)
+			} else {
+				below = append(below, children...)
+			}
+			if uint64(len(below)) > most { // each has a leaf at least
+				return nil, fmt.Errorf("%w: more than %d blocks", ErrManifest, most)
+			}
+		}
+	}
+	return below, nil
+}
+
+// readNode returns a node's children, whose bytes sum to size.
+func readNode(block blocks.Block, size uint64) ([]part, error) {
 	if n := len(block.RawData()); n > maxNode {
-		return nil, nil, fmt.Errorf("%d bytes, at most %d are allowed", n, maxNode)
+		return nil, fmt.Errorf("%d bytes, at most %d are allowed", n, maxNode)
 	}
 	node, err := merkledag.DecodeProtobuf(block.RawData())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	file, err := unixfs.FSNodeFromBytes(node.Data())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	links, sizes := node.Links(), file.BlockSizes()
 	switch {
 	case file.Type() != unixfs.TFile || len(file.Data()) != 0:
-		return nil, nil, fmt.Errorf("not an inner node of a file")
+		return nil, fmt.Errorf("not an inner node of a file")
 	case len(links) == 0 || len(links) > linksPerNode || len(links) != len(sizes):
-		return nil, nil, fmt.Errorf("%d links and %d sizes", len(links), len(sizes))
+		return nil, fmt.Errorf("%d links and %d sizes", len(links), len(sizes))
 	case file.FileSize() != size:
-		return nil, nil, fmt.Errorf("holds %d bytes, not %d", file.FileSize(), size)
+		return nil, fmt.Errorf("holds %d bytes, not %d", file.FileSize(), size)
 	}
-	children, left := make([]cid.Cid, len(links)), size
+	children, left := make([]part, len(links)), size
 	for i, l := range links {
 		if sizes[i] == 0 || sizes[i] > left {
-			return nil, nil, fmt.Errorf("its parts do not sum to %d bytes", size)
+			return nil, fmt.Errorf("its parts do not sum to %d bytes", size)
 		}
 		left -= sizes[i]
-		children[i] = l.Cid
+		if err := checkCID(l.Cid); err != nil {
+			return nil, err
+		}
+		children[i] = part{l.Cid, sizes[i]}
 	}
 	if left != 0 {
-		return nil, nil, fmt.Errorf("its parts do not sum to %d bytes", size)
+		return nil, fmt.Errorf("its parts do not sum to %d bytes", size)
 	}
-	return children, sizes, nil
+	return children, nil
 }

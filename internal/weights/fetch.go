@@ -77,21 +77,36 @@ func (s *Swarm) fetch(ctx context.Context, b Blob, from []p2p.Peer, progress Pro
 	return path, s.store.register(b, changed(path))
 }
 
-// node finds an inner node here or at the peers.
-func (r *request) node(ctx context.Context, c cid.Cid) (blocks.Block, error) {
-	b, err := r.swarm.store.Get(ctx, c)
-	if err == nil || !ipld.IsNotFound(err) {
-		return b, err
+// nodes finds inner nodes here or at the peers.
+func (r *request) nodes(ctx context.Context, list []cid.Cid) (map[cid.Cid]blocks.Block, error) {
+	found := map[cid.Cid]blocks.Block{}
+	var missing []cid.Cid
+	for _, c := range list {
+		b, err := r.swarm.store.Get(ctx, c)
+		switch {
+		case err == nil:
+			found[c] = b
+		case ipld.IsNotFound(err):
+			missing = append(missing, c)
+		default:
+			return nil, err
+		}
 	}
-	if b, err = r.one(ctx, c); err != nil {
-		return nil, err
+	if len(missing) == 0 {
+		return found, nil
 	}
-	return b, r.swarm.store.Put(ctx, b)
+	return found, r.many(ctx, missing, func(b blocks.Block) error {
+		if n := len(b.RawData()); n > maxNode {
+			return fmt.Errorf("%w: node %s has %d bytes, at most %d are allowed", ErrManifest, b.Cid(), n, maxNode)
+		}
+		found[b.Cid()] = b
+		return r.swarm.store.Put(ctx, b)
+	})
 }
 
 // complete fills a partial file and gives it its name.
 func (s *Swarm) complete(ctx context.Context, r *request, b Blob, progress Progress) error {
-	leaves, err := walk(ctx, b, r.node)
+	leaves, err := walk(ctx, b, r.nodes)
 	if err != nil {
 		return err
 	}

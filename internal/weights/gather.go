@@ -20,6 +20,8 @@ type gathering struct {
 	leaves   []leaf
 	progress Progress
 
+	writing sync.Mutex // a kernel lets one write to a file at a time; who waits in it burns a core, who waits here does not
+
 	mu   sync.Mutex
 	here []bool // by leaf
 	done uint64 // bytes
@@ -83,7 +85,10 @@ func (g *gathering) put(i int, data []byte) error {
 	if len(data) != l.size {
 		return fmt.Errorf("%w: block %s has %d bytes, its tree says %d", ErrManifest, l.cid(), len(data), l.size)
 	}
-	if _, err := g.file.WriteAt(data, l.offset); err != nil {
+	g.writing.Lock()
+	_, err := g.file.WriteAt(data, l.offset)
+	g.writing.Unlock()
+	if err != nil {
 		return err
 	}
 	g.mark(i)

@@ -100,7 +100,7 @@ func (s *Store) file(b Blob) (path string, ok bool) {
 // changed at sound, in ns; 0 if they are to be hashed yet. Its inner nodes are in
 // the store.
 func (s *Store) register(b Blob, sound int64) error {
-	leaves, err := walk(context.Background(), b, s.Get)
+	leaves, err := walk(context.Background(), b, s.nodes)
 	if err != nil {
 		return fmt.Errorf("weights: blocks of %s: %w", b.SHA256, err)
 	}
@@ -161,6 +161,19 @@ func (s *Store) Get(_ context.Context, c cid.Cid) (blocks.Block, error) {
 		return nil, err
 	}
 	return blocks.NewBlockWithCid(data, c)
+}
+
+// nodes returns inner nodes that are all here. Errors: those of [Store.Get].
+func (s *Store) nodes(ctx context.Context, list []cid.Cid) (map[cid.Cid]blocks.Block, error) {
+	found := make(map[cid.Cid]blocks.Block, len(list))
+	for _, c := range list {
+		b, err := s.Get(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		found[c] = b
+	}
+	return found, nil
 }
 
 // leaf reads a leaf out of its file.

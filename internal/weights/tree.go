@@ -78,11 +78,13 @@ func readTree(ctx context.Context, b Blob, data []byte) ([]leaf, []blocks.Block,
 		nodes[block.Cid()] = block
 		list = append(list, block)
 	}
-	leaves, err := walk(ctx, b, func(_ context.Context, c cid.Cid) (blocks.Block, error) {
-		if block := nodes[c]; block != nil {
-			return block, nil
+	leaves, err := walk(ctx, b, func(_ context.Context, wanted []cid.Cid) (map[cid.Cid]blocks.Block, error) {
+		for _, c := range wanted {
+			if nodes[c] == nil {
+				return nil, fmt.Errorf("%w: the list of blocks lacks %s", ErrManifest, c)
+			}
 		}
-		return nil, fmt.Errorf("%w: the list of blocks lacks %s", ErrManifest, c)
+		return nodes, nil
 	})
 	return leaves, list, err
 }
@@ -95,7 +97,7 @@ func nodeCID(node []byte) cid.Cid {
 // leavesOf finds a source's leaves by the list beside its file; a tree that is here
 // already needs none. The nodes are kept. Refusals: [ErrUnavailable], [ErrManifest].
 func (s *Store) leavesOf(ctx context.Context, b Blob, src Source) ([]leaf, error) {
-	leaves, err := walk(ctx, b, s.Get)
+	leaves, err := walk(ctx, b, s.nodes)
 	if err == nil || !ipld.IsNotFound(err) {
 		return leaves, err
 	}

@@ -401,7 +401,7 @@ func TestAStoreOpensAgain(t *testing.T) {
 	if got, ok, err := s.Manifest(digest); !ok || err != nil || got != m {
 		t.Fatalf("manifest after opening again: %v, %v", ok, err)
 	}
-	leaves, err := walk(t.Context(), m.Weights, s.Get)
+	leaves, err := walk(t.Context(), m.Weights, s.nodes)
 	if err != nil {
 		t.Fatal(err)
 	}

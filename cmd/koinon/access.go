@@ -38,7 +38,7 @@ and are signed. Gateways find the token of the account that pays by themselves.`
 	}
 	p.flags(cmd)
 	cmd.AddCommand(newAccessSetCommand(p), newAccessSellCommand(p), newAccessCloseCommand(p), newAccessBuyCommand(p), newAccessGrantCommand(p),
-		newAccessTransferCommand(p), newAccessCredentialCommand(p), newAccessPresentCommand(p), newAccessShowCommand(p), newAccessListCommand(p))
+		newAccessTransferCommand(p), newAccessCredentialCommand(p), newAccessPresentCommand(p), newAccessRevokeCommand(p), newAccessShowCommand(p), newAccessListCommand(p))
 	return cmd
 }
 
@@ -259,7 +259,7 @@ func newAccessCredentialCommand(p *purse) *cobra.Command {
 		Short: "Sign a credential that admits an account for a while",
 		Long: `Signs, with the key of the owner and without a transaction, that an account may call
 a model, or all models of a namespace, for a while. Its holder shows it to the ledger
-with koinon access present. It cannot be taken back before it ends.`,
+with koinon access present, and its issuer takes it back with koinon access revoke.`,
 		Example: "  koinon access credential @ada koinon1… --for 720h --from ada > credential.json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -276,8 +276,9 @@ with koinon access present. It cannot be taken back before it ends.`,
 				return err
 			}
 			defer c.Close()
-			made := accessv1.Credential{Scope: args[0], Holder: holder, Until: time.Now().Add(lasts).Unix()}
-			signed := access.Credential{ChainID: c.ChainID(), Scope: made.Scope, Holder: made.Holder, Until: made.Until}
+			now := time.Now()
+			made := accessv1.Credential{Scope: args[0], Holder: holder, Until: now.Add(lasts).Unix(), Issued: now.Unix()}
+			signed := access.Credential{ChainID: c.ChainID(), Scope: made.Scope, Holder: made.Holder, Until: made.Until, Issued: made.Issued}
 			if made.Signature, err = key.Sign(signed.Bytes()); err != nil {
 				return err
 			}
@@ -308,5 +309,24 @@ func newAccessPresentCommand(p *purse) *cobra.Command {
 			what: fmt.Sprintf("show the credential for %s until %s", c.Scope, utc(c.Until)), to: c.Scope,
 			msgs: []sdk.Msg{&accessv1.MsgPresent{Holder: from, Credential: c}},
 		}, nil
+	})
+}
+
+func newAccessRevokeCommand(p *purse) *cobra.Command {
+	return p.granting(&cobra.Command{
+		Use:   "revoke MODEL|@NAMESPACE HOLDER",
+		Short: "Take back the credentials that you signed for an account",
+		Long: `Takes back all credentials for a model or a namespace that were issued to an account
+until now: tokens that were had for them end, and others are no longer taken. Grants
+that are active run out as they were; the next is refused. A credential that is signed
+later admits again. Tokens that were bought, or given with koinon access grant, stay.`,
+		Example: "  koinon access revoke @ada koinon1… --from ada",
+		Args:    cobra.ExactArgs(2),
+	}, func(_ context.Context, _ *client.Client, from string, args []string) (plan, error) {
+		holder, err := p.address(args[1])
+		return plan{
+			what: "take back the credentials of " + holder + " for " + args[0], to: holder,
+			msgs: []sdk.Msg{&accessv1.MsgRevoke{Owner: from, Scope: args[0], Holder: holder}},
+		}, err
 	})
 }

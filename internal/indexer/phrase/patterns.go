@@ -47,6 +47,8 @@ var patterns = map[string]string{
 	"koinon.access.v1.MsgGrant":        "{owner} gave {holder} access to {scope:text}",
 	"koinon.access.v1.MsgTransfer":     "{holder} gave access token {token:text} to {to}",
 	"koinon.access.v1.MsgPresent":      "{holder} showed a credential for {credential.scope:text}",
+	"koinon.access.v1.MsgRevoke":       "{owner} took back the credentials of {holder} for {scope:text}",
+	"koinon.access.v1.EventRevoked":    "credentials of {holder} for {scope:text} admit no more",
 	"koinon.access.v1.EventPolicySet":  "who may call {digest} has changed",
 	"koinon.access.v1.EventTokenMade":  "{holder} has access token {token:text} for {scope:text}",
 	"koinon.access.v1.EventCallsUsed":  "access token {token:text} made {used:text} calls more and has {left:text} left",

@@ -177,10 +177,11 @@ func TestCredentialsAdmit(t *testing.T) {
 	d := newDoor(t)
 	d.gate()
 	until := d.Time.Unix() + 1000
+	issued := d.Time.Unix()
 	present := func(signer ledgertest.Account, holder string, scope string, until int64) error {
-		signed := rules.Credential{ChainID: ledgertest.ChainID, Scope: scope, Holder: holder, Until: until}
+		signed := rules.Credential{ChainID: ledgertest.ChainID, Scope: scope, Holder: holder, Until: until, Issued: issued}
 		return d.Send(dora, &accessv1.MsgPresent{Holder: dora.Address, Credential: accessv1.Credential{
-			Scope: scope, Holder: holder, Until: until, Signature: signer.Sign(signed.Bytes()),
+			Scope: scope, Holder: holder, Until: until, Issued: issued, Signature: signer.Sign(signed.Bytes()),
 		}})
 	}
 	for name, err := range map[string]error{
@@ -203,6 +204,24 @@ func TestCredentialsAdmit(t *testing.T) {
 	}
 	if err := d.Send(dora, &accessv1.MsgTransfer{Holder: dora.Address, Token: 1, To: carlo.Address}); !errors.Is(err, rules.ErrFixed) {
 		t.Errorf("it moves: %v", err)
+	}
+
+	// Taken back, neither the token nor another credential of that time admits, after a
+	// restart from the exported state, too; one that is issued later does.
+	if err := d.Send(carlo, &accessv1.MsgRevoke{Owner: carlo.Address, Scope: "bard", Holder: dora.Address}); !errors.Is(err, access.ErrOwner) {
+		t.Errorf("taken back by a stranger: %v", err)
+	}
+	d.Must(ada, &accessv1.MsgRevoke{Owner: ada.Address, Scope: "bard", Holder: dora.Address})
+	d.Ledger = d.Restart(nil)
+	if _, err := d.activate(dora, rules.Right(1), 0); !errors.Is(err, rules.ErrEnded) {
+		t.Errorf("a grant after that: %v", err)
+	}
+	if err := present(ada, dora.Address, "bard", until+1); !errors.Is(err, access.ErrRevoked) {
+		t.Errorf("another credential of that time: %v", err)
+	}
+	issued = d.Time.Unix() + 1
+	if err := present(ada, dora.Address, "bard", until); err != nil {
+		t.Errorf("a later one: %v", err)
 	}
 }
 

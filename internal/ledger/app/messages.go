@@ -107,6 +107,7 @@ var paidMessages = []string{
 	"/koinon.access.v1.MsgClosePlan",
 	"/koinon.access.v1.MsgGrant",
 	"/koinon.access.v1.MsgOpenPlan",
+	"/koinon.access.v1.MsgRevoke",
 	"/koinon.access.v1.MsgSetPolicy",
 	"/koinon.assembly.v1.MsgPropose",
 	"/koinon.assembly.v1.MsgVote",

@@ -259,7 +259,12 @@ type Credential struct {
 	Scope   string
 	Holder  string
 	Until   int64 // Unix seconds
+	Issued  int64 // when it was signed, in Unix seconds
 }
+
+// Revoked says whether a revocation at a time takes the credential back: whatever was
+// issued until then, that second included. What is issued later admits again.
+func (c Credential) Revoked(at int64) bool { return c.Issued <= at }
 
 // Bytes is the credential's canonical form: what is signed.
 func (c Credential) Bytes() []byte {
@@ -268,5 +273,6 @@ func (c Credential) Bytes() []byte {
 		w.Bytes([]byte(text))
 	}
 	w.Uint64(uint64(c.Until))
+	w.Uint64(uint64(c.Issued))
 	return w
 }

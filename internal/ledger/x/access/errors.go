@@ -17,6 +17,7 @@ var (
 	ErrCredential = errorsmod.Register(ModuleName, 7, "the credential does not admit its holder")
 	ErrPresented  = errorsmod.Register(ModuleName, 8, "the holder has an access token for this credential, or a later one, already")
 	ErrBooks      = errorsmod.Register(ModuleName, 9, "access tokens do not add up to what grants have set aside")
+	ErrRevoked    = errorsmod.Register(ModuleName, 10, "the credential has been revoked")
 )
 
 // firstRule is the code of the first of rules; the order must not change, as

@@ -42,6 +42,14 @@ func (k *Keeper) initGenesis(ctx context.Context, s accessv1.GenesisState) error
 			return err
 		}
 	}
+	for _, r := range s.Revocations {
+		if _, err := account.Parse(k.addresses, r.Holder); err != nil {
+			return fmt.Errorf("revocation for %s: %w", r.Scope, err)
+		}
+		if err := k.setRevocation(ctx, r); err != nil {
+			return err
+		}
+	}
 	return errors.Join(k.nextPlan.Set(ctx, s.NextPlan), k.nextToken.Set(ctx, s.NextToken))
 }
 
@@ -52,7 +60,8 @@ func (k *Keeper) exportGenesis(ctx context.Context) (*accessv1.GenesisState, err
 	s.NextPlan, planErr = k.nextPlan.Peek(ctx)
 	s.NextToken, tokenErr = k.nextToken.Peek(ctx)
 	return s, errors.Join(planErr, tokenErr,
-		collect(ctx, k.policies, &s.Policies), collect(ctx, k.plans, &s.Plans), collect(ctx, k.tokens, &s.Tokens))
+		collect(ctx, k.policies, &s.Policies), collect(ctx, k.plans, &s.Plans), collect(ctx, k.tokens, &s.Tokens),
+		collect(ctx, k.taken, &s.Revocations))
 }
 
 // collect appends all values of a map, in the order of their keys.

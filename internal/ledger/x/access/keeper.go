@@ -74,6 +74,7 @@ type Accounts interface {
 type (
 	plansKey  = collections.Pair[string, uint64] // model, plan
 	tokensKey = collections.Pair[string, uint64] // holder, token
+	takenKey  = collections.Pair[string, string] // scope, holder
 )
 
 // Keeper stores policies, plans and tokens.
@@ -94,6 +95,7 @@ type Keeper struct {
 	byHolder  collections.KeySet[tokensKey]
 	nextPlan  collections.Sequence
 	nextToken collections.Sequence
+	taken     collections.Map[takenKey, accessv1.Revocation]
 }
 
 // NewKeeper makes the module's keeper; account is the module's own.
@@ -111,6 +113,8 @@ func NewKeeper(cdc codec.BinaryCodec, service store.KVStoreService, addresses ad
 		byHolder:  collections.NewKeySet(b, collections.NewPrefix(4), "tokens_by_holder", numbered),
 		nextPlan:  collections.NewSequence(b, collections.NewPrefix(5), "next_plan"),
 		nextToken: collections.NewSequence(b, collections.NewPrefix(6), "next_token"),
+		taken: collections.NewMap(b, collections.NewPrefix(7), "revocations",
+			collections.PairKeyCodec(collections.StringKey, collections.StringKey), codec.CollValue[accessv1.Revocation](cdc)),
 	}
 	var err error
 	if k.schema, err = b.Build(); err != nil {
@@ -177,6 +181,15 @@ func (k *Keeper) Settle(ctx context.Context, g receipt.Grant, made uint64) error
 		Token: id, Grant: g.ID().Hex(), Used: used, Returned: g.Calls - used, Left: t.Left}))
 }
 
+// revocation is the last of a holder's credentials for a scope; none is of time 0.
+func (k *Keeper) revocation(ctx context.Context, scope, holder string) (accessv1.Revocation, error) {
+	r, err := k.taken.Get(ctx, collections.Join(scope, holder))
+	if errors.Is(err, collections.ErrNotFound) {
+		return accessv1.Revocation{}, nil
+	}
+	return r, err
+}
+
 // policy is a version's, which is open if none was set.
 func (k *Keeper) policy(ctx context.Context, digest string) (accessv1.Policy, error) {
 	p, err := k.policies.Get(ctx, digest)
@@ -207,6 +220,10 @@ func (k *Keeper) plan(ctx context.Context, id uint64) (accessv1.Plan, error) {
 // setToken stores a token that is new or has a new holder, with what finds it.
 func (k *Keeper) setToken(ctx context.Context, t accessv1.Token) error {
 	return errors.Join(k.tokens.Set(ctx, t.Id, t), k.byHolder.Set(ctx, collections.Join(t.Holder, t.Id)))
+}
+
+func (k *Keeper) setRevocation(ctx context.Context, r accessv1.Revocation) error {
+	return k.taken.Set(ctx, collections.Join(r.Scope, r.Holder), r)
 }
 
 // setPlan stores a plan with what finds it.

@@ -237,12 +237,11 @@ func (m messages) Present(ctx context.Context, msg *accessv1.MsgPresent) (*acces
 	if err := m.verify(ctx, c); err != nil {
 		return nil, err
 	}
-	err := m.byHolder.Walk(ctx, collections.NewPrefixedPairRange[string, uint64](c.Holder), func(key tokensKey) (bool, error) {
-		t, err := m.tokens.Get(ctx, key.K2())
-		if err == nil && t.Origin == accessv1.Origin_ORIGIN_CREDENTIAL && t.Scope == c.Scope && t.Until >= c.Until {
-			err = fmt.Errorf("%w: token %d", ErrPresented, t.Id)
+	err := m.presented(ctx, c.Scope, c.Holder, func(t accessv1.Token) error {
+		if t.Until >= c.Until {
+			return fmt.Errorf("%w: token %d", ErrPresented, t.Id)
 		}
-		return false, err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -251,7 +250,44 @@ func (m messages) Present(ctx context.Context, msg *accessv1.MsgPresent) (*acces
 	return &accessv1.MsgPresentResponse{Token: t.Id}, err
 }
 
-// verify checks that the owner of a credential's scope signed it.
+// presented walks over the tokens that a holder has for credentials for a scope.
+func (m messages) presented(ctx context.Context, scope, holder string, each func(accessv1.Token) error) error {
+	return m.byHolder.Walk(ctx, collections.NewPrefixedPairRange[string, uint64](holder), func(key tokensKey) (bool, error) {
+		t, err := m.tokens.Get(ctx, key.K2())
+		if err != nil || t.Origin != accessv1.Origin_ORIGIN_CREDENTIAL || t.Scope != scope {
+			return err != nil, err
+		}
+		err = each(t)
+		return err != nil, err
+	})
+}
+
+// Revoke implements accessv1.MsgServer. Grants that are active run out as they were.
+func (m messages) Revoke(ctx context.Context, msg *accessv1.MsgRevoke) (*accessv1.MsgRevokeResponse, error) {
+	if err := m.own(ctx, msg.Scope, msg.Owner); err != nil {
+		return nil, err
+	}
+	if _, err := account.Parse(m.addresses, msg.Holder); err != nil {
+		return nil, fmt.Errorf("holder: %w", err)
+	}
+	now := blockTime(ctx)
+	var ended []accessv1.Token
+	err := m.presented(ctx, msg.Scope, msg.Holder, func(t accessv1.Token) error {
+		if t.Until > now {
+			t.Until = now
+			ended = append(ended, t)
+		}
+		return nil
+	})
+	for _, t := range ended { // not while the store is walked over
+		err = errors.Join(err, m.tokens.Set(ctx, t.Id, t))
+	}
+	r := accessv1.Revocation{Scope: msg.Scope, Holder: msg.Holder, At: now}
+	return &accessv1.MsgRevokeResponse{Tokens: uint64(len(ended))}, errors.Join(err, m.setRevocation(ctx, r),
+		emit(ctx, &accessv1.EventRevoked{Scope: msg.Scope, Holder: msg.Holder, Tokens: uint64(len(ended))}))
+}
+
+// verify checks that the owner of a credential's scope signed it, and has not taken it back.
 func (m messages) verify(ctx context.Context, c accessv1.Credential) error {
 	owner, err := m.models.Owner(ctx, c.Scope)
 	if err != nil {
@@ -267,11 +303,15 @@ func (m messages) verify(ctx context.Context, c accessv1.Credential) error {
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	sdkCtx.GasMeter().ConsumeGas(gasPerSignature, "credential")
-	signed := access.Credential{ChainID: sdkCtx.ChainID(), Scope: c.Scope, Holder: c.Holder, Until: c.Until}
+	signed := access.Credential{ChainID: sdkCtx.ChainID(), Scope: c.Scope, Holder: c.Holder, Until: c.Until, Issued: c.Issued}
 	if !known.GetPubKey().VerifySignature(signed.Bytes(), c.Signature) {
 		return fmt.Errorf("%w: its signature is not %s's, who owns %s", ErrCredential, owner, c.Scope)
 	}
-	return nil
+	revoked, err := m.revocation(ctx, c.Scope, c.Holder)
+	if err == nil && revoked.At > 0 && signed.Revoked(revoked.At) {
+		err = fmt.Errorf("%w: issued at %d, taken back at %d; only its issuer can give another", ErrRevoked, c.Issued, revoked.At)
+	}
+	return err
 }
 
 func coins(ucredit uint64) sdk.Coins {

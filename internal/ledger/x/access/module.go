@@ -56,6 +56,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Grant", Use: "grant SCOPE HOLDER", Short: "Give an access token away", PositionalArgs: module.Args("scope", "holder")},
 				{RpcMethod: "Transfer", Use: "transfer ID TO", Short: "Give your access token to somebody", PositionalArgs: module.Args("token", "to")},
 				{RpcMethod: "Present", Skip: true},
+				{RpcMethod: "Revoke", Use: "revoke SCOPE HOLDER", Short: "Take an account's credentials back", PositionalArgs: module.Args("scope", "holder")},
 			},
 		},
 	}

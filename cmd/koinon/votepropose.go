@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -37,18 +38,21 @@ func newProposeCommand(p *purse) *cobra.Command {
 		Short: "Put something to the vote of a model's shareholders",
 		Long: `Proposes one thing, which the flags name:
 
-  --latest DIGEST                      what the model's name stands for
+  --latest VERSION                     what the model's name stands for
   --max-input, --max-output DOLLARS    the highest price for a million tokens; 0 for any
-  --policy FILE --version DIGEST       how a version's earnings are split, as JSON
-  --version DIGEST --system-prompt FILE --filter NAME
+  --policy FILE --version VERSION      how a version's earnings are split, as JSON
+  --version VERSION --system-prompt FILE --filter NAME
                                        how the model is to behave, and the version that does
   --dataset DIGEST [--exclude]         what it learns from, or not
-  --retrain DIGEST --recipe DIGEST     a new version, from which one and how
+  --retrain VERSION --recipe DIGEST    a new version, from which one and how
   --spend AMOUNT --to NAME             a payment from the model's treasury
   --offering ID --milestone N          paying out a milestone
-  --charter FILE                       how shareholders decide, as JSON`,
+  --charter FILE                       how shareholders decide, as JSON
+
+A version is NAME@VERSION, or its digest.`,
 		Example: `  koinon vote propose @ada/bard 'Cheaper answers' --max-input '$0.10' --max-output '$0.40' --from me
   koinon vote propose @ada/bard 'Pay for version 2' --offering 0 --milestone 1 --from me
+  koinon vote propose @ada/bard 'Be courteous' --version @ada/bard@2 --system-prompt polite.txt --from me
   koinon vote propose @ada/bard 'A bounty' --spend '$100' --to koinon1… --from me --dry-run`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +60,10 @@ func newProposeCommand(p *purse) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.pay(cmd, o, "vote propose", func(_ *client.Client, key client.Key) (plan, error) {
+			return p.pay(cmd, o, "vote propose", func(c *client.Client, key client.Key) (plan, error) {
+				if err := named(cmd.Context(), c, action); err != nil {
+					return plan{}, err
+				}
 				return plan{
 					what: fmt.Sprintf("propose %q to the shareholders of %s", args[1], args[0]), to: args[0],
 					msgs: []sdk.Msg{&assemblyv1.MsgPropose{Proposer: key.Address(), Model: args[0], Title: args[1], Action: action}},
@@ -66,16 +73,16 @@ func newProposeCommand(p *purse) *cobra.Command {
 	}
 	o.flags(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&m.latest, "latest", "", "digest of the version that the model's name is to stand for")
+	flags.StringVar(&m.latest, "latest", "", "version that the model's name is to stand for")
 	flags.StringVar(&m.maxInput, "max-input", "", "highest price of a million tokens of input, in dollars; 0 for any")
 	flags.StringVar(&m.maxOutput, "max-output", "", "highest price of a million tokens of output, in dollars; 0 for any")
 	flags.StringVar(&m.policy, "policy", "", "file of the new split, as JSON")
-	flags.StringVar(&m.version, "version", "", "digest of the version whose earnings are split, or that behaves so")
+	flags.StringVar(&m.version, "version", "", "version whose earnings are split, or that behaves so")
 	flags.StringVar(&m.prompt, "system-prompt", "", "file of the system prompt")
 	flags.StringSliceVar(&m.filters, "filter", nil, "names of the safety filters that are on")
 	flags.StringVar(&m.dataset, "dataset", "", "digest of a dataset")
 	flags.BoolVar(&m.exclude, "exclude", false, "keep the dataset out rather than in")
-	flags.StringVar(&m.retrain, "retrain", "", "digest of the version to train further")
+	flags.StringVar(&m.retrain, "retrain", "", "version to train further")
 	flags.StringVar(&m.recipe, "recipe", "", "digest of what says how to train")
 	flags.StringVar(&m.spend, "spend", "", "what the treasury pays: $5, '3 KOIN' or '100 @ada/bard'")
 	flags.StringVar(&m.to, "to", "", "who is paid: an address or a key's name")
@@ -123,6 +130,26 @@ func (m motion) action(p *purse, given func(flag string) bool) (assemblyv1.Actio
 		return assemblyv1.Action{}, usageError("say what to decide: see 'koinon vote propose --help'")
 	}
 	return read()
+}
+
+// named has an action refer to its version, if it has one, by digest.
+func named(ctx context.Context, c *client.Client, a assemblyv1.Action) error {
+	var version *string
+	switch what := a.What.(type) {
+	case *assemblyv1.Action_Latest:
+		version = &what.Latest.Digest
+	case *assemblyv1.Action_Revenue:
+		version = &what.Revenue.Digest
+	case *assemblyv1.Action_Conduct:
+		version = &what.Conduct.Digest
+	case *assemblyv1.Action_Retraining:
+		version = &what.Retraining.Base
+	default:
+		return nil
+	}
+	v, err := resolved(ctx, c, *version)
+	*version = v.Digest
+	return err
 }
 
 func (m motion) ceiling() (assemblyv1.Action, error) {

@@ -61,7 +61,8 @@ func TestScripts(t *testing.T) {
 }
 
 // startLedger is the script command `ledger HOME`: it founds a ledger there and
-// runs its node until the script ends. The founder's key is HOME/founder.json.
+// runs its node until the script ends. The founder's key is HOME/founder.json, GRPC
+// becomes the ledger's address.
 func startLedger(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: ledger HOME")
@@ -85,6 +86,7 @@ func startLedger(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(devnet.WriteInfo(home, info))
 	ts.Check(n.Ready(ctx))
+	ts.Setenv("GRPC", n.GRPC)
 }
 
 // TestWrongUsage: what is wrong with a command line ends with the code for that.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -22,6 +23,7 @@ type holdOptions struct {
 	payment
 	store  string
 	listen []string
+	plain  string
 	once   bool
 }
 
@@ -58,12 +60,15 @@ a service.`,
 				return err
 			}
 			defer c.Close()
-			h := holder.New(onledger.New(c, key), commandLog(cmd))
-			pins, err := o.accept(cmd, p, c, key, h, ids)
-			if err != nil || o.dryRun || o.once {
+			store, err := weights.Open(o.store)
+			if err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), h, pins)
+			h := holder.New(onledger.New(c, key), store, commandLog(cmd))
+			if err := o.accept(cmd, p, c, key, h, ids); err != nil || o.dryRun || o.once {
+				return err
+			}
+			return o.run(cmd.Context(), store, h)
 		},
 	}
 	p.flags(cmd)
@@ -71,37 +76,25 @@ a service.`,
 	f := cmd.Flags()
 	f.StringVar(&o.store, "store", defaultStore(), "folder of the blocks")
 	f.StringArrayVar(&o.listen, "listen", []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}, "multiaddr to serve the weights at")
+	f.StringVar(&o.plain, "plain", ":0", plainUsage)
 	f.BoolVar(&o.once, "accept-only", false, "accept, and leave answering to another process")
 	return cmd
 }
 
-// accept takes on pins whose weights are here, and finds those that the account holds.
-func (o *holdOptions) accept(cmd *cobra.Command, p *purse, c *client.Client, key client.Key, h *holder.Holder, ids []uint64) ([]pinv1.Pin, error) {
-	ctx := cmd.Context()
-	if len(ids) == 0 {
-		holds, err := c.Pinned(ctx, key.Address())
-		if err != nil {
-			return nil, err
-		}
-		for _, hold := range holds {
-			ids = append(ids, hold.Pin)
-		}
-	}
-	var pins []pinv1.Pin
+// accept takes on pins whose weights are here.
+func (o *holdOptions) accept(cmd *cobra.Command, p *purse, c *client.Client, key client.Key, h *holder.Holder, ids []uint64) error {
 	for _, id := range ids {
-		pin, held, err := heldBy(ctx, c, id, key.Address())
+		pin, held, err := heldBy(cmd.Context(), c, id, key.Address())
 		if err != nil {
-			return nil, err
+			return err
 		}
-		path, err := keptWeights(o.store, pin.Terms.ModelDigest)
-		if err != nil {
-			return nil, err
+		fmt.Fprintf(cmd.ErrOrStderr(), "hashing the weights of pin %d\n", id)
+		switch err := h.Keep(pin); {
+		case errors.Is(err, holder.ErrMissing):
+			return &exitError{exitNotFound, fmt.Errorf("%s: %w", o.store, err)}
+		case err != nil:
+			return &exitError{exitInvalid, err}
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "hashing %s\n", path)
-		if err := h.Keep(pin, path); err != nil {
-			return nil, &exitError{exitInvalid, err}
-		}
-		pins = append(pins, pin)
 		if held {
 			continue
 		}
@@ -113,18 +106,14 @@ func (o *holdOptions) accept(cmd *cobra.Command, p *purse, c *client.Client, key
 			}, nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return pins, nil
+	return nil
 }
 
 // run answers and serves.
-func (o *holdOptions) run(ctx context.Context, h *holder.Holder, pins []pinv1.Pin) error {
-	store, err := weights.Open(o.store)
-	if err != nil {
-		return err
-	}
+func (o *holdOptions) run(ctx context.Context, store *weights.Store, h *holder.Holder) error {
 	key, err := process.Identity(filepath.Join(o.store, "identity.pem"))
 	if err != nil {
 		return err
@@ -136,8 +125,11 @@ func (o *holdOptions) run(ctx context.Context, h *holder.Holder, pins []pinv1.Pi
 	defer host.Close()
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer swarm.Close()
-	if err := swarm.ServePlain(":0"); err != nil {
-		return err
+	if o.plain != "" {
+		if err := swarm.ServePlain(o.plain); err != nil {
+			return fmt.Errorf("--plain: %w", err)
+		}
 	}
-	return h.Run(ctx, pace(pins))
+	h.Run(ctx, false)
+	return nil
 }

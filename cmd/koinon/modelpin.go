@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -288,13 +287,4 @@ func heldBy(ctx context.Context, c *client.Client, id uint64, account string) (p
 		}
 	}
 	return pin, false, err
-}
-
-// pace is how often a holder looks: some times within the shortest window.
-func pace(pins []pinv1.Pin) time.Duration {
-	shortest := uint64(possession.Month)
-	for _, p := range pins {
-		shortest = min(shortest, cmp.Or(p.Terms.WindowSeconds, 1))
-	}
-	return min(time.Duration(shortest)*time.Second/8, time.Minute)
 }

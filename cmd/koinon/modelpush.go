@@ -23,6 +23,9 @@ import (
 // servingFile, in a store, says what a running push serves and where.
 const servingFile = "serving.json"
 
+// plainUsage says what --plain is.
+const plainUsage = "address to serve whole files at in plain HTTP too, which is faster; '' serves by libp2p alone"
+
 // pushed is what `koinon model push` serves.
 type pushed struct {
 	Version string   `json:"version,omitempty"` // digest of the manifest; none without a file
@@ -58,7 +61,7 @@ that a folder that pulled can help the next.`,
 	f := cmd.Flags()
 	f.StringVar(&o.store, "store", defaultStore(), "folder of the blocks")
 	f.StringArrayVar(&o.listen, "listen", []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}, "multiaddr to listen at")
-	f.StringVar(&o.plain, "plain", ":0", "address to serve whole files at in plain HTTP too, which is faster; '' serves by libp2p alone")
+	f.StringVar(&o.plain, "plain", ":0", plainUsage)
 	f.StringVar(&o.limit, "limit", "", "most to send, such as 10MB/s (default no limit)")
 	f.StringVar(&o.card.Name, "name", "", "model's name (default the file's)")
 	f.StringVar(&o.card.Version, "version", "1", "version, as its author calls it")

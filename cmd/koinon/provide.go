@@ -28,6 +28,7 @@ type provideOptions struct {
 	owners                []string
 	dryRun, asJSON        bool
 	web                   string // address of the pages
+	hold                  []uint // pins
 }
 
 func newProvideCommand() *cobra.Command {
@@ -109,6 +110,8 @@ func (o *provideOptions) flags(cmd *cobra.Command) {
 	flags.IntVar(&o.Threads, "threads", 0, "threads for each answer (default all cores)")
 	flags.StringSliceVar(&o.Listen, "listen", nil, "libp2p multiaddrs to serve at")
 	flags.StringSliceVar(&o.Bootstrap, "bootstrap", nil, "peers by which others are found: multiaddrs that end in /p2p/ID")
+	flags.StringVar(&o.Plain, "plain", ":0", plainUsage)
+	flags.UintSliceVar(&o.hold, "hold", nil, "pins to accept and to answer for, as for all that the account holds; their weights must be in HOME/weights")
 	flags.BoolVar(&o.Traverse, "traverse", o.Traverse, "be reachable behind NAT: by a port of the router, a relay, a punched hole")
 	flags.StringSliceVar(&o.Relays, "relay", nil, "where to keep a place while not reachable otherwise (default the bootstrap peers)")
 	flags.BoolVar(&o.ServeRelay, "serve-relay", false, "relay to others who cannot be reached; this machine must be reachable itself")
@@ -127,6 +130,9 @@ func (o *provideOptions) settle(cmd *cobra.Command, args []string) error {
 	}
 	if len(args) == 1 {
 		o.Weights = args[0]
+	}
+	for _, pin := range o.hold {
+		o.Hold = append(o.Hold, uint64(pin))
 	}
 	given := o.Price != receipt.Price{}
 	for _, p := range []struct {

@@ -128,6 +128,12 @@ func found(err error) error {
 	return err
 }
 
+// Pin returns a pin.
+func (a *Account) Pin(ctx context.Context, id uint64) (pinv1.Pin, error) {
+	pin, _, err := a.client.Pin(ctx, id)
+	return pin, found(err)
+}
+
 // Holds lists the pins that the account holds.
 func (a *Account) Holds(ctx context.Context) ([]pinv1.Hold, error) {
 	return a.client.Pinned(ctx, a.Address())

@@ -24,6 +24,7 @@ import (
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/provider/defend"
+	"github.com/koinon/koinon/internal/provider/holder"
 	"github.com/koinon/koinon/internal/provider/onledger"
 	"github.com/koinon/koinon/internal/provider/schedule"
 	"github.com/koinon/koinon/internal/weights"
@@ -58,6 +59,12 @@ type Config struct {
 	// Weights is the GGUF file to serve. Without it the version named by Model
 	// is fetched from the providers who offer it.
 	Weights string `yaml:"weights"`
+	// Plain is an address such as :0 at which whole files are served in plain HTTP
+	// too, several times faster than by libp2p. Default: none.
+	Plain string `yaml:"plain"`
+	// Hold are pins to accept and to answer for, as for all that the account holds;
+	// their weights must be in home/weights.
+	Hold []uint64 `yaml:"hold"`
 	// Model is the digest of a registered version, "sha256:…"; with Upstream, the
 	// engine's name for its model.
 	Model string `yaml:"model"`
@@ -158,6 +165,11 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	}
 	swarm := weights.Join(host, store, weights.Limits{})
 	defer func() { err = errors.Join(err, swarm.Close()) }()
+	if c.Plain != "" {
+		if err := swarm.ServePlain(c.Plain); err != nil {
+			return fmt.Errorf("plain: %w", err)
+		}
+	}
 
 	g, err := obtain(ctx, c, ledger, store, swarm, log)
 	if err != nil {
@@ -166,7 +178,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 	if c.Price, err = priced(ctx, c, ledger, key.Address(), g.model, g.engine, log); err != nil {
 		return err
 	}
-	return serve(ctx, c, log, host, ledger, key, identity, g, ready)
+	return serve(ctx, c, log, host, ledger, key, identity, store, g, ready)
 }
 
 // accountFile is where the provider's account is, or will be.
@@ -185,7 +197,7 @@ func account(ctx context.Context, c Config) (*client.Client, client.Key, error) 
 const accusations = 5 * time.Second
 
 func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledger *client.Client, key client.Key,
-	identity ed25519.PrivateKey, g goods, ready func(Info),
+	identity ed25519.PrivateKey, store *weights.Store, g goods, ready func(Info),
 ) (err error) {
 	registry := instrument.Registry(c.Program)
 	talk, hush := context.WithCancel(context.WithoutCancel(ctx))
@@ -228,11 +240,14 @@ func serve(ctx context.Context, c Config, log *slog.Logger, host *p2p.Host, ledg
 	if !host.AwaitAddr(ctx, 10*time.Second) {
 		log.Warn("this provider has no address where others reach it yet: no relay keeps a place for it, and it listens nowhere")
 	}
-	// Accusations are answered while it drains, too: their deadlines do not wait.
+	// Accusations and draws of pins are answered while it drains, too: their deadlines
+	// do not wait.
 	defence := defend.New(onledger.New(ledger, key), p.Evidence, g.weights(), c.Threads, log)
-	var defending sync.WaitGroup
-	defending.Go(func() { defence.Run(talk, min(accusations, cmp.Or(c.ChallengeEvery, accusations))) })
-	defer func() { hush(); defending.Wait() }()
+	held := holder.New(onledger.New(ledger, key), store, log, c.Hold...)
+	var answering sync.WaitGroup
+	answering.Go(func() { defence.Run(talk, min(accusations, cmp.Or(c.ChallengeEvery, accusations))) })
+	answering.Go(func() { held.Run(talk, true) })
+	defer func() { hush(); answering.Wait() }()
 	if ready != nil {
 		ready(Info{Address: key.Address(), Model: g.model, Peer: host.Peer(), Price: c.Price, Status: o.status})
 	}

@@ -32,6 +32,21 @@ func startNetwork(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("GRPC", n.GRPC)
 }
 
+// keep is the script command `keep NAME PATTERN`: what the last command printed and
+// the pattern matches is $NAME from here on.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep NAME PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	found := pattern.FindString(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
+	if found == "" {
+		ts.Fatalf("nothing printed matches %s", args[1])
+	}
+	ts.Setenv(args[0], found)
+}
+
 // eventually is the script command `eventually PATTERN COMMAND…`: it runs a
 // command until it succeeds and its output matches.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {

@@ -14,6 +14,7 @@ import (
 	auditv1 "github.com/koinon/koinon/api/koinon/audit/v1"
 	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/ledger/client"
+	"github.com/koinon/koinon/internal/mechanism/challenge"
 	"github.com/koinon/koinon/internal/mechanism/court"
 	"github.com/koinon/koinon/models/trivium"
 )
@@ -25,11 +26,12 @@ const courtTranscript = "KOINON_COURT"
 // courtroom is a network of processes, of whose five providers four cheat.
 type courtroom struct {
 	*machines
-	began time.Time
-	names map[string]string // of accounts
-	bonds map[string]uint64 // of providers, ukoin
-	said  map[string]bool
-	lines []string
+	began  time.Time
+	names  map[string]string // of accounts
+	copier *role
+	bonds  map[string]uint64 // of providers, ukoin
+	said   map[string]bool
+	lines  []string
 }
 
 // Five providers in processes of their own: one sells a quantised twin, one does
@@ -50,6 +52,7 @@ func TestFourOfFiveProvidersCheat(t *testing.T) {
 		copier: auditv1.Offence_OFFENCE_NO_ANSWER, silent: auditv1.Offence_OFFENCE_NO_ANSWER,
 	}
 	w.poll("all cheats to be convicted", func() error { return w.caught(want) })
+	w.refused()
 	w.untouched()
 	if err := os.WriteFile(file, []byte(strings.Join(w.lines, "\n")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -90,7 +93,10 @@ func (w *courtroom) sell() {
 	w.enrol("honest", w.a)
 	for _, what := range []string{quantiser, truncator, copier, silent} {
 		var s seller
-		w.startCommand("the "+what, &s, exec.Command("cheat", what, w.node.GRPC, model, twin, w.TempDir()))
+		p := w.startCommand("the "+what, &s, exec.Command("cheat", what, w.node.GRPC, model, twin, w.TempDir()))
+		if what == copier {
+			w.copier = p
+		}
 		w.enrol(what, s)
 	}
 	w.gateway = w.start("the gateway", w.third, &w.buyer, "gateway", "--ledger", w.node.GRPC, "--listen", anyPort, "--public")
@@ -198,6 +204,16 @@ func short(reference string) string {
 		name = name[:8] + "…"
 	}
 	return kind + " " + name
+}
+
+// refused fails unless the copier has sent another's answer and salt, and its own
+// address was why they were not taken.
+func (w *courtroom) refused() {
+	why := challenge.ErrCommitment.Error()
+	if log := w.copier.log.String(); !strings.Contains(log, why) {
+		w.Errorf("no copy was refused because of its commitment:\n%s", tail(log))
+	}
+	w.say("what copier copied is refused: %s", why)
 }
 
 // untouched fails if anybody who is honest lost anything, a cheat lost nothing, or

@@ -9,16 +9,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 	"github.com/koinon/koinon/internal/weights"
 )
 
@@ -43,13 +42,10 @@ type measured struct {
 }
 
 func main() {
-	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer release()
 	o := options{}
 	root := &cobra.Command{
 		Use: "benchweights", Short: "Moves a file between peers, by curl, and by cp", Args: cobra.NoArgs,
-		SilenceUsage: true,
-		RunE:         func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	root.Flags().IntVar(&o.mebibytes, "size", 1024, "MiB of weights")
 	root.Flags().IntSliceVar(&o.sources, "sources", []int{1, 4, 8}, "how many peers serve")
@@ -58,13 +54,7 @@ func main() {
 	root.Flags().StringVar(&o.transport, "transport", "/ip4/127.0.0.1/tcp/0", "multiaddr that peers listen at")
 	root.Flags().StringVar(&o.plain, "plain", "127.0.0.1:0", "address that peers serve plain HTTP at; '' measures libp2p alone")
 	root.AddCommand(newServeCommand(), newPullCommand(), newWebCommand())
-	stop, err := machine.Profile()
-	if err == nil {
-		err = errors.Join(root.ExecuteContext(ctx), stop())
-	}
-	if err != nil {
-		os.Exit(1)
-	}
+	measure.Run(root)
 }
 
 func (o options) run(ctx context.Context) error {

@@ -50,6 +50,19 @@ type Terms struct {
 // ErrQuote says that a gateway's quote cannot be accepted.
 var ErrQuote = errors.New("the gateway's quote")
 
+// DearError is a quote that asks for more than the buyer would pay.
+type DearError struct {
+	Asked, Most uint64 // ucredit
+}
+
+// Error says so, in ucredit.
+func (e *DearError) Error() string {
+	return fmt.Sprintf("%v is for up to %d ucredit, and at most %d are to be paid", ErrQuote, e.Asked, e.Most)
+}
+
+// Unwrap makes it an [ErrQuote].
+func (e *DearError) Unwrap() error { return ErrQuote }
+
 // parseQuote reads the body of a 402.
 func parseQuote(body []byte) (q Quote, err error) {
 	if err := json.Unmarshal(body, &q); err != nil {
@@ -84,7 +97,7 @@ func (q Quote) cheapest(chainID, provider string, most uint64) (Offer, uint64, e
 	case !found:
 		return best, 0, fmt.Errorf("%w has no offer that this client can accept on %s: %s", ErrQuote, chainID, q.Error)
 	case most > 0 && least > most:
-		return best, least, fmt.Errorf("%w is for up to %d ucredit, and at most %d are to be paid: allow more, or ask for fewer tokens", ErrQuote, least, most)
+		return best, least, &DearError{Asked: least, Most: most}
 	}
 	return best, least, nil
 }

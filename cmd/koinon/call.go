@@ -111,6 +111,11 @@ func (p *purse) call(cmd *cobra.Command, b *koinonclient.Buyer, ledger *client.C
 			return errors.Join(err, failed)
 		}
 	}
+	var dear *koinonclient.DearError
+	if errors.As(err, &dear) {
+		return fmt.Errorf("the answer may cost %s, and --max-cost is %s: allow more, or ask for fewer with --max-tokens",
+			credit.Dollars(dear.Asked), credit.Dollars(dear.Most))
+	}
 	if errors.Is(err, koinonclient.ErrReceipt) {
 		return &exitError{exitInvalid, err}
 	}

@@ -108,10 +108,10 @@ func (p *purse) bookJournal(cmd *cobra.Command, l *onledger.Account, journal *os
 		return err
 	}
 	if n := counts[bank.Failed]; n > 0 {
-		return fmt.Errorf("%d transfers failed: run this again", n)
+		return fmt.Errorf("transfers that failed: %d; run this again", n)
 	}
 	if n := counts[bank.Refused]; n > 0 {
-		return &exitError{exitInvalid, fmt.Errorf("%d transfers were refused: see why above", n)}
+		return &exitError{exitInvalid, fmt.Errorf("transfers refused: %d; see why above", n)}
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ transfer its reference; the bank's journal then settles it.`,
 					return printJSON(cmd.OutOrStdout(), owed)
 				}
 				n, err := bank.Payouts(cmd.Context(), l, cmd.OutOrStdout())
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d cash-outs to pay\n", n)
+				fmt.Fprintf(cmd.ErrOrStderr(), "cash-outs to pay: %d\n", n)
 				return err
 			})
 		},

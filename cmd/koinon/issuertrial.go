@@ -43,6 +43,9 @@ for an identity that has had its trial.`,
 				if errors.Is(err, trial.ErrTried) {
 					return &exitError{exitInvalid, err}
 				}
+				if errors.Is(err, trial.ErrIdentity) {
+					return usageError("IDENTITY: %w", err)
+				}
 				if err != nil {
 					return err
 				}

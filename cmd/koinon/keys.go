@@ -23,12 +23,15 @@ func newKeysCommand() *cobra.Command {
 	var home string
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and revoke a gateway's API keys",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "Make, list, top up and revoke a gateway's API keys",
+		Example: `  koinon keys create --budget 5 --per 30d --name laptop
+  koinon keys list
+  koinon keys top-up 3f2a91c04d5e '$5'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&home, "gateway-home", filepath.Join(defaultHome(), "gateway"), "home of the gateway")
-	cmd.AddCommand(newKeysCreateCommand(&home), newKeysListCommand(&home), newKeysRevokeCommand(&home))
+	cmd.AddCommand(newKeysCreateCommand(&home), newKeysListCommand(&home), newKeysTopUpCommand(&home), newKeysRevokeCommand(&home))
 	return cmd
 }
 
@@ -39,6 +42,14 @@ func withStore(ctx context.Context, home string, use func(*store.Store) error) e
 		return err
 	}
 	return errors.Join(use(s), s.Close())
+}
+
+// withKeys is withStore for what needs keys that were made before.
+func withKeys(ctx context.Context, home string, use func(*store.Store) error) error {
+	if !gateway.HasStore(home) {
+		return &exitError{exitNotFound, fmt.Errorf("%s is no gateway's home: give its own as --gateway-home", home)}
+	}
+	return withStore(ctx, home, use)
 }
 
 func newKeysCreateCommand(home *string) *cobra.Command {
@@ -182,7 +193,7 @@ func newKeysListCommand(home *string) *cobra.Command {
 		Example: "  koinon keys list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd.Context(), *home, func(s *store.Store) error {
+			return withKeys(cmd.Context(), *home, func(s *store.Store) error {
 				list, err := keys.List(cmd.Context(), s)
 				if err != nil {
 					return err
@@ -243,20 +254,64 @@ func shortTime(d time.Duration) string {
 	return d.String()
 }
 
+func newKeysTopUpCommand(home *string) *cobra.Command {
+	change := keyChange{home: home}
+	cmd := &cobra.Command{
+		Use:     "top-up ID AMOUNT",
+		Short:   "Add dollars to a key's budget, in each of its periods if it has some",
+		Example: "  koinon keys top-up 3f2a91c04d5e '$5'",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			more, err := credit.Parse(args[1])
+			if err != nil || more == 0 {
+				return usageError("AMOUNT: %q is no amount of dollars: write it like 5, 0.25 or $1.50", args[1])
+			}
+			return change.apply(cmd, args[0], func(s *store.Store) error { return keys.TopUp(s, args[0], more) })
+		},
+	}
+	change.flags(cmd)
+	return cmd
+}
+
 func newKeysRevokeCommand(home *string) *cobra.Command {
-	return &cobra.Command{
+	change := keyChange{home: home}
+	cmd := &cobra.Command{
 		Use:     "revoke ID",
 		Short:   "Refuse a key from now on",
 		Example: "  koinon keys revoke 3f2a91c04d5e",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(cmd.Context(), *home, func(s *store.Store) error {
-				err := keys.Revoke(s, args[0], time.Now())
-				if errors.Is(err, store.ErrNotFound) {
-					return &exitError{exitNotFound, fmt.Errorf("no key %s: see 'koinon keys list'", args[0])}
-				}
-				return err
-			})
+			return change.apply(cmd, args[0], func(s *store.Store) error { return keys.Revoke(s, args[0], time.Now()) })
 		},
 	}
+	change.flags(cmd)
+	return cmd
+}
+
+// keyChange is what changes of one key have in common.
+type keyChange struct {
+	home   *string
+	asJSON bool
+}
+
+func (c *keyChange) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print the key as JSON, amounts in ucredit")
+}
+
+// apply changes a key, and shows with --json what it is then.
+func (c *keyChange) apply(cmd *cobra.Command, id string, change func(*store.Store) error) error {
+	return withKeys(cmd.Context(), *c.home, func(s *store.Store) error {
+		err := change(s)
+		if errors.Is(err, store.ErrNotFound) {
+			return &exitError{exitNotFound, fmt.Errorf("no key %s: see 'koinon keys list'", id)}
+		}
+		if err != nil || !c.asJSON {
+			return err
+		}
+		key, err := s.Key(cmd.Context(), id)
+		if err != nil {
+			return err
+		}
+		return printJSON(cmd.OutOrStdout(), keyRow(key, time.Now()))
+	})
 }

@@ -10,13 +10,18 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/koinon/koinon/internal/gateway"
 	"github.com/koinon/koinon/internal/ledger/cli"
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/tracing"
 )
 
@@ -64,13 +69,21 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(os.Stderr, "koinon: %v\n", err)
+	fmt.Fprintf(os.Stderr, "koinon: %s\n", wrapping.ReplaceAllString(err.Error(), ""))
 	var coded *exitError
-	if errors.As(err, &coded) {
+	switch {
+	case errors.As(err, &coded):
 		return coded.code
+	case errors.Is(err, provider.ErrConfig), errors.Is(err, gateway.ErrConfig):
+		return exitUsage
+	case status.Code(err) == codes.NotFound:
+		return exitNotFound
 	}
 	return exitFailure
 }
+
+// wrapping is what gRPC puts before what a node said, once for each node between.
+var wrapping = regexp.MustCompile(`rpc error: code = \w+ desc = `)
 
 // traced executes a command whose requests are recorded if the environment says so.
 func traced(ctx context.Context, root *cobra.Command) error {

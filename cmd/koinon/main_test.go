@@ -91,7 +91,9 @@ func startLedger(ts *testscript.TestScript, neg bool, args []string) {
 
 // TestWrongUsage: what is wrong with a command line ends with the code for that.
 func TestWrongUsage(t *testing.T) {
-	for _, line := range []string{"gateway surplus", "nonsense", "receipt show", "up --nonsense", "engine serve"} {
+	for _, line := range []string{"gateway surplus", "nonsense", "receipt show", "up --nonsense", "engine serve",
+		"provide x.gguf --schedule nights", "provide x.gguf --region Germany", "provide x.gguf --price cheap", "signal list --kind song",
+		"wallet balance koinon1xyz"} {
 		if code := run(t.Context(), strings.Fields(line)); code != exitUsage {
 			t.Errorf("koinon %s ends with %d", line, code)
 		}

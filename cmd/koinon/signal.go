@@ -108,6 +108,9 @@ func newSignalListCommand(p *purse) *cobra.Command {
 		Example: "  koinon signal list --kind provider\n  koinon signal list --of me --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if kind != "model" && kind != "provider" && kind != "app" {
+				return usageError("--kind: %q is not model, provider or app", kind)
+			}
 			c, err := p.connect(cmd.Context())
 			if err != nil {
 				return err

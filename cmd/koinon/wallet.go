@@ -96,6 +96,9 @@ func (p *purse) key(cmd *cobra.Command, name string) (client.Key, error) {
 // address is that of an account given by its address or a key's name.
 func (p *purse) address(text string) (string, error) {
 	if strings.HasPrefix(text, "koinon1") {
+		if err := client.CheckAddress(text); err != nil {
+			return "", usageError("%q is no address: %w", text, err)
+		}
 		return text, nil
 	}
 	list, err := p.all()

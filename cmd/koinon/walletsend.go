@@ -141,9 +141,6 @@ func newWalletSendCommand(p *purse) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := sdk.AccAddressFromBech32(to); err != nil {
-				return usageError("TO: %q is not an address: %w", to, err)
-			}
 			return p.pay(cmd, o, "send", func(_ *client.Client, key client.Key) (plan, error) {
 				coins := sdk.NewCoins(sdk.NewCoin(amount.Denom, sdkmath.NewIntFromUint64(amount.Units)))
 				return plan{

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/koinon/koinon/internal/anthropic"
-	"github.com/koinon/koinon/internal/credit"
 	"github.com/koinon/koinon/internal/gateway/keys"
 	"github.com/koinon/koinon/internal/gateway/store"
 	"github.com/koinon/koinon/internal/openai"
@@ -71,8 +71,8 @@ func (g *Gateway) paced(w http.ResponseWriter, key store.Key) error {
 	if a.OK {
 		return nil
 	}
-	return openai.RateLimit(a.Retry, "Rate limit reached: this API key may ask %d times in %s. Please try again in %s.",
-		key.Rate, key.RatePer, a.Retry.Round(time.Millisecond))
+	return openai.RateLimit(a.Retry, "Rate limit reached: this API key may ask %d times in %g s. Please try again in %s.",
+		key.Rate, key.RatePer.Seconds(), a.Retry.Round(time.Millisecond))
 }
 
 // permitted refuses a key a model that is not among its own.
@@ -91,11 +91,12 @@ func (g *Gateway) overBudget(key store.Key, why error) error {
 		period = " The budget is there anew at " + next.UTC().Format(time.RFC3339) + "."
 	}
 	link := strings.NewReplacer("{key}", url.QueryEscape(key.ID), "{name}", url.QueryEscape(key.Name)).Replace(g.config.TopUp)
-	remedy := "Ask the gateway's operator for a key with more, or ask for fewer tokens."
+	remedy := fmt.Sprintf("Ask the gateway's operator to add to it (koinon keys top-up %s '$5'), or ask for fewer tokens.", key.ID)
 	if link != "" {
 		remedy = "Top up at " + link + ", or ask for fewer tokens."
 	}
-	e := openai.Quota("This request may cost more than the rest of this API key's budget of %s: %v.%s %s", credit.Dollars(key.Budget), why, period, remedy)
+	text := why.Error()
+	e := openai.Quota("%s.%s %s", strings.ToUpper(text[:1])+text[1:], period, remedy)
 	e.TopUp = link
 	return e
 }

@@ -62,4 +62,10 @@ func TestAnEmptyKeyIsToldWhereToTopUp(t *testing.T) {
 	if got.status != http.StatusPaymentRequired || field(t, got.body, "error.top_up") != link || !strings.Contains(got.body, "anew at") {
 		t.Errorf("%+v", got)
 	}
+	if err := keys.TopUp(h.gateway.Store(), key.ID, dollar); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.do("POST", "/v1/chat/completions", text, hello+"}"); got.status != http.StatusOK {
+		t.Errorf("topped up: %+v", got)
+	}
 }

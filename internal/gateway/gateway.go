@@ -170,7 +170,16 @@ func OpenStore(ctx context.Context, home string) (*store.Store, error) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, fmt.Errorf("making the gateway's home: %w", err)
 	}
-	return store.Open(ctx, filepath.Join(home, "gateway.db"))
+	return store.Open(ctx, filepath.Join(home, storeName))
+}
+
+// storeName is the database's file in a gateway's home.
+const storeName = "gateway.db"
+
+// HasStore says whether a folder is a gateway's home.
+func HasStore(home string) bool {
+	_, err := os.Stat(filepath.Join(home, storeName))
+	return err == nil
 }
 
 // Store is the gateway's database, for the making of keys.

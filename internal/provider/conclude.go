@@ -114,6 +114,7 @@ func (s *session) settle(sent error) {
 // broken ends the stream of a gateway that left: a receipt covers what the
 // tickets pay for, and nothing more is claimed.
 func (s *session) broken() {
+	s.log.Info("the gateway left before the end", "tokens", len(s.tokens))
 	tokens := s.abandon()
 	if tokens > 0 {
 		if _, err := s.receipt(finishCancelled, tokens); err != nil {

@@ -314,6 +314,8 @@ func (s *session) reveal(w *inferencev1.Reveal) (count func() error, err error) 
 		}
 		if after := s.book.revealed(); after > before {
 			s.p.metrics.revealed.Add(float64((after - before) * s.book.signed.TicketValue))
+		} else {
+			s.log.Debug("a ticket came again and pays nothing", "ticket", index)
 		}
 		s.p.metrics.tickets.WithLabelValues("ok").Inc()
 		s.p.reached("ticket stored")

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,9 @@ func TestFalseAndReplayedTickets(t *testing.T) {
 		err := c.read(-1)
 		if !errors.Is(err, &inference.Error{Code: inference.CodePaymentRequired}) {
 			t.Errorf("%s ticket: %v", name, err)
+		}
+		if name != "replayed" && !strings.Contains(w.log.String(), "ticket refused") || !strings.Contains(w.log.String(), "request ended early") {
+			t.Errorf("%s ticket: nothing of it is in the log", name)
 		}
 		if got := w.provider.book(b.signed.ID()).revealed(); got != before {
 			t.Errorf("%s ticket moved the books from %d to %d", name, before, got)
@@ -145,6 +149,9 @@ func TestDisconnectPaysForWhatWasReceived(t *testing.T) {
 	c.leave()
 	<-stopped
 	w.engine.pace(nil)
+	for !strings.Contains(w.log.String(), "the gateway left before the end") {
+		time.Sleep(time.Millisecond)
+	}
 	for range 3 { // and the books still meet
 		if _, err := b.ask("hello", 100); err != nil {
 			t.Fatal(err)

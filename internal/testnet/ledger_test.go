@@ -44,7 +44,15 @@ type ledger struct {
 	offers    map[string]providerv1.Offer
 	paid      map[string]uint64 // ucredit, to each provider
 	activated map[string]int    // grants of each provider
-	stalled   chan struct{}     // closed while the ledger answers
+	// redemptions are the batches that went through.
+	redemptions []redemption
+	stalled     chan struct{} // closed while the ledger answers
+}
+
+// redemption is a batch and who sent it.
+type redemption struct {
+	by      seat
+	message *escrowv1.MsgRedeem
 }
 
 func newLedger(balance uint64) *ledger {
@@ -226,6 +234,7 @@ func (s seat) Redeem(ctx context.Context, m *escrowv1.MsgRedeem) (refusals []err
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", provider.ErrRefused, err)
 	}
+	s.redemptions = append(s.redemptions, redemption{s, m})
 	for _, o := range outcomes {
 		if o.Refusal != nil {
 			o.Refusal = fmt.Errorf("%w: %w", provider.ErrRefused, o.Refusal)

@@ -18,6 +18,7 @@ func TestManyStreamsOnOneBalance(t *testing.T) {
 	if os.Getenv("KOINON_LOAD") != "" {
 		streams, s.providers, s.cap, s.pace = 1_000, 50, 10_000, 50*time.Millisecond
 	}
+	s.slots = streams/s.providers + 1 // so that it takes every provider
 	m := newMarket(t, s)
 	var wg sync.WaitGroup
 	var most, now atomic.Int64

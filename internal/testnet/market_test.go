@@ -2,10 +2,12 @@ package testnet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,7 +53,7 @@ func (vocabulary) Prompt(r inference.Request) ([]int32, error) {
 	for i := range ids {
 		ids[i] = int32(text[i])
 	}
-	return ids, nil
+	return append(ids, r.Resume...), nil
 }
 
 func (vocabulary) Tools() toolcall.Format { return toolcall.None }
@@ -168,12 +171,24 @@ func (l *logBook) String() string {
 	return l.text.String()
 }
 
+// logged says whether a line of the log has all of these.
+func (m *market) logged(parts ...string) bool {
+	for line := range strings.Lines(m.log.String()) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // size is how large a market is.
 type size struct {
 	providers int
 	cap       uint64 // of a grant, ucredit
 	pace      time.Duration
-	exposure  uint64 // of each provider, ucredit
+	exposure  uint64        // of each provider, ucredit
+	slots     int           // of each provider; 0 for 64
+	patience  time.Duration // of the gateway, between tokens; 0 for its own
 }
 
 // In ucredit.
@@ -194,6 +209,7 @@ func newMarket(t *testing.T, s size) *market {
 	c := gateway.DefaultConfig()
 	c.Home, c.ChainID, c.Deposit, c.TopUpBelow = filepath.Join(home, "gateway"), chainID, deposit, deposit/2
 	c.GrantCap, c.TicketValue, c.MaxInFlight, c.Probe = s.cap, ticketValue, 1<<16, time.Second
+	c.NextToken = cmp.Or(s.patience, c.NextToken)
 	g, err := gateway.Open(t.Context(), c, gateway.Surroundings{
 		Ledger: desk{m.ledger}, Network: m, Vocabularies: vocabulary{}, Log: m.logger(),
 	})
@@ -238,7 +254,7 @@ func (m *market) open(i int, s size) {
 	}
 	one.listener = listener
 	one.provider, err = provider.New(provider.Config{
-		Home: m.TempDir(), Bond: 1, Price: price, Slots: 64, MaxStreams: 256, InitialExposure: s.exposure, RedeemEvery: time.Second,
+		Home: m.TempDir(), Bond: 1, Price: price, Slots: cmp.Or(s.slots, 64), MaxStreams: 256, InitialExposure: s.exposure, RedeemEvery: time.Second,
 		ActivationTimeout: time.Minute,
 	}, provider.Outside{
 		Ledger: seat{m.ledger, one.address}, Engine: one.engine, Key: key, Log: m.logger(), Metrics: prometheus.NewRegistry(),
@@ -393,11 +409,24 @@ func (m *market) settled() {
 	}
 }
 
+// replay redeems again all that was ever redeemed: the ledger refuses each by name.
+// What was paid is counted by audit.
+func (m *market) replay() {
+	m.Helper()
+	for _, sent := range m.ledger.redemptions {
+		if _, err := sent.by.Redeem(context.Background(), sent.message); !errors.Is(err, provider.ErrRefused) {
+			m.Errorf("%d redemptions were sent again: %v", len(sent.message.Redemptions), err)
+		}
+	}
+}
+
 // audit checks, when all has ended however it ended, that the ledger paid what
 // the gateway revealed, but for so many tickets that may have been lost on their
-// way, that nothing of the deposit is missing, and that no log has a prompt.
+// way, that it pays no ticket twice, that nothing of the deposit is missing, and
+// that no log has a prompt.
 func (m *market) audit(lost uint64) (paid uint64, grants int) {
 	m.Helper()
+	m.replay()
 	if err := m.gateway.Store().Flush(); err != nil {
 		m.Fatal(err)
 	}

@@ -205,7 +205,7 @@ func mischiefs() map[string]tried {
 			}
 			x.times.Add(1)
 			return []*inferencev1.ClientFrame{f, f, f}, nil
-		}}, ""},
+		}}, "a ticket came again"},
 	}
 }
 

@@ -45,6 +45,7 @@ var (
 // Store is the part of the database that keys need.
 type Store interface {
 	AddKey(store.Key) error
+	TopUpKey(id string, ucredit uint64) error
 	RevokeKey(id string, at time.Time) error
 	Key(ctx context.Context, id string) (store.Key, error)
 	Keys(ctx context.Context) ([]store.Key, error)
@@ -115,6 +116,9 @@ func Permits(key store.Key, name, label, digest string) bool {
 
 // List returns every key, oldest first.
 func List(ctx context.Context, s Store) ([]store.Key, error) { return s.Keys(ctx) }
+
+// TopUp adds to a key's budget, in ucredit, in each of its periods.
+func TopUp(s Store, id string, more uint64) error { return s.TopUpKey(id, more) }
 
 // Revoke ends a key by its identifier.
 func Revoke(s Store, id string, now time.Time) error { return s.RevokeKey(id, now) }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -73,7 +74,7 @@ func (s *Store) AddKey(k Key) error {
 	})
 }
 
-// KeyChanges counts the keys that this process has added and revoked.
+// KeyChanges counts the changes of keys by this process.
 func (s *Store) KeyChanges() uint64 { return s.keyChanges.Load() }
 
 // RevokeKey ends a key; revoking twice changes nothing.
@@ -83,6 +84,25 @@ func (s *Store) RevokeKey(id string, at time.Time) error {
 		result, err := tx.Exec(`UPDATE keys SET revoked = coalesce(revoked, ?) WHERE id = ?`, at.UnixMilli(), id)
 		if err != nil {
 			return fmt.Errorf("revoking a key: %w", err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(fmt.Errorf("key %q: %w", id, ErrNotFound), err)
+		}
+		return nil
+	})
+}
+
+// TopUpKey adds to a key's budget, in ucredit.
+func (s *Store) TopUpKey(id string, more uint64) error {
+	sum, err := amount(more)
+	if err != nil {
+		return fmt.Errorf("topping a key up: %w", err)
+	}
+	defer s.keyChanges.Add(1)
+	return s.write(func(tx *sql.Tx) error {
+		result, err := tx.Exec(`UPDATE keys SET budget = budget + ? WHERE id = ? AND budget <= ?`, sum, id, math.MaxInt64-sum)
+		if err != nil {
+			return fmt.Errorf("topping a key up: %w", err)
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(fmt.Errorf("key %q: %w", id, ErrNotFound), err)

@@ -140,6 +140,10 @@ func TestCashOutsAreSettledByTheJournal(t *testing.T) {
 	if o, lines := book(t, l, journal, false); o["o1"] != bank.Known || o["o3"] != bank.Settled {
 		t.Errorf("%+v", lines)
 	}
+	twice := "id,amount,currency,reference\no4,-12.00,USD,koinon-cash-out-0\no5,-1.00,USD,koinon-cash-out-77\n"
+	if o, lines := book(t, l, twice, false); o["o4"] != bank.Refused || o["o5"] != bank.Refused {
+		t.Errorf("paid twice, and for nothing: %+v", lines)
+	}
 	if owed, err := l.CashOuts(context.Background()); err != nil || len(owed) != 0 {
 		t.Errorf("still owed: %v, %v", owed, err)
 	}

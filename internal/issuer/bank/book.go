@@ -110,7 +110,7 @@ func (b booking) outgoing(ctx context.Context, t transfer, line *Line) {
 	amount, owed := b.owed[id]
 	switch {
 	case !owed:
-		line.Outcome = Known
+		b.settledBefore(ctx, t, id, line)
 		return
 	case inCents(amount) != t.ucredit:
 		line.Outcome, line.Why = Refused, fmt.Sprintf("cash-out %d is of %s", id, credit.Dollars(inCents(amount)))
@@ -121,6 +121,16 @@ func (b booking) outgoing(ctx context.Context, t transfer, line *Line) {
 		err = b.ledger.Settle(ctx, id, t.name())
 	}
 	line.judge(err, Settled)
+}
+
+// settledBefore tells a transfer that settled its cash-out in a former run from one
+// that paid what nobody owes.
+func (b booking) settledBefore(ctx context.Context, t transfer, id uint64, line *Line) {
+	_, known, err := b.ledger.Entry(ctx, t.name())
+	line.judge(err, Known)
+	if err == nil && !known {
+		line.Outcome, line.Why = Refused, fmt.Sprintf("cash-out %d is not owed, and no transfer of this id settled it", id)
+	}
 }
 
 // judge tells a refusal, which a person must look at, from trouble that passes.

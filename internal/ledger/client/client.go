@@ -166,7 +166,7 @@ func (c *Client) broadcast(ctx context.Context, key Key, gas uint64, msgs []sdk.
 	}
 	r := response.TxResponse
 	if r.Code != 0 && !errors.Is(refusal.FromResult(r.Codespace, r.Code, r.RawLog), sdkerrors.ErrTxInMempoolCache) {
-		return "", refusal.FromResult(r.Codespace, r.Code, r.RawLog)
+		return "", refusal.FromResult(r.Codespace, r.Code, reason(r.RawLog))
 	}
 	return r.TxHash, nil
 }
@@ -228,7 +228,7 @@ func (c *Client) await(ctx context.Context, hash string) (*Result, error) {
 		if err == nil {
 			r := response.TxResponse
 			if r.Code != 0 {
-				return nil, refusal.FromResult(r.Codespace, r.Code, r.RawLog)
+				return nil, refusal.FromResult(r.Codespace, r.Code, reason(r.RawLog))
 			}
 			return &Result{Height: r.Height, Hash: hash, Events: sdk.StringifyEvents(r.Events), data: r.Data}, nil
 		}

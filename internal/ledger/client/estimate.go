@@ -40,7 +40,14 @@ func (c *Client) Estimate(ctx context.Context, key Key, msgs ...sdk.Msg) (Estima
 	if err != nil {
 		return Estimate{}, err
 	}
-	return c.Simulate(ctx, data)
+	e, err := c.Simulate(ctx, data)
+	if errors.Is(err, ErrSimulation) && !app.Free(msgs) {
+		held, asked := c.Balance(ctx, key.Address(), app.FeeDenom)
+		if asked == nil && held < app.Fee(simulationGas).AmountOf(app.FeeDenom).Uint64() {
+			err = fmt.Errorf("%w; the fee is paid in KOIN, and %s has %s: have some sent to it", err, key.Address(), credit.Koin(held))
+		}
+	}
+	return e, err
 }
 
 // Simulate is Estimate of a transaction that somebody else made; its signatures
@@ -64,12 +71,13 @@ func (c *Client) Simulate(ctx context.Context, data []byte) (Estimate, error) {
 // What the SDK puts around a refusal's own words, and how it writes amounts.
 var (
 	simulated = regexp.MustCompile(`^(?:failed to execute message; message index: \d+: )?(.*?)(?: \[[^]]*:\d+\])?(?: with gas used: '\d+')?$`)
-	amounts   = regexp.MustCompile(`\b(\d+)(ucredit|ukoin)\b`)
+	amounts   = regexp.MustCompile(`\b(\d+) ?(ucredit|ukoin)\b`)
+	funds     = regexp.MustCompile(`(: insufficient funds)+$`)
 )
 
-// reason is why a simulation failed, in words for people.
+// reason is why a transaction was refused, in words for people.
 func reason(said string) string {
-	said = simulated.ReplaceAllString(said, "$1")
+	said = funds.ReplaceAllString(simulated.ReplaceAllString(said, "$1"), "")
 	return amounts.ReplaceAllStringFunc(said, func(text string) string {
 		part := amounts.FindStringSubmatch(text)
 		units, err := strconv.ParseUint(part[1], 10, 64)

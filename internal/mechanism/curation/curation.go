@@ -160,7 +160,7 @@ func Leave(l Listing, p Position, amount uint64) (next Listing, position Positio
 	case p.Units == 0:
 		return l, p, 0, 0, 0, ErrNoSignal
 	case amount > worth:
-		return l, p, 0, 0, 0, fmt.Errorf("%w: %d ukoin, not %d", ErrTooMuch, worth, amount)
+		return l, p, 0, 0, 0, fmt.Errorf("%w: %d ukoin, not %d ukoin", ErrTooMuch, worth, amount)
 	case amount == 0 && worth > 0:
 		return l, p, 0, 0, 0, fmt.Errorf("%w: give an amount", ErrTooSmall)
 	}

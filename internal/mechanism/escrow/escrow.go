@@ -133,7 +133,7 @@ func Withdraw(p Params, a Account, amount uint64, now, height int64) (Account, P
 		return a, Payout{}, ErrZeroAmount
 	}
 	if amount > a.Available {
-		return a, Payout{}, fmt.Errorf("%w: %d of %d ucredit asked for", ErrInsufficient, amount, a.Available)
+		return a, Payout{}, fmt.Errorf("%w: %d ucredit asked for, %d ucredit available", ErrInsufficient, amount, a.Available)
 	}
 	a.Available -= amount
 	return a, Payout{

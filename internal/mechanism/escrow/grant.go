@@ -79,7 +79,7 @@ func Activate(p Params, a Account, known bool, s receipt.SignedGrant, sender, ch
 		return refuse(err)
 	}
 	if amount > a.Available {
-		return refuse(fmt.Errorf("%w: the grant needs %d, %d ucredit are available", ErrInsufficient, amount, a.Available))
+		return refuse(fmt.Errorf("%w: the grant needs %d ucredit, %d ucredit are available", ErrInsufficient, amount, a.Available))
 	}
 	a.Available -= amount
 	a.Locked += amount // fits, as Deposit saw to their sum

@@ -61,7 +61,7 @@ func Burn(i Issuer, amount uint64, reference string, known bool) (Issuer, error)
 		return i, ErrZeroAmount
 	}
 	if amount > i.Outstanding {
-		return i, fmt.Errorf("%w: %d of %d", ErrOverburn, amount, i.Outstanding)
+		return i, fmt.Errorf("%w: %d ucredit of %d ucredit", ErrOverburn, amount, i.Outstanding)
 	}
 	i.Outstanding -= amount
 	return i, nil
@@ -108,15 +108,15 @@ func SwapOut(i Issuer, amount uint64) (Issuer, error) {
 }
 
 // Settle checks that an issuer settles a cash-out of its own, once: one that is
-// settled is no longer owed.
-func Settle(c CashOut, owed bool, sender, payment string) error {
+// settled is no longer owed, and a payment whose name is known settled another.
+func Settle(c CashOut, owed bool, sender, payment string, known bool) error {
 	switch {
 	case !owed || c.Issuer != sender:
 		return ErrNotOwed
-	case payment == "" || !printable(payment):
+	case payment == "":
 		return ErrReference
 	}
-	return nil
+	return fresh(payment, known)
 }
 
 // fresh checks a reference of a mint or burn.

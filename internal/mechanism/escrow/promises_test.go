@@ -389,6 +389,7 @@ func (w *world) anySettlement(t *rapid.T) {
 	c := &w.owed[rapid.IntRange(0, len(w.owed)-1).Draw(t, "cash-out")]
 	sender := rapid.SampledFrom([]string{"issuer", "issuer", "thief"}).Draw(t, "sender")
 	payment := rapid.SampledFrom([]string{"transfer-1", ""}).Draw(t, "payment")
+	known := rapid.Bool().Draw(t, "known")
 	owed := c.Issuer != ""
 	var want error
 	switch {
@@ -396,8 +397,10 @@ func (w *world) anySettlement(t *rapid.T) {
 		want = escrow.ErrNotOwed
 	case payment == "":
 		want = escrow.ErrReference
+	case known:
+		want = escrow.ErrReplayed
 	}
-	err := escrow.Settle(*c, owed, sender, payment)
+	err := escrow.Settle(*c, owed, sender, payment, known)
 	must(t, "settlement", err, want)
 	if err == nil {
 		c.Issuer = ""

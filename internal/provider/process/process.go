@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,9 +25,11 @@ import (
 	"github.com/koinon/koinon/internal/p2p"
 	"github.com/koinon/koinon/internal/provider"
 	"github.com/koinon/koinon/internal/provider/defend"
+	"github.com/koinon/koinon/internal/provider/forecast"
 	"github.com/koinon/koinon/internal/provider/holder"
 	"github.com/koinon/koinon/internal/provider/onledger"
 	"github.com/koinon/koinon/internal/provider/schedule"
+	"github.com/koinon/koinon/internal/region"
 	"github.com/koinon/koinon/internal/weights"
 	"github.com/koinon/koinon/receipt"
 )
@@ -135,12 +138,9 @@ type Info struct {
 // Run serves until the context ends, then drains and redeems. Ready, if not
 // nil, is called when the engine is loaded and the provider is about to register.
 func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err error) {
-	if c.Home == "" {
-		return fmt.Errorf("%w: home is missing", provider.ErrConfig)
-	}
 	c = c.withDefaults()
-	if _, err := schedule.Parse(c.Schedule); err != nil {
-		return fmt.Errorf("%w: schedule: %w", provider.ErrConfig, err)
+	if err := c.check(); err != nil {
+		return err
 	}
 	ledger, key, err := account(ctx, c)
 	if err != nil {
@@ -179,6 +179,26 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func(Info)) (err
 		return err
 	}
 	return serve(ctx, c, log, host, ledger, key, identity, store, g, ready)
+}
+
+// check finds what cannot work before anything is measured, fetched or joined.
+func (c Config) check() error {
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %w", provider.ErrConfig, fmt.Errorf(format, args...))
+	}
+	if c.Home == "" {
+		return wrong("home is missing")
+	}
+	if _, err := schedule.Parse(c.Schedule); err != nil {
+		return wrong("schedule: %w", err)
+	}
+	if !slices.Contains([]string{"", forecast.Auto, forecast.AtMarket, forecast.AtBreakEven}, c.Pricing) {
+		return wrong("price: it is %s, %s or %s, not %q", forecast.Auto, forecast.AtMarket, forecast.AtBreakEven, c.Pricing)
+	}
+	if c.Region != "" && !region.Valid(c.Region) {
+		return wrong("region: it is a country such as DE, or a part of one such as US-CA (ISO 3166), not %q", c.Region)
+	}
+	return nil
 }
 
 // accountFile is where the provider's account is, or will be.

@@ -171,6 +171,9 @@ func priced(ctx context.Context, c Config, ledger *client.Client, self string, m
 // to the ledger, no account is made. Without a ledger it knows no market.
 func Forecast(ctx context.Context, c Config, log *slog.Logger) (Prospect, error) {
 	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return Prospect{}, err
+	}
 	ledger, err := client.Dial(ctx, c.Ledger, "")
 	if err != nil {
 		log.Warn("no ledger answers: prices and demand of others are not known", "error", err)

@@ -608,7 +608,8 @@ func (m *Issuer) GetBacking() string {
 type Entry struct {
 	Issuer    string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	// recipient of a mint; empty for a burn.
+	// recipient of a mint, or holder of the cash-out that a payment settled; empty
+	// for a burn.
 	Recipient string `protobuf:"bytes,3,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// amount is in ucredit.
 	Amount uint64 `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`

@@ -131,10 +131,18 @@ func (m messages) Settle(ctx context.Context, msg *escrowv1.MsgSettle) (*escrowv
 	if err != nil && !errors.Is(err, collections.ErrNotFound) {
 		return nil, err
 	}
-	if err := escrow.Settle(escrow.CashOut{ID: stored.Id, Issuer: stored.Issuer}, err == nil, msg.Issuer, msg.Payment); err != nil {
+	owed := err == nil
+	known, err := m.entries.Has(ctx, collections.Join(msg.Issuer, msg.Payment))
+	if err != nil {
+		return nil, err
+	}
+	if err := escrow.Settle(escrow.CashOut{ID: stored.Id, Issuer: stored.Issuer}, owed, msg.Issuer, msg.Payment, known); err != nil {
 		return nil, err
 	}
 	if err := m.cashOuts.Remove(ctx, key); err != nil {
+		return nil, err
+	}
+	if err := m.enter(ctx, escrowv1.Entry{Issuer: msg.Issuer, Reference: msg.Payment, Recipient: stored.Holder, Amount: stored.Amount}); err != nil {
 		return nil, err
 	}
 	return &escrowv1.MsgSettleResponse{}, emit(ctx, &escrowv1.EventSettled{

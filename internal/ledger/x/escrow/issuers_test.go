@@ -111,4 +111,8 @@ func TestCashOut(t *testing.T) {
 	if err != nil || len(r.CashOuts) != 2 || r.CashOuts[1].Id <= r.CashOuts[0].Id || r.CashOuts[1].Amount != 100 {
 		t.Errorf("owed after: %+v, %v", r, err)
 	}
+	first = r.CashOuts[0].Id
+	if err := settle(w.Issuer, "transfer-1"); !errors.Is(err, rules.ErrReplayed) {
+		t.Errorf("two cash-outs settled by one payment: %v", err)
+	}
 }

@@ -84,7 +84,7 @@ func (h *Holder) Keep(p pinv1.Pin) error {
 	}
 	if file.File.Size != p.Terms.Size_ || !bytes.Equal(file.File.Root[:], p.Terms.Root) {
 		return fmt.Errorf("%w: pin %d is for %d bytes of root %x; %s has %d of root %x: do not accept it, nobody could answer for it",
-			ErrFile, p.Id, p.Terms.Size_, p.Terms.Root, path, file.File.Size, file.File.Root)
+			ErrFile, p.Id, p.Terms.Size_, p.Terms.Root, path, file.File.Size, file.File.Root[:])
 	}
 	h.kept[p.Id] = &keeping{file, time.Duration(max(p.Terms.WindowSeconds, 1)) * time.Second}
 	return nil

@@ -17,7 +17,7 @@ RACED  = $(shell $(GO) list ./... | grep -v -E '/internal/(tensor|trainer|engine
 # under it in one.
 BROWSED := TestPeopleWithABrowser
 
-.PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights bench-index calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
+.PHONY: up build test load court platforms check web docs man proto bench bench-engine bench-gateway bench-ledger bench-router bench-dispute bench-proof bench-weights bench-index bench-paint calibrate softfloat simulate-router simulate-audit e2e nat fuzz clean
 
 up: build ## A whole network in one process on loopback.
 	./bin/koinon up
@@ -74,6 +74,9 @@ softfloat: ## The ledger's arithmetic against the processor's, 200 million pairs
 
 bench-index: ## The index and its pages with 100,000 providers and a million receipts settled: minutes, and up to 3 GB of disk.
 	$(GO) run ./cmd/benchindex $(ARGS)
+
+bench-paint: ## How soon a browser shows the pages of a koinon up that runs; ARGS="--slower 4" as an old laptop.
+	$(GO) run ./cmd/benchpaint $(ARGS)
 
 bench-router: ## One choice among 100,000 offers: time and allocations.
 	$(GO) test -run '^$$' -bench Choice -benchmem ./internal/route

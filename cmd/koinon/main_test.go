@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "receipt.json"), published.Receipt, 0o644)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ledger": startLedger, "network": startNetwork, "serving": awaitServing, "eventually": eventually, "keep": keep,
+			"ledger": startLedger, "network": startNetwork, "serving": awaitServing, "eventually": eventually, "assistant": assistant, "keep": keep,
 		},
 	})
 }

@@ -70,6 +70,8 @@ var areas = []area{
 	{"internal/mechanism", []string{"receipt"}, offline},
 	{"api", []string{}, anything},
 	{"models", nil, durable},
+	{"docs", nil, nil},
+	{"spec", nil, nil},
 
 	{"internal/engine", []string{"internal/tensor", "internal/mechanism", "receipt"}, anything},
 	{"internal/inference", []string{"api", "receipt"}, wire},
@@ -94,7 +96,8 @@ var areas = []area{
 	{"internal/auditor", append([]string{"client"}, services...), append([]string{"filippo.io/age", "github.com/oasisprotocol/curve25519-voi"}, server...)},
 	{"internal/indexer", services, server},
 	{"internal/issuer", services, append([]string{"github.com/stripe/stripe-go"}, server...)},
-	{"internal/web", []string{"receipt", "internal/credit", "internal/indexer"}, nil},
+	{"internal/web", []string{"receipt", "internal/credit", "internal/indexer", "docs", "spec", "internal/web/prose"}, nil},
+	{"internal/web/prose", nil, []string{"github.com/yuin/goldmark"}},
 	{"internal/console", []string{"internal/web", "internal/indexer", "internal/ledger/client", "internal/mechanism", "internal/credit", "internal/instrument", "api"}, []string{"github.com/prometheus"}},
 	{"client", []string{"receipt", "api"}, wire},
 

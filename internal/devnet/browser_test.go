@@ -306,7 +306,7 @@ func looksAround(t *testing.T, b *browser, model, provider, person string) {
 			t.Errorf("%s, %s: %s", path, name, fault)
 		}
 	}
-	pages := []string{"/", "/models", "/models/" + model, "/providers", "/providers/" + provider, "/ledger", "/ledger/txs", "/blocks/2", "/accounts/" + person, "/economy", "/wallet", "/ledger/validators", "/ledger/proposals", "/ledger/modules", "/models/" + ledgertest.Digest("bard"), "/search?q=trivium"}
+	pages := []string{"/", "/models", "/models/" + model, "/providers", "/providers/" + provider, "/ledger", "/ledger/txs", "/blocks/2", "/accounts/" + person, "/economy", "/wallet", "/ledger/validators", "/ledger/proposals", "/ledger/modules", "/models/" + ledgertest.Digest("bard"), "/search?q=trivium", "/docs/", "/docs/bench", "/docs/howto/release-a-model"}
 	for _, path := range pages {
 		look(path, "wide", everything)
 	}

@@ -153,6 +153,7 @@ func (p *pages) functions() template.FuncMap {
 		// Of amounts: as a percentage, and as a part of a thousand for drawing.
 		"percent64": percent64,
 		"share":     permille,
+		"inUse":     inUse,
 		"modelOf":   modelOf,
 		"bps":       func(n uint32) string { return strconv.FormatFloat(float64(n)/100, 'f', -1, 64) + " %" },
 		"query":     func(path string, pairs ...string) string { return withQuery(path, pairs) },
@@ -205,6 +206,14 @@ func percent64(part, whole uint64) string {
 		return "–"
 	}
 	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64) + " %"
+}
+
+// inUse is how much of a bound is in use; one of 0 is none.
+func inUse(part, bound uint64) string {
+	if bound == 0 {
+		return "no bound"
+	}
+	return percent64(part, bound)
 }
 
 // permille is a part in thousandths of the whole.

@@ -58,6 +58,7 @@ type Config struct {
 type Site struct {
 	config Config
 	pages  *pages
+	manual *manual
 	asking chan struct{} // holds one for each request that the ledger is asked for
 
 	issuers issuers
@@ -70,10 +71,14 @@ func New(c Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := readManual()
+	if err != nil {
+		return nil, err
+	}
 	if c.Ledger == nil {
 		c.Ledger = silent{}
 	}
-	return &Site{config: c, pages: p, asking: make(chan struct{}, maxAsking), now: time.Now}, nil
+	return &Site{config: c, pages: p, manual: m, asking: make(chan struct{}, maxAsking), now: time.Now}, nil
 }
 
 // Handler serves the pages at every path that they have.
@@ -97,6 +102,7 @@ func (s *Site) Handler() http.Handler {
 		"GET /economy":             s.economy,
 		"GET /wallet":              s.wallet,
 		"GET /own":                 s.own,
+		"GET /docs/{path...}":      s.docs,
 		"GET /":                    s.unknown,
 	} {
 		mux.Handle(path, s.page(show))

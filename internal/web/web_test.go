@@ -129,6 +129,7 @@ var paths = []string{
 	"/", "/models", "/models/" + digest, "/models/none", "/providers", "/providers/" + provider, "/providers/none", "/ledger", "/ledger/txs", "/ledger/txs?before=1.1",
 	"/blocks/1", "/blocks/x", "/txs/" + strings.Repeat("B", 64), "/txs/" + strings.Repeat("C", 64), "/txs/none", "/accounts/" + owner, "/economy", "/nothing",
 	"/wallet", "/ledger/validators", "/ledger/proposals", "/ledger/modules",
+	"/docs/", "/docs/tutorial", "/docs/bench.md", "/docs/spec/protocol", "/docs/none",
 }
 
 // What stands in a page is as many tags as the same page has for harmless names.
@@ -371,5 +372,39 @@ func TestEventsTellTheHeight(t *testing.T) {
 	var first string
 	if _, err := fmt.Fscanf(response.Body, "event: block\ndata: %s\n", &first); err != nil || first != `{"height":1}` {
 		t.Errorf("%q, %v", first, err)
+	}
+}
+
+// Every link of the documentation within the program leads to a page that is there,
+// and what the documentation says of the tree beyond it is text.
+func TestDocsLeadToEachOther(t *testing.T) {
+	m, err := readManual()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.byPath) < 20 {
+		t.Fatalf("only %d pages", len(m.byPath))
+	}
+	for name, c := range m.byPath {
+		text, err := c.html()
+		if err != nil || c.Title == "" {
+			t.Errorf("%s: %q, %v", name, c.Title, err)
+		}
+		for _, found := range regexp.MustCompile(`href="([^"#]*)`).FindAllStringSubmatch(string(text), -1) {
+			if to := found[1]; to != "" && m.byPath[strings.TrimPrefix(to, "/docs/")] == nil {
+				t.Errorf("%s links to %s", name, to)
+			}
+		}
+	}
+	for file, links := range map[string]map[string]string{
+		"README.md":        {"../spec/protocol.md": "/docs/spec/protocol", "howto/sell-a-gpu.md": "/docs/howto/sell-a-gpu", "../README.md": "", "https://example.org": "", "#x": "#x"},
+		"howto/a.md":       {"../bench.md#x": "/docs/bench#x", "../../spec/audit.md": "/docs/spec/audit"},
+		"spec/protocol.md": {"models.md": "/docs/spec/models", "../docs/bench.md": "/docs/bench", "vectors/a.json": ""},
+	} {
+		for to, want := range links {
+			if got, _ := m.links(file)(to); got != want {
+				t.Errorf("%s in %s leads to %q, not %q", to, file, got, want)
+			}
+		}
 	}
 }

@@ -59,8 +59,16 @@ function reveal(): void {
   }
 }
 
+/** reachable lets the keyboard scroll what is wider than a page of the documentation. */
+function reachable(): void {
+  for (const wide of document.querySelectorAll<HTMLElement>(".prose pre, .prose table")) {
+    if (wide.scrollWidth > wide.clientWidth || wide.scrollHeight > wide.clientHeight) wide.tabIndex = 0;
+  }
+}
+
 theme();
 reveal();
+reachable();
 follow();
 drawCharts();
 playground();

@@ -70,7 +70,7 @@ class Playground {
     };
     if (m) {
       const p = m.koinon.price;
-      row("Price, a million tokens", p ? `${dollars(BigInt(p.input))} in · ${dollars(BigInt(p.output))} out` : "nobody serves it now");
+      row("A million tokens", p ? `${dollars(BigInt(p.input))} in · ${dollars(BigInt(p.output))} out` : "nobody serves it now");
       row("Checked", m.koinon.class === "exact" ? "bit for bit" : "by likelihood");
       row("Context", `${m.context_length} tokens, ${m.koinon.quantization}`);
       row("Live providers", String(m.koinon.providers));

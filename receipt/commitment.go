@@ -17,7 +17,7 @@ func tokenBytes(ids []int32) []byte {
 // 1,024 by 1,024, or of a position's hidden state after each layer. Whoever disputes
 // a leaf opens it to these, which say where two runs part.
 func Fold(folds []uint64) Digest {
-	var room [512]byte // of most models; a leaf is made of every token
+	var room [256]byte // enough for most models; a leaf is made of every token
 	data := room[:0]
 	for _, f := range folds {
 		data = binary.LittleEndian.AppendUint64(data, f)
@@ -29,11 +29,10 @@ func Fold(folds []uint64) Digest {
 // answer, the token chosen, the [Fold] of the logits it was chosen from, and that
 // of the layers that led to them, zero where an engine does not tell.
 func Leaf(step uint64, token int32, logits, fold Digest) Digest {
-	var room [128]byte
-	c := canonical(room[:0]).begin("step")
-	c.integer(step)
-	c.integer(uint64(uint32(token)))
-	c.digest(logits)
-	c.digest(fold)
-	return Sum(c)
+	var room [128]byte // stays on the stack, as nothing is appended through a pointer
+	data := canonical(room[:0]).begin("step")
+	data = binary.BigEndian.AppendUint64(data, step)
+	data = binary.BigEndian.AppendUint64(data, uint64(uint32(token)))
+	data = append(append(data, logits[:]...), fold[:]...)
+	return Sum(data)
 }

@@ -257,8 +257,10 @@ func shortTime(d time.Duration) string {
 func newKeysTopUpCommand(home *string) *cobra.Command {
 	change := keyChange{home: home}
 	cmd := &cobra.Command{
-		Use:     "top-up ID AMOUNT",
-		Short:   "Add dollars to a key's budget, in each of its periods if it has some",
+		Use:   "top-up ID AMOUNT",
+		Short: "Add dollars to a key's budget",
+		Long: `Adds dollars to a key's budget, for good: in each of its periods, if it has some. A
+gateway that runs hears of it within a second.`,
 		Example: "  koinon keys top-up 3f2a91c04d5e '$5'",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

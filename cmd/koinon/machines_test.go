@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,6 +72,13 @@ func TestThreeMachinesBehaveAsOneProcess(t *testing.T) {
 	}
 	spent := m.checkReceipts(here, m.a)
 
+	lost := m.killBuying()
+	again := ask(m.bench, m.buyer, m.a.Digest)
+	if again.behaviour != one.behaviour {
+		t.Errorf("after the gateway was killed: %+v\none process: %+v", again.behaviour, one.behaviour)
+	}
+	spent += m.checkReceipts(again, m.a)
+
 	m.sellMore()
 	m.stop(m.providerA)
 	there := ask(m.bench, m.buyer, m.a.Digest)
@@ -83,7 +89,7 @@ func TestThreeMachinesBehaveAsOneProcess(t *testing.T) {
 
 	m.commandProvider()
 	m.stop(m.gateway)
-	m.checkMoney(spent)
+	m.checkMoney(spent, lost)
 	m.stop(m.following, m.founding)
 }
 
@@ -148,7 +154,7 @@ func (m *machines) startBuying() {
 		m.Fatal(err)
 	}
 	m.appAddress = app.Address()
-	m.gateway = m.start("the gateway", m.third, &m.buyer, "gateway", "--ledger", m.follower.GRPC, "--listen", anyPort, "--app", m.appAddress)
+	m.startGateway()
 	m.send(m.buyer.Address, funds, credit.Denom)
 	m.buyer.Key = strings.TrimSpace(m.run(m.third, "keys", "create", "--gateway-home", filepath.Join(m.third, ".koinon", "gateway")))
 	m.poll("the gateway to pay", func() error {
@@ -156,6 +162,41 @@ func (m *machines) startBuying() {
 		return atLeast(e.Available, 1, err)
 	})
 	m.awaitProviders(1)
+}
+
+func (m *machines) startGateway() {
+	m.gateway = m.start("the gateway", m.third, &m.buyer, "gateway", "--ledger", m.follower.GRPC, "--listen", anyPort, "--app", m.appAddress)
+}
+
+// killBuying kills the gateway in the middle of an answer and starts it again, with
+// the keys, grants and receipts that it had. It returns the price of the whole answer,
+// more than which it cannot have paid for what nobody got.
+func (m *machines) killBuying() (price uint64) {
+	m.Helper()
+	const tokens = 400
+	c := openai.NewClient(option.WithBaseURL(m.buyer.Gateway), option.WithAPIKey(m.buyer.Key), option.WithMaxRetries(0))
+	s := c.Chat.Completions.NewStreaming(m.ctx, openai.ChatCompletionNewParams{
+		Model: trivium.Name, MaxTokens: openai.Int(tokens), Temperature: openai.Float(0.7), Seed: openai.Int(1616),
+		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("KING HENRY:\nOnce more")},
+	})
+	defer s.Close()
+	if !s.Next() {
+		m.Fatalf("an answer did not begin: %v", s.Err())
+	}
+	m.kill(m.gateway)
+	for s.Next() {
+		// what was on its way
+	}
+	if s.Err() == nil {
+		m.Error("the answer of a gateway that was killed ended as if it were whole")
+	}
+	m.startGateway()
+	m.awaitProviders(1)
+	price, err := receipt.Price{Input: 500_000, Output: 2_000_000}.Cost(100, 0, tokens) // of a prompt that is shorter
+	if err != nil {
+		m.Fatal(err)
+	}
+	return price
 }
 
 // sellMore starts the provider that has only the model's name, and which finds
@@ -203,7 +244,7 @@ func (m *machines) commandProvider() {
 		m.Errorf("resumed, it is %s", s.State)
 	}
 	onLedger(providerv1.Status_STATUS_ACTIVE)
-	m.running = slices.DeleteFunc(m.running, func(r *role) bool { return r == m.providerB })
+	m.forget(m.providerB)
 	if read("drain"); s.State != "stopped" {
 		m.Errorf("drained, it is %s", s.State)
 	}
@@ -362,8 +403,9 @@ func (m *machines) checkReceipts(got answers, by seller) uint64 {
 	return spent
 }
 
-// checkMoney holds what the payer paid against what everybody else has of it.
-func (m *machines) checkMoney(spent uint64) {
+// checkMoney holds what the payer paid, for answers and for at most the price of one
+// that was lost, against what everybody else has of it.
+func (m *machines) checkMoney(spent, lost uint64) {
 	m.Helper()
 	height, err := m.ledger.Height(m.ctx)
 	if err != nil {
@@ -403,8 +445,8 @@ func (m *machines) checkMoney(spent uint64) {
 		m.Errorf("the split did not reach everybody: %s", sum)
 	}
 	const ticket = 100 // of the gateway; each of the two grants may be overpaid by less
-	if paid < spent || paid >= spent+2*ticket {
-		m.Errorf("paid %d ucredit for answers of %d", paid, spent)
+	if paid < spent || paid >= spent+lost+2*ticket {
+		m.Errorf("paid %d ucredit for answers of %d, and one of %d that was lost", paid, spent, lost)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,12 +156,7 @@ func (b *bench) poll(what string, ask func() error) {
 func (b *bench) stop(list ...*role) {
 	b.Helper()
 	for _, p := range list {
-		for i, r := range b.running {
-			if r == p {
-				b.running = append(b.running[:i:i], b.running[i+1:]...)
-				break
-			}
-		}
+		b.forget(p)
 		if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 			b.Fatalf("%s was gone before it was asked to stop: %v", p.name, err)
 		}
@@ -173,6 +169,21 @@ func (b *bench) stop(list ...*role) {
 			b.Fatalf("%s ended with %v", p.name, p.command.ProcessState)
 		}
 	}
+}
+
+// kill ends a process as a loss of its machine does: at once.
+func (b *bench) kill(p *role) {
+	b.Helper()
+	b.forget(p)
+	if err := p.command.Process.Kill(); err != nil {
+		b.Fatalf("%s was gone before it was killed: %v", p.name, err)
+	}
+	<-p.done
+}
+
+// forget takes a process for one that may end.
+func (b *bench) forget(p *role) {
+	b.running = slices.DeleteFunc(b.running, func(r *role) bool { return r == p })
 }
 
 // atLeast is what is wrong with a reading that must become what is wanted.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	inferencev1 "github.com/koinon/koinon/api/koinon/inference/v1"
@@ -286,11 +287,20 @@ func (a *attempt) open(traceParent string) error {
 		Request:        a.body,
 		Reveal:         inference.TicketToWire(ticket.Index, ticket.Preimage),
 		TraceParent:    traceParent,
+		Owner:          a.owner(a.pay.GrantID()),
+		Process:        a.process,
 	}}})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errGone, err)
 	}
 	return nil
+}
+
+// owner is what a provider knows this gateway by, on one grant, after a crash, too:
+// a secret that nobody else can make.
+func (g *Gateway) owner(grant receipt.Digest) []byte {
+	secret := receipt.Sum(slices.Concat([]byte("koinon owner of a grant"), g.signer.Seed(), grant[:]))
+	return secret[:]
 }
 
 // sendWithin bounds the sending of one frame: they are small, and a provider

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -63,6 +64,7 @@ type Gateway struct {
 	pages   http.Handler // nil for none
 	version string
 	now     func() time.Time
+	process uint64 // tells this run from earlier ones
 
 	signer       ed25519.PrivateKey // of grants
 	lock         *store.Lock
@@ -112,6 +114,7 @@ func Open(ctx context.Context, c Config, s Surroundings) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config: c, ledger: s.Ledger, network: s.Network, log: s.Log, version: s.Version, pages: s.Pages, now: s.Now,
+		process: rand.Uint64() | 1, // 0 would be none
 		budgets: keys.NewBudgets(), rates: keys.NewRates(), peers: newPeerBook(), affinity: &route.Affinity{},
 		metrics: newMetrics(s.Registry), concurrency: newConcurrency(c.MaxInFlight),
 	}

@@ -47,6 +47,9 @@ type book struct {
 
 	lot *receipt.Lot // once an answer's seed was drawn
 
+	owner   string                               // of the first who showed it here; see admits
+	running map[*session]context.CancelCauseFunc // how each is ended
+
 	// changed is closed, and replaced, whenever a waiting stream should look
 	// again.
 	changed chan struct{}
@@ -62,7 +65,7 @@ func newBook(r record, s *store) (*book, error) {
 		index: r.books.Revealed, ticket: r.ticket,
 		sequence: r.sequence, places: r.places, previous: r.previous, receipted: r.receipted,
 		state: r.state, reason: r.reason, redeemed: r.redeemed, until: r.until, calls: r.calls,
-		changed: make(chan struct{}),
+		running: map[*session]context.CancelCauseFunc{}, changed: make(chan struct{}),
 	}, nil
 }
 

@@ -23,6 +23,7 @@ type buyer struct {
 	chain  *receipt.Chain
 	mu     sync.Mutex
 	meter  *inference.Meter
+	from   caller
 }
 
 func payerKey(payer string) ed25519.PrivateKey {
@@ -100,6 +101,7 @@ func (b *buyer) open(prompt string, max int) *call {
 	}
 	err = c.conn.Send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Open{Open: &inferencev1.Open{
 		Grant: inference.GrantToWire(b.signed.Grant), GrantSignature: b.signed.Signature, Request: c.body, Reveal: b.ticket(),
+		Owner: []byte(b.from.owner), Process: b.from.process,
 	}}})
 	if err != nil {
 		b.w.t.Error(err)

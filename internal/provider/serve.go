@@ -20,6 +20,7 @@ import (
 // session is one stream: one request.
 type session struct {
 	p      *Provider
+	from   caller
 	stream Stream
 	conn   *inference.ProviderConn
 	log    *slog.Logger
@@ -109,6 +110,7 @@ func (s *session) run() {
 	left := time.Unix(s.book.signed.Expiry, 0).Sub(s.p.now())
 	ctx, stop := context.WithTimeoutCause(ctx, left, errExpired)
 	defer stop()
+	defer s.book.runs(s, cancel)()
 	go s.listen(cancel)
 
 	finish, err := s.answer(ctx)
@@ -183,6 +185,7 @@ func (s *session) accept(open *inferencev1.Open) error {
 		return inference.Errorf(inference.CodeInvalidRequest, "%v", err)
 	}
 	s.raw, s.digest = open.Request, receipt.Sum(open.Request)
+	s.from = callerOf(open)
 	if s.request.Model != p.out.Model.Digest {
 		return inference.Errorf(inference.CodeModelNotFound, "this provider serves %s", p.out.Model.Digest)
 	}
@@ -277,6 +280,9 @@ func (s *session) pay(open *inferencev1.Open) error {
 	count, err := s.reveal(open.Reveal)
 	if err != nil {
 		return err
+	}
+	if !s.book.admits(s.from, open.Reveal) {
+		return refuse("somebody else showed it here first: show its highest ticket, before that is redeemed, or open a new grant")
 	}
 	go count() // the request goes on meanwhile; a disk that fails ends the provider
 	s.metered, err = s.book.start(uint64(len(s.prompt)), s.price)

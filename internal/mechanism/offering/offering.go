@@ -178,7 +178,7 @@ func (t Terms) Validate(now int64) error {
 		return err
 	}
 	if t.SoftCap == 0 || t.SoftCap > most {
-		return fmt.Errorf("%w: the soft cap is %d ucredit, all shares would raise %d", ErrTerms, t.SoftCap, most)
+		return fmt.Errorf("%w: the soft cap is %d ucredit, all shares would raise %d ucredit", ErrTerms, t.SoftCap, most)
 	}
 	return t.validateMilestones()
 }

@@ -52,7 +52,7 @@ within 50 ms is in the table.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if min(o.models, o.providers, o.payers, o.redemptions, o.payouts, o.block, o.rounds, o.ownStore) < 1 {
-				return errors.New("every number must be at least 1")
+				return fmt.Errorf("%w: every number must be at least 1", measure.ErrUsage)
 			}
 			return bench(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -10,12 +10,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -25,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/koinon/koinon/internal/machine"
+	"github.com/koinon/koinon/internal/measure"
 )
 
 // target is within what a page is to be seen.
@@ -45,15 +43,7 @@ type painted struct {
 	Most   float64 `json:"most_ms"`
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := newCommand().ExecuteContext(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "benchpaint: %v\n", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Run(newCommand()) }
 
 func newCommand() *cobra.Command {
 	var o options
@@ -63,13 +53,11 @@ func newCommand() *cobra.Command {
 		Long: `Opens each page of a running node in Chromium, with an empty cache, and prints when
 something of it was first seen (first contentful paint). --slower slows the browser's
 processor down, as an old laptop would.`,
-		Example:       "  koinon up &\n  go run ./cmd/benchpaint\n  go run ./cmd/benchpaint --url http://127.0.0.1:8081 --slower 4 --json",
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Example: "  koinon up &\n  go run ./cmd/benchpaint\n  go run ./cmd/benchpaint --url http://127.0.0.1:8081 --slower 4 --json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rounds < 1 || o.slower < 1 {
-				return errors.New("--rounds and --slower must be at least 1")
+				return fmt.Errorf("%w: --rounds and --slower must be at least 1", measure.ErrUsage)
 			}
 			o.url = strings.TrimSuffix(o.url, "/")
 			return bench(cmd.Context(), o, cmd.OutOrStdout())

@@ -281,13 +281,17 @@ func (a *attempt) open(traceParent string) error {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	grant := a.pay.Grant()
+	var owner []byte
+	if a.call.caller == nil { // a caller takes its grant to other gateways, too
+		owner = a.owner(a.pay.GrantID())
+	}
 	err = a.send(&inferencev1.ClientFrame{Frame: &inferencev1.ClientFrame_Open{Open: &inferencev1.Open{
 		Grant:          inference.GrantToWire(grant.Grant),
 		GrantSignature: grant.Signature,
 		Request:        a.body,
 		Reveal:         inference.TicketToWire(ticket.Index, ticket.Preimage),
 		TraceParent:    traceParent,
-		Owner:          a.owner(a.pay.GrantID()),
+		Owner:          owner,
 		Process:        a.process,
 	}}})
 	if err != nil {

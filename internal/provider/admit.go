@@ -14,7 +14,7 @@ import (
 // admit finds the book of a grant, or opens one after checking everything that
 // the ledger will check when the grant is activated. A new grant is on disk
 // before admit returns, and its activation is under way.
-func (p *Provider) admit(ctx context.Context, signed receipt.SignedGrant) (*book, error) {
+func (p *Provider) admit(ctx context.Context, signed receipt.SignedGrant, from caller) (*book, error) {
 	id := signed.ID()
 	if b := p.book(id); b != nil {
 		return b, p.usable(b, signed)
@@ -26,7 +26,7 @@ func (p *Provider) admit(ctx context.Context, signed receipt.SignedGrant) (*book
 		if b := p.book(id); b != nil {
 			return b, nil
 		}
-		return p.openBook(p.base, id, signed)
+		return p.openBook(p.base, id, signed, from)
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (p *Provider) checkTerms(g receipt.SignedGrant) error {
 
 // openBook asks the ledger whether the payer's escrow can back the grant, and
 // stores it.
-func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed receipt.SignedGrant) (*book, error) {
+func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed receipt.SignedGrant, from caller) (*book, error) {
 	select {
 	case p.lookups <- struct{}{}:
 		defer func() { <-p.lookups }()
@@ -149,6 +149,7 @@ func (p *Provider) openBook(ctx context.Context, id receipt.Digest, signed recei
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
+	b.owner = &from.owner
 	b.tried = p.now() // the first redemption is a period away
 	if err := p.reserve(b, escrow.Available); err != nil {
 		return nil, err

@@ -47,7 +47,10 @@ type book struct {
 
 	lot *receipt.Lot // once an answer's seed was drawn
 
-	owner   string                               // of the first who showed it here; see admits
+	// owner is the secret of the first who showed the grant, empty for none; nil if
+	// that was before this process, and not known. See admits.
+	owner *string
+
 	running map[*session]context.CancelCauseFunc // how each is ended
 
 	// changed is closed, and replaced, whenever a waiting stream should look

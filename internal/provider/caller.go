@@ -31,15 +31,12 @@ func (c caller) follows(other caller) bool {
 
 // admits says whether a caller may use the grant. Once it is active it lies on the
 // ledger, where anybody reads it, and could leave its payer with the debt of streams
-// that nobody pays for. So who is not the owner that showed it here first must know
-// the highest ticket, and one that the ledger has not.
+// that nobody pays for. So who is not the one that showed it first, when nobody else
+// had it, must know the highest ticket, and one that the ledger has not.
 func (b *book) admits(c caller, shown *inferencev1.Reveal) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.owner == "" {
-		b.owner = c.owner
-	}
-	if b.owner == c.owner {
+	if b.owner == nil || *b.owner == c.owner {
 		return true
 	}
 	index, ticket, err := inference.TicketFromWire(shown)

@@ -37,6 +37,24 @@ func TestALaterRunEndsTheStreamsOfTheEarlier(t *testing.T) {
 	}
 }
 
+// A stranger's grant has no owner, and nobody becomes it.
+func TestAGrantWithoutOwnerIsNotTaken(t *testing.T) {
+	w := newWorld(t, nil)
+	w.funded("koinon1alice", 100_000)
+	b := w.buyer("koinon1alice", 50, 1000, nil)
+	if _, err := b.ask("hello", 100); err != nil {
+		t.Fatal(err)
+	}
+	thief := b.again(caller{"mallory", 1})
+	thief.meter, _ = inference.NewMeter(b.signed.Grant) // has no ticket
+	if _, err := thief.ask("hello", 100); !errors.Is(err, &inference.Error{Code: inference.CodeGrantRefused}) {
+		t.Errorf("who says to be its owner: %v", err)
+	}
+	if _, err := b.ask("hello", 100); err != nil {
+		t.Errorf("who showed it first: %v", err)
+	}
+}
+
 // Whoever reads a grant on the ledger cannot leave its payer with debts.
 func TestAGrantIsForWhoShowedItFirst(t *testing.T) {
 	w := newWorld(t, nil)

@@ -272,7 +272,7 @@ func (s *session) pay(open *inferencev1.Open) error {
 	if err != nil {
 		return refuse("%v", err)
 	}
-	s.book, err = p.admit(p.base, receipt.SignedGrant{Grant: grant, Signature: open.GrantSignature})
+	s.book, err = p.admit(p.base, receipt.SignedGrant{Grant: grant, Signature: open.GrantSignature}, s.from)
 	if err != nil {
 		return err
 	}
